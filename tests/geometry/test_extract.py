@@ -1,0 +1,201 @@
+"""Surface extraction against brute force, and what thin, small, cut and absent shapes come out as."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from skimage.measure import marching_cubes
+
+from ncpifu_cli.geometry.extract import EmptySurface, extract_surface, largest_components
+
+Field = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+CYLINDER_RADIUS_NDC = 0.015 / 1.024  # 3 cm thick
+
+
+def brute_force(field: Field, resolution: int) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
+    """Marching cubes on every sample, padded with outside."""
+    centres = ((np.arange(resolution) + 0.5) * 2 / resolution - 1).astype(np.float32)
+    volume = np.zeros((resolution + 2,) * 3, np.float32)
+    for index, x in enumerate(centres):
+        plane = np.stack(np.meshgrid(x, centres, centres, indexing="ij"), axis=-1).reshape(-1, 3)
+        volume[index + 1, 1:-1, 1:-1] = field(plane).reshape(resolution, resolution)
+    vertices, faces, _, _ = marching_cubes(volume, 0.5, gradient_direction="ascent")
+    return (vertices - 0.5) * 2 / resolution - 1, faces
+
+
+def signed_volume(vertices: NDArray[np.floating], faces: NDArray[np.int32]) -> float:
+    a, b, c = (vertices[faces[:, corner]].astype(np.float64) for corner in range(3))
+    return float(np.einsum("ij,ij->", a, np.cross(b, c)) / 6)
+
+
+def edge_use(faces: NDArray[np.int32]) -> NDArray[np.int64]:
+    edges = np.sort(np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]]), axis=1)
+    return np.unique(edges, axis=0, return_counts=True)[1]
+
+
+def capsule(start: NDArray[np.floating], end: NDArray[np.floating], radius: float) -> Field:
+    """Soft occupancy of a capsule in NDC."""
+
+    def occupancy(points: NDArray[np.float32]) -> NDArray[np.float32]:
+        axis = end - start
+        along = np.clip((points - start) @ axis / max(float(axis @ axis), 1e-12), 0, 1)
+        distance = np.linalg.norm(points - start - along[:, None] * axis, axis=1) - radius
+        return np.clip(0.5 - 30 * distance, 0, 1).astype(np.float32)
+
+    return occupancy
+
+
+def ball(centre: tuple[float, float, float], radius: float) -> Field:
+    return capsule(np.array(centre), np.array(centre), radius)
+
+
+def union(*fields: Field) -> Field:
+    return lambda points: np.max([field(points) for field in fields], axis=0)
+
+
+def metaballs(seed: int) -> Field:
+    rng = np.random.default_rng(seed)
+    centres, widths = rng.uniform(-0.6, 0.6, (9, 3)), rng.uniform(0.1, 0.25, 9)
+
+    def occupancy(points: NDArray[np.float32]) -> NDArray[np.float32]:
+        squared = ((points[:, None].astype(np.float64) - centres) ** 2).sum(-1)
+        return (1 / (1 + np.exp(-12 * (np.exp(-squared / (2 * widths**2)).sum(-1) - 0.6)))).astype(np.float32)
+
+    return occupancy
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_same_mesh_as_brute_force(seed: int) -> None:
+    vertices, faces = brute_force(metaballs(seed), 72)
+    surface = extract_surface(metaballs(seed), 72)
+    np.testing.assert_array_equal(surface.faces, faces)
+    np.testing.assert_allclose(surface.vertices, vertices, atol=1e-6)
+    assert surface.vertices.dtype == np.float32
+    assert surface.faces.dtype == np.int32
+
+
+def test_chunk_size_changes_nothing() -> None:
+    reference = extract_surface(metaballs(7), 64)
+    calls: list[int] = []
+
+    def counting(points: NDArray[np.float32]) -> NDArray[np.float32]:
+        calls.append(len(points))
+        return metaballs(7)(points)
+
+    other = extract_surface(counting, 64, chunk_points=1013)
+    assert max(calls) <= 1013
+    assert sum(calls) == other.queried == reference.queried
+    np.testing.assert_array_equal(other.vertices, reference.vertices)
+    np.testing.assert_array_equal(other.faces, reference.faces)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_a_thin_cylinder_survives_anywhere(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    direction = np.eye(3)[seed] if seed < 3 else rng.normal(size=3)
+    direction /= np.linalg.norm(direction)
+    centre = rng.uniform(-0.5, 0.5, 3)
+    ends = centre - 0.15 * direction, centre + 0.15 * direction
+    surface = extract_surface(capsule(*ends, CYLINDER_RADIUS_NDC), 256)
+    along = (surface.vertices - ends[0]) @ direction
+    assert along.min() < 0
+    assert along.max() > 0.3
+    assert (edge_use(surface.faces) == 2).all()
+    exact = np.pi * CYLINDER_RADIUS_NDC**2 * (0.3 + 4 / 3 * CYLINDER_RADIUS_NDC)
+    assert signed_volume(surface.vertices, surface.faces) == pytest.approx(exact, rel=0.15)
+
+
+def test_fingers_on_a_body_survive() -> None:
+    fingers = [capsule(np.array([0.2, 0.1 * k, 0.0]), np.array([0.5, 0.1 * k + 0.03, 0.02 * k]), 0.008) for k in range(-2, 3)]
+    surface = extract_surface(union(ball((0, 0, 0), 0.32), *fingers), 256)
+    tips = surface.vertices[surface.vertices[:, 0] > 0.49]
+    assert len(np.unique(np.round(tips[:, 1] / 0.1))) == 5
+    assert len(largest_components(surface.vertices, surface.faces)[0]) == len(surface.vertices)
+
+
+def test_two_pieces_and_the_largest_of_them() -> None:
+    both = union(ball((-0.5, 0.3, 0), 0.3), ball((0.6, -0.4, 0.2), 0.1))
+    surface = extract_surface(both, 64)
+    vertices, faces = largest_components(surface.vertices, surface.faces)
+    assert vertices[:, 0].max() < 0
+    assert signed_volume(vertices, faces) == pytest.approx(4 / 3 * np.pi * 0.3**3, rel=0.02)
+    kept, _ = largest_components(surface.vertices, surface.faces, keep=5)
+    assert len(kept) == len(surface.vertices)
+    kept, _ = largest_components(surface.vertices, surface.faces, keep=5, min_fraction=0.3)
+    assert len(kept) == len(vertices)
+
+
+def test_a_hollow_keeps_its_inner_wall() -> None:
+    outer, inner = ball((0, 0, 0), 0.6), ball((0, 0, 0), 0.3)
+    surface = extract_surface(lambda points: np.minimum(outer(points), 1 - inner(points)), 64)
+    assert signed_volume(surface.vertices, surface.faces) == pytest.approx(4 / 3 * np.pi * (0.6**3 - 0.3**3), rel=0.02)
+
+
+def test_cut_by_the_box_is_closed() -> None:
+    half = ball((0, -1, 0), 0.5)
+    vertices, faces = brute_force(half, 64)
+    surface = extract_surface(half, 64)
+    np.testing.assert_array_equal(surface.faces, faces)
+    np.testing.assert_allclose(surface.vertices, vertices, atol=1e-6)
+    assert (edge_use(surface.faces) == 2).all()
+    assert surface.vertices.min() >= -1
+
+
+def test_full_box() -> None:
+    surface = extract_surface(lambda points: np.ones(len(points), np.float32), 32)
+    assert signed_volume(surface.vertices, surface.faces) == pytest.approx(8, rel=0.01)
+
+
+def test_bounds_do_not_move_the_samples() -> None:
+    field = ball((0.1, 0.2, -0.1), 0.3)
+    whole = extract_surface(field, 100)
+    tight = extract_surface(field, 100, bounds=((-0.25, -0.15, -0.45), (0.45, 0.55, 0.25)))
+    np.testing.assert_array_equal(tight.faces, whole.faces)
+    np.testing.assert_allclose(tight.vertices, whole.vertices, atol=1e-6)
+
+
+def test_silhouette_saves_points_and_is_pixel_aligned() -> None:
+    pair = union(ball((-0.5, 0.5, 0), 0.2), ball((0.5, -0.5, 0), 0.2))
+    valid = np.zeros((128, 128), bool)
+    valid[:64, :64] = True  # image top left: x < 0, y > 0
+    asked: list[NDArray[np.float32]] = []
+
+    def recording(points: NDArray[np.float32]) -> NDArray[np.float32]:
+        asked.append(points)
+        return pair(points)
+
+    surface = extract_surface(recording, 64, valid=valid, margin_px=3)
+    points = np.concatenate(asked)
+    assert points[:, 0].max() < 3 * 2 / 128
+    assert points[:, 1].min() > -3 * 2 / 128
+    alone = extract_surface(ball((-0.5, 0.5, 0), 0.2), 64)
+    np.testing.assert_array_equal(surface.faces, alone.faces)
+
+
+def test_nothing_inside_is_an_error_with_a_hint() -> None:
+    with pytest.raises(EmptySurface) as caught:
+        extract_surface(lambda points: np.full(len(points), 0.2, np.float32), 32)
+    assert caught.value.hint
+
+
+def test_a_broken_network_is_an_error() -> None:
+    from ncpifu_cli.errors import NcpifuError
+
+    with pytest.raises(NcpifuError, match="NaN"):
+        extract_surface(lambda points: np.full(len(points), np.nan, np.float32), 32)
+    with pytest.raises(ValueError, match="must answer"):
+        extract_surface(lambda points: np.zeros((len(points), 1), np.float32), 32)
+
+
+def test_few_points_at_256() -> None:
+    """A body of a person's surface: capsules for trunk, head, arms and legs."""
+    parts = [((0, 0.05, 0), (0, 0.45, 0), 0.14), ((0, 0.68, 0), (0, 0.74, 0), 0.09)]
+    for side in (-1, 1):
+        parts += [((side * 0.15, 0.45, 0), (side * 0.5, 0.0, 0.05), 0.045), ((side * 0.08, 0.0, 0), (side * 0.13, -0.85, 0), 0.07)]
+    body = union(*(capsule(np.array(a), np.array(b), radius) for a, b, radius in parts))
+    surface = extract_surface(body, 256)
+    assert surface.queried <= 200_000
+    vertices, faces = largest_components(surface.vertices, surface.faces)
+    assert len(vertices) == len(surface.vertices)
+    assert signed_volume(vertices, faces) > 0
