@@ -1,0 +1,94 @@
+"""A subject's labelled points on disk (`samples.npz`): 16-bit coordinates, one bit per label.
+
+metres = low + q / 65535 * (high - low), in the normalised frame at yaw 0. Labels are computed at the rounded positions, so they are exact.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ncpifu_cli.data.scans import sample_texture
+from ncpifu_cli.errors import NcpifuError
+from ncpifu_cli.geometry.inside import InsideTest
+from ncpifu_cli.geometry.mesh import Scan
+from ncpifu_cli.geometry.surface import NEAR_PER_UNIFORM, SurfacePoints, sample_near, sample_outer_surface, sample_uniform
+
+BOUNDS_M = (-1.28, 1.28)  # the camera's cube is +-1.024 m; the margin holds points near what reaches its border
+NEAR_PER_SURFACE = 4  # each surface point carries four near points: the outermost test costs as much as a label
+
+
+@dataclass(frozen=True)
+class OccupancySamples:
+    """Points in metres of the normalised subject at yaw 0, in random order.
+
+    Attributes: near (N, 3) float32, near_inside (N,) bool; uniform (M, 3), uniform_inside (M,); surface (S, 3), surface_rgb (S, 3) uint8 albedo.
+    """
+
+    near: NDArray[np.float32]
+    near_inside: NDArray[np.bool_]
+    uniform: NDArray[np.float32]
+    uniform_inside: NDArray[np.bool_]
+    surface: NDArray[np.float32]
+    surface_rgb: NDArray[np.uint8]
+
+
+def quantise(points_m: NDArray[np.floating]) -> NDArray[np.uint16]:
+    """(N, 3) metres -> (N, 3) uint16; what lies outside BOUNDS_M is moved to its border."""
+    low, high = BOUNDS_M
+    return np.rint(((points_m - low) / (high - low)).clip(0, 1) * 65535).astype(np.uint16)
+
+
+def dequantise(quantised: NDArray[np.uint16], low: float = BOUNDS_M[0], high: float = BOUNDS_M[1]) -> NDArray[np.float32]:
+    """Inverse of `quantise`, to 0.02 mm."""
+    return (low + quantised.astype(np.float64) / 65535 * (high - low)).astype(np.float32)
+
+
+def write_samples(path: Path, scan: Scan, near_points: int, rng: np.random.Generator) -> dict[str, float]:
+    """Sample and label a subject, write the file; return counts and label balance for the manifest.
+
+    Raises NcpifuError where the surface bounds nothing.
+    """
+    test = InsideTest(scan.vertices, scan.faces)
+    try:
+        surface = sample_outer_surface(scan.vertices, scan.faces, test, max(near_points // NEAR_PER_SURFACE, 1), rng)
+    except ValueError as error:
+        raise NcpifuError(f"{scan.name}: {error}") from error
+    near = quantise(sample_near(surface.points, near_points, rng))
+    uniform = quantise(sample_uniform(max(near_points // NEAR_PER_UNIFORM, 1), rng))
+    near_inside, uniform_inside = test.inside(dequantise(near)), test.inside(dequantise(uniform))
+    if not near_inside.any():
+        raise NcpifuError(f"{scan.name}: nothing lies inside the surface", "is it wound inside out, or a single sheet?")
+    with open(path, "wb") as file:
+        np.savez_compressed(
+            file,
+            near_q=near,
+            near_inside=np.packbits(near_inside),
+            uniform_q=uniform,
+            uniform_inside=np.packbits(uniform_inside),
+            surface_q=quantise(surface.points),
+            surface_rgb=_albedo(scan, surface),
+            bounds_m=np.array(BOUNDS_M, np.float32),
+        )
+    return {"near": len(near), "near_inside": float(near_inside.mean()), "uniform": len(uniform), "uniform_inside": float(uniform_inside.mean())}
+
+
+def read_samples(path: Path) -> OccupancySamples:
+    """Read what `write_samples` wrote; NcpifuError where the file is missing or broken."""
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            low, high = (float(x) for x in arrays["bounds_m"])
+            near, uniform, surface = (dequantise(arrays[key], low, high) for key in ("near_q", "uniform_q", "surface_q"))
+            near_inside = np.unpackbits(arrays["near_inside"], count=len(near)).astype(bool)
+            uniform_inside = np.unpackbits(arrays["uniform_inside"], count=len(uniform)).astype(bool)
+            return OccupancySamples(near, near_inside, uniform, uniform_inside, surface, arrays["surface_rgb"])
+    except (OSError, KeyError, ValueError, EOFError) as error:
+        raise NcpifuError(f"cannot read {path}: {error}", "render this subject again") from error
+
+
+def _albedo(scan: Scan, surface: SurfacePoints) -> NDArray[np.uint8]:
+    corners = scan.faces[surface.face]
+    if scan.texture is not None:
+        return sample_texture(scan.texture.image, np.einsum("nk,nkd->nd", surface.barycentric, scan.texture.uv[corners]))
+    return np.rint(np.einsum("nk,nkd->nd", surface.barycentric, scan.colors[corners].astype(np.float64))).astype(np.uint8)

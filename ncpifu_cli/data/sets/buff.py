@@ -1,0 +1,27 @@
+"""BUFF as released: `sequences/<subject>/<garment_action>/<garment_action>[._]<frame>.ply`, vertex colours, millimetres (design: protocol A.5).
+
+Also the flat copy other evaluations use (`<subject>/<garment_action>.<frame>.ply`). The colours hold the scanner's light and are taken as they are.
+"""
+
+import re
+from pathlib import Path
+
+from ncpifu_cli.data.scans import ScanSource
+
+LAYOUT = "[sequences/]<00005>/<garment_action>/<garment_action>.<000001>.ply"
+
+_SUBJECT = re.compile(r"\d{5}")
+_FRAME = re.compile(r"(?P<sequence>[a-z]+_[a-z0-9_]+?)[._](?P<frame>\d{6})")
+
+
+def find(folder: Path) -> list[ScanSource]:
+    """All frames, named `<subject>_<garment_action>.<frame>`."""
+    if folder.is_file():
+        return []
+    found = []
+    for file in folder.rglob("*.ply"):
+        subject = next((part for part in reversed(file.relative_to(folder.parent).parts[:-1]) if _SUBJECT.fullmatch(part)), None)
+        frame = _FRAME.fullmatch(file.stem)
+        if subject and frame:
+            found.append(ScanSource(f"{subject}_{frame['sequence']}.{frame['frame']}", file, "buff", shaded=True))
+    return found

@@ -1,0 +1,241 @@
+"""Orthographic z-buffer in numba: no GL, exact pixel centres, releases the GIL (design: rendering_and_masks A3, A4).
+
+Pixel (row i, column j) samples the point (j + 0.5, i + 0.5), so an edge claims a pixel once it passes its centre. Both triangles of an edge evaluate
+the same edge function with opposite sign, bit by bit, so a closed surface has no cracks.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from ncpifu_cli.geometry.camera import ndc_to_px
+
+_FAR = np.float32(-1e30)
+
+
+@dataclass(frozen=True)
+class RasterBuffer:
+    """What each pixel sees.
+
+    Attributes:
+        face_id: (S, S) int32, the nearest face, -1 = empty. depth_ndc: (S, S) float32, z towards the camera (larger = nearer), 0 where empty.
+        points_px: (V, 3) float32, the drawn vertices: u right, v down in pixels, z in NDC. faces: (F, 3) int32.
+    """
+
+    face_id: NDArray[np.int32]
+    depth_ndc: NDArray[np.float32]
+    points_px: NDArray[np.float32]
+    faces: NDArray[np.int32]
+
+    @cached_property
+    def mask(self) -> NDArray[np.bool_]:
+        """(S, S) bool: True where a face covers the pixel's centre."""
+        return self.face_id >= 0
+
+    @cached_property
+    def barycentric(self) -> NDArray[np.float32]:
+        """(S, S, 3) float32 weights of the face's corners, 0 where empty. Computed when first asked for."""
+        weights = np.zeros((*self.face_id.shape, 3), np.float32)
+        _barycentric(self.face_id, self.points_px, self.faces, weights)
+        return weights
+
+
+def rasterise(points_ndc: NDArray[np.floating], faces: NDArray[np.integer], size_px: int, cull: bool = False) -> RasterBuffer:
+    """Draw a mesh orthographically.
+
+    Args:
+        points_ndc: (V, 3), NDC, y up, z towards the camera; what lies outside [-1, 1] in x or y is cut off, z is not.
+        faces: (F, 3) corners, counter-clockwise from outside. size_px: side S of the square image.
+        cull: leave out faces seen from behind (faster; wrong where a surface is open).
+    """
+    if size_px < 1:
+        raise ValueError(f"size_px must be at least 1, not {size_px}")
+    points_px = np.empty((len(points_ndc), 3), np.float32)
+    points_px[:, :2] = ndc_to_px(points_ndc, size_px)
+    points_px[:, 2] = points_ndc[:, 2]
+    corners = np.ascontiguousarray(faces, np.int32)
+    depth = np.full((size_px, size_px), _FAR, np.float32)
+    face_id = np.full((size_px, size_px), -1, np.int32)
+    _fill(points_px, corners, cull, depth, face_id)
+    depth[face_id < 0] = 0
+    return RasterBuffer(face_id, depth, points_px, corners)
+
+
+def interpolate(buffer: RasterBuffer, faces: NDArray[np.integer], attributes: NDArray[np.floating]) -> NDArray[np.float32]:
+    """(V, C) attributes at the corners of `faces` (F, 3) -> (S, S, C) float32 at each pixel, 0 where empty.
+
+    `faces` may index other vertices than the drawn ones (texture corners), but must have as many rows.
+    """
+    image = np.zeros((*buffer.face_id.shape, attributes.shape[1]), np.float32)
+    corners = np.ascontiguousarray(faces, np.int32)
+    _interpolate(buffer.face_id, buffer.points_px, buffer.faces, corners, np.ascontiguousarray(attributes, np.float32), image)
+    return image
+
+
+def interpolate_down(buffer: RasterBuffer, attributes: NDArray[np.floating]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Anti-aliased picture at half the buffer's size: each pixel is the mean of its covered sub-samples (2 x 2).
+
+    The background does not bleed in: a pixel at the outline has the subject's own colour, as in a photograph after it is cut out by its mask.
+
+    Args:
+        buffer: drawn at (2S, 2S). attributes: (V, C) at the drawn vertices.
+
+    Returns: (S, S, C) float32, 0 outside the mask; (S, S) bool mask, True where at least half of the pixel is covered.
+    """
+    size = buffer.face_id.shape[0] // 2
+    image = np.zeros((size, size, attributes.shape[1]), np.float32)
+    mask = np.zeros((size, size), np.bool_)
+    _interpolate_down(buffer.face_id, buffer.points_px, buffer.faces, np.ascontiguousarray(attributes, np.float32), image, mask)
+    return image, mask
+
+
+def rasterise_depth(points_px: NDArray[np.float32], faces: NDArray[np.int32], depth: NDArray[np.float32]) -> None:
+    """Depth only, into `depth` (S, S) float32, which must hold the background value. points_px: (V, 3) float32, u right, v down, z towards the camera."""
+    _fill_depth(points_px, faces, depth)
+
+
+@numba.njit(nogil=True, cache=True)
+def _edge(ax, ay, bx, by, px, py):
+    # Swapping a and b negates every product exactly: that is what keeps shared edges watertight. Never compile this with fastmath.
+    return (ax - px) * (by - py) - (ay - py) * (bx - px)
+
+
+@numba.njit(nogil=True, cache=True)
+def _span(a, b, c, size):
+    # Pixels whose centres lie between the smallest and the largest of three coordinates, clipped to the image.
+    # The clip comes before the conversion: a far-away coordinate does not fit an integer.
+    limit = np.float32(size)
+    low = min(max(min(a, min(b, c)), np.float32(0)), limit)
+    high = min(max(max(a, max(b, c)), np.float32(-1)), limit)
+    return int(np.ceil(low - np.float32(0.5))), min(int(np.floor(high - np.float32(0.5))), size - 1)
+
+
+@numba.njit(nogil=True, cache=True)
+def _fill(points, faces, cull, depth, face_id):
+    size = depth.shape[0]
+    half = np.float32(0.5)
+    for face in range(faces.shape[0]):
+        a, b, c = faces[face, 0], faces[face, 1], faces[face, 2]
+        ax, ay, bx, by, cx, cy = points[a, 0], points[a, 1], points[b, 0], points[b, 1], points[c, 0], points[c, 1]
+        first_x, last_x = _span(ax, bx, cx, size)
+        if first_x > last_x:
+            continue
+        first_y, last_y = _span(ay, by, cy, size)
+        if first_y > last_y:
+            continue
+        # v points down, so a face seen from its front has negative area here.
+        area = _edge(ax, ay, bx, by, cx, cy)
+        if area == 0 or (cull and area > 0):
+            continue
+        az, bz, cz = points[a, 2], points[b, 2], points[c, 2]
+        sign = np.float32(1) if area > 0 else np.float32(-1)
+        for row in range(first_y, last_y + 1):
+            y = np.float32(row) + half
+            for column in range(first_x, last_x + 1):
+                x = np.float32(column) + half
+                wa = sign * _edge(bx, by, cx, cy, x, y)
+                wb = sign * _edge(cx, cy, ax, ay, x, y)
+                wc = sign * _edge(ax, ay, bx, by, x, y)
+                total = wa + wb + wc
+                if wa >= 0 and wb >= 0 and wc >= 0 and total > 0:
+                    z = (wa * az + wb * bz + wc * cz) / total
+                    if z > depth[row, column]:
+                        depth[row, column] = z
+                        face_id[row, column] = face
+
+
+@numba.njit(nogil=True, cache=True)
+def _fill_depth(points, faces, depth):
+    # The same loop without face ids: the light bake runs it hundreds of times per subject, and cracks do not matter to it.
+    size = depth.shape[0]
+    half = np.float32(0.5)
+    for face in range(faces.shape[0]):
+        a, b, c = faces[face, 0], faces[face, 1], faces[face, 2]
+        ax, ay, bx, by, cx, cy = points[a, 0], points[a, 1], points[b, 0], points[b, 1], points[c, 0], points[c, 1]
+        first_x, last_x = _span(ax, bx, cx, size)
+        if first_x > last_x:
+            continue
+        first_y, last_y = _span(ay, by, cy, size)
+        if first_y > last_y:
+            continue
+        area = _edge(ax, ay, bx, by, cx, cy)
+        if area == 0:
+            continue
+        scale = np.float32(1) / area
+        az, bz, cz = points[a, 2], points[b, 2], points[c, 2]
+        for row in range(first_y, last_y + 1):
+            y = np.float32(row) + half
+            for column in range(first_x, last_x + 1):
+                x = np.float32(column) + half
+                wa = scale * _edge(bx, by, cx, cy, x, y)
+                wb = scale * _edge(cx, cy, ax, ay, x, y)
+                wc = np.float32(1) - wa - wb
+                if wa >= 0 and wb >= 0 and wc >= 0:
+                    z = wa * az + wb * bz + wc * cz
+                    depth[row, column] = max(depth[row, column], z)
+
+
+@numba.njit(nogil=True, cache=True)
+def _weights(points, faces, face, row, column):
+    a, b, c = faces[face, 0], faces[face, 1], faces[face, 2]
+    x, y = np.float32(column) + np.float32(0.5), np.float32(row) + np.float32(0.5)
+    wa = _edge(points[b, 0], points[b, 1], points[c, 0], points[c, 1], x, y)
+    wb = _edge(points[c, 0], points[c, 1], points[a, 0], points[a, 1], x, y)
+    wc = _edge(points[a, 0], points[a, 1], points[b, 0], points[b, 1], x, y)
+    scale = np.float32(1) / (wa + wb + wc)
+    return wa * scale, wb * scale, wc * scale
+
+
+@numba.njit(nogil=True, cache=True)
+def _barycentric(face_id, points, faces, weights):
+    for row in range(face_id.shape[0]):
+        for column in range(face_id.shape[1]):
+            face = face_id[row, column]
+            if face >= 0:
+                weights[row, column, 0], weights[row, column, 1], weights[row, column, 2] = _weights(points, faces, face, row, column)
+
+
+@numba.njit(nogil=True, cache=True)
+def _interpolate(face_id, points, faces, corners, attributes, image):
+    for row in range(face_id.shape[0]):
+        for column in range(face_id.shape[1]):
+            face = face_id[row, column]
+            if face < 0:
+                continue
+            wa, wb, wc = _weights(points, faces, face, row, column)
+            a, b, c = corners[face, 0], corners[face, 1], corners[face, 2]
+            for k in range(attributes.shape[1]):
+                image[row, column, k] = wa * attributes[a, k] + wb * attributes[b, k] + wc * attributes[c, k]
+
+
+@numba.njit(nogil=True, cache=True)
+def _interpolate_down(face_id, points, faces, attributes, image, mask):
+    for row in range(image.shape[0]):
+        for column in range(image.shape[1]):
+            covered = 0
+            for sub in range(4):
+                y, x = 2 * row + sub // 2, 2 * column + sub % 2
+                face = face_id[y, x]
+                if face < 0:
+                    continue
+                covered += 1
+                wa, wb, wc = _weights(points, faces, face, y, x)
+                a, b, c = faces[face, 0], faces[face, 1], faces[face, 2]
+                for k in range(attributes.shape[1]):
+                    image[row, column, k] += wa * attributes[a, k] + wb * attributes[b, k] + wc * attributes[c, k]
+            mask[row, column] = covered >= 2
+            scale = np.float32(1) / np.float32(covered) if covered >= 2 else np.float32(0)
+            for k in range(attributes.shape[1]):
+                image[row, column, k] *= scale
+
+
+def mean_of_covered(buffer: RasterBuffer, image: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """`interpolate_down` for a picture that exists already: (2S, 2S, C) values, 0 where empty -> (S, S, C) and the (S, S) mask."""
+    size = buffer.face_id.shape[0] // 2
+    covered = buffer.mask.reshape(size, 2, size, 2).sum(axis=(1, 3))
+    total = image.reshape(size, 2, size, 2, -1).sum(axis=(1, 3))
+    mask = covered >= 2
+    return np.where(mask[..., None], total / np.maximum(covered, 1)[..., None], 0).astype(np.float32), mask
