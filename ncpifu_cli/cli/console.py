@@ -1,0 +1,98 @@
+"""Terminal output: rich progress, one-line errors, exit codes."""
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from typing import Any, ParamSpec
+
+from ncpifu_cli.errors import NcpifuError
+from ncpifu_cli.progress import SILENT, Reporter, Task
+
+P = ParamSpec("P")
+
+
+class _RichTask:
+    def __init__(self, progress: Any, handle: Any) -> None:
+        self._progress, self._handle = progress, handle
+
+    def advance(self, amount: float = 1.0, note: str = "") -> None:
+        fields = {"note": note} if note else {}
+        self._progress.update(self._handle, advance=amount, **fields)
+
+
+class RichReporter:
+    """Messages and progress bars on standard error, so that standard output stays clean for `--json`."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+
+        self._console = Console(stderr=True, highlight=False)
+        self._live: Any = None
+
+    def info(self, message: str) -> None:
+        self._console.print(message, markup=False)
+
+    def warn(self, message: str) -> None:
+        self._console.print(f"warning: {message}", style="yellow", markup=False)
+
+    @contextmanager
+    def task(self, description: str, total: float | None) -> Iterator[Task]:
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+        if self._live is not None:  # bars may nest: one live display holds them all
+            handle = self._live.add_task(description, total=total, note="")
+            yield _RichTask(self._live, handle)
+            self._live.remove_task(handle)
+            return
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn(), TextColumn("{task.fields[note]}"))
+        with Progress(*columns, console=self._console) as progress:
+            self._live = progress
+            try:
+                yield _RichTask(progress, progress.add_task(description, total=total, note=""))
+            finally:
+                self._live = None
+
+
+def reporter(quiet: bool) -> Reporter:
+    """The reporter a command passes to its stage."""
+    return SILENT if quiet else RichReporter()
+
+
+def print_json(value: Any) -> None:
+    """One JSON document on standard output."""
+    sys.stdout.write(json.dumps(value, indent=1) + "\n")
+
+
+def print_line(text: str) -> None:
+    """One line on standard output: the command's result."""
+    sys.stdout.write(text + "\n")
+
+
+def fail(error: NcpifuError) -> int:
+    """Print the error's line and hint on standard error; return the exit code."""
+    from rich.console import Console
+
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    console.print(f"error: {error.message}", style="bold red", markup=False)
+    if error.hint:
+        console.print(f"hint: {error.hint}", markup=False)
+    return error.exit_code
+
+
+def handle_errors(command: Callable[P, None]) -> Callable[P, None]:
+    """Decorator for command functions: NcpifuError and Ctrl-C become one line and an exit code, everything else stays a traceback (a bug)."""
+
+    @wraps(command)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> None:
+        import typer
+
+        try:
+            command(*args, **kwargs)
+        except NcpifuError as error:
+            raise typer.Exit(fail(error)) from None
+        except KeyboardInterrupt:
+            raise typer.Exit(fail(NcpifuError("interrupted", "run the same command again to go on", 130))) from None
+
+    return wrapped

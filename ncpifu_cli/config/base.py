@@ -1,0 +1,109 @@
+"""YAML -> validated settings. No torch here: `--help` and `doctor` read settings too."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from ncpifu_cli.errors import NcpifuError
+
+CONFIGS = Path(__file__).resolve().parent.parent / "configs"
+
+
+class Settings(BaseModel):
+    """Base of every settings class: immutable, unknown keys are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+Model = TypeVar("Model", bound=Settings)
+
+
+def load(kind: type[Model], source: str | Path | None = None, overrides: Sequence[str] = (), *, ablation: str | None = None) -> Model:
+    """Read settings.
+
+    Args:
+        kind: the settings class. source: a YAML file, the name of one in `configs/` (without .yaml), or None for the defaults.
+        overrides: "key.sub=value" strings, values in YAML syntax; later ones win.
+        ablation: name of a file in `configs/ablations/` laid over the source before the overrides.
+
+    Raises NcpifuError naming the file, the key and what is allowed.
+    """
+    values = _read_with_parents(_find(source)) if source is not None else {}
+    if ablation is not None:
+        values = _merge(values, _read_with_parents(_find(Path("ablations") / f"{ablation}.yaml")))
+    for text in overrides:
+        _set(values, text)
+    return validate(kind, values, str(source) if source is not None else "settings")
+
+
+def validate(kind: type[Model], values: dict[str, Any], origin: str) -> Model:
+    """`values` as `kind`, with pydantic's complaints turned into one line."""
+    try:
+        return kind.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"]) or "(top level)"
+        reason = "unknown key" if first["type"] == "extra_forbidden" else first["msg"]
+        more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+        raise NcpifuError(f"{origin}: {key}: {reason}{more}", f"keys here: {', '.join(sorted(kind.model_fields))}") from error
+
+
+def dump(settings: Settings) -> dict[str, Any]:
+    """Plain JSON-able values; `validate` of the result gives the same settings back."""
+    return settings.model_dump(mode="json")
+
+
+def _find(source: str | Path) -> Path:
+    path = Path(source)
+    if path.suffix in (".yaml", ".yml", ".json"):
+        candidates = [path, CONFIGS / path]
+    else:
+        candidates = [CONFIGS / f"{source}.yaml", CONFIGS / "ablations" / f"{source}.yaml"]
+    for candidate in candidates:
+        if candidate.is_file():
+            return candidate
+    names = sorted(str(p.relative_to(CONFIGS).with_suffix("")) for p in CONFIGS.rglob("*.yaml"))
+    raise NcpifuError(f"no configuration {str(source)!r}", f"give a YAML file or one of: {', '.join(names)}")
+
+
+def _read_with_parents(path: Path) -> dict[str, Any]:
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise NcpifuError(f"{path} is not readable YAML: {str(error).splitlines()[0]}") from error
+    values = {} if values is None else values
+    if not isinstance(values, dict):
+        raise NcpifuError(f"{path} must hold keys and values, not a {type(values).__name__}")
+    parent = values.pop("extends", None)
+    if parent is None:
+        return values
+    sibling = path.parent / f"{parent}.yaml"
+    base = _read_with_parents(sibling if sibling.is_file() and sibling != path else _find(str(parent)))
+    return _merge(base, values)
+
+
+def _merge(base: dict[str, Any], top: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in top.items():
+        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
+        merged[key] = _merge(merged[key], value) if both else value
+    return merged
+
+
+def _set(values: dict[str, Any], text: str) -> None:
+    key, equals, raw = text.partition("=")
+    if not equals or not key:
+        raise NcpifuError(f"cannot read the override {text!r}", "write it as key.sub=value, for example optim.lr=0.0003")
+    *parents, last = key.split(".")
+    for part in parents:
+        inner = values.setdefault(part, {})
+        if not isinstance(inner, dict):
+            raise NcpifuError(f"override {text!r}: {part} is a single value", "write the whole path of the key")
+        values = inner
+    try:
+        values[last] = yaml.safe_load(raw)
+    except yaml.YAMLError as error:
+        raise NcpifuError(f"override {text!r}: the value is not YAML") from error

@@ -1,0 +1,67 @@
+"""Settings of `ncpifu train`."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from ncpifu_cli.config.base import Settings
+from ncpifu_cli.config.model import ModelConfig
+
+
+class AugmentConfig(Settings):
+    """Image and camera change together; the mask and the photograph's faults are imitated (method section 10)."""
+
+    flip: bool = Field(True, description="mirror left and right half of the time")
+    scale: float = Field(0.1, ge=0, lt=1, description="subject size changes by up to this fraction")
+    shift_ndc: float = Field(0.05, ge=0, lt=1, description="subject moves by up to this much in x and y")
+    color: float = Field(0.25, ge=0, lt=1, description="strength of brightness, contrast, saturation and tint changes")
+    blur_px: float = Field(1.2, ge=0, description="largest Gaussian blur, in pixels of the network's input")
+    jpeg: float = Field(0.3, ge=0, le=1, description="share of images that are JPEG-compressed once more")
+    noise: float = Field(0.02, ge=0, description="largest standard deviation of sensor noise, image range 0..1")
+    mask: float = Field(0.5, ge=0, le=1, description="share of images whose mask is imperfect (grown, shrunk, bitten)")
+
+
+class DataConfig(Settings):
+    """Which subjects, which views, how many points."""
+
+    points: int = Field(4096, ge=16, description="query points per image, half inside, half outside")
+    validation_subjects: int = Field(8, ge=0, description="training subjects kept out of training to watch over-fitting; their views are never trained on")
+    validation_views: int = Field(2, ge=1, description="views per validation subject")
+    workers: int = Field(0, ge=0, description="loader processes; 0 loads in a thread beside the training")
+    augment: AugmentConfig = AugmentConfig()
+
+
+class OptimConfig(Settings):
+    """Adam with warm-up and decay (paper: Adam, 1e-4 with decay, batch 8)."""
+
+    lr: float = Field(1e-4, gt=0, description="peak learning rate")
+    batch_size: int = Field(8, ge=1, description="images per step")
+    warmup_steps: int = Field(200, ge=0, description="linear warm-up")
+    schedule: Literal["cosine", "constant"] = Field("cosine", description="decay after warm-up, to 1 % at the last step")
+    weight_decay: float = Field(0.0, ge=0, description="decoupled weight decay")
+    clip_norm: float = Field(1.0, gt=0, description="gradients longer than this are shortened to it")
+    ema: float = Field(0.999, ge=0, lt=1, description="decay of the averaged weights that are evaluated and released")
+    precision: Literal["float32", "bfloat16"] = Field("float32", description="autocast type of the forward pass")
+
+
+class LossConfig(Settings):
+    """Weights of the named loss terms."""
+
+    occupancy: float = Field(1.0, ge=0, description="occupancy error, mean over supervised stacks")
+    kind: Literal["bce", "mse"] = Field("bce", description="binary cross entropy on logits, or PIFu's squared error on sigmoids")
+    balance: float = Field(0.02, ge=0, description="codebook balance: KL of the mean code use from uniform, against collapse")
+
+
+class TrainConfig(Settings):
+    """A whole training run; stored beside its weights."""
+
+    model: ModelConfig = ModelConfig()
+    data: DataConfig = DataConfig()
+    optim: OptimConfig = OptimConfig()
+    loss: LossConfig = LossConfig()
+    steps: int = Field(100_000, ge=1, description="optimiser steps")
+    seed: int = Field(0, ge=0, description="seed of weights, data order and augmentation")
+    log_every: int = Field(20, ge=1, description="steps between log lines")
+    validate_every: int = Field(500, ge=1, description="steps between validations, each followed by a checkpoint")
+    revive_every: int = Field(100, ge=1, description="steps between revivals of unused codes")
+    threads: int = Field(0, ge=0, description="CPU threads, 0 for all cores")

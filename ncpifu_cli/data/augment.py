@@ -1,0 +1,100 @@
+"""Training augmentation: image, mask and camera change together; a photograph's faults are imitated (method section 10)."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from ncpifu_cli.config.train import AugmentConfig
+
+Image = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Placement:
+    """A change of the view within the image plane: flip, then scale about the centre, then shift.
+
+    Attributes: flip; scale (1); shift_ndc (x right, y up).
+    """
+
+    flip: bool = False
+    scale: float = 1.0
+    shift_ndc: tuple[float, float] = (0.0, 0.0)
+
+    def points(self, points_ndc: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(N, 3) NDC -> (N, 3) NDC. Depth scales with the subject."""
+        moved = points_ndc * np.float32(self.scale)
+        if self.flip:
+            moved[:, 0] *= -1
+        moved[:, :2] += np.asarray(self.shift_ndc, np.float32)
+        return moved
+
+    def image(self, image: NDArray, interpolation: int = cv2.INTER_LINEAR) -> NDArray:
+        """(S, S) or (S, S, 3): the same change in pixels; what comes in from outside is 0."""
+        size = image.shape[0]
+        # Pixel centres: index j is at NDC (2 j + 1) / S - 1. Solve u' = a u + b for indices under the same map.
+        a = -self.scale if self.flip else self.scale
+        half = (size - 1) / 2
+        matrix = np.array([[a, 0, half * (1 - a) + self.shift_ndc[0] * size / 2], [0, self.scale, half * (1 - self.scale) - self.shift_ndc[1] * size / 2]])
+        return cv2.warpAffine(image, matrix, (size, size), flags=interpolation)
+
+
+def random_placement(config: AugmentConfig, rng: np.random.Generator) -> Placement:
+    """Flip, scale and shift within the configured limits."""
+    flip = bool(config.flip and rng.random() < 0.5)
+    scale = float(1 + rng.uniform(-config.scale, config.scale))
+    shift = rng.uniform(-config.shift_ndc, config.shift_ndc, 2)
+    return Placement(flip, scale, (float(shift[0]), float(shift[1])))
+
+
+def photographic(rgb: Image, coverage: Image, config: AugmentConfig, rng: np.random.Generator) -> tuple[Image, Image]:
+    """Colour, blur, noise, JPEG and mask faults.
+
+    Args: rgb (S, S, 3) 0..255, coverage (S, S) 0..1. Returns both, changed.
+    """
+    rgb, coverage = _imperfect_mask(rgb, coverage, config, rng)
+    rgb = _color(rgb, config.color, rng)
+    sigma = rng.uniform(0, config.blur_px) if rng.random() < 0.5 else 0.0
+    if sigma > 0.2:
+        rgb = cv2.GaussianBlur(rgb, (0, 0), sigma)
+    if config.noise and rng.random() < 0.5:
+        rgb = rgb + rng.normal(0, 255 * rng.uniform(0, config.noise), rgb.shape).astype(np.float32)
+    rgb = np.clip(rgb, 0, 255)
+    if rng.random() < config.jpeg:
+        _, code = cv2.imencode(".jpg", rgb.astype(np.uint8), [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(30, 95))])
+        rgb = cv2.imdecode(code, cv2.IMREAD_COLOR).astype(np.float32)
+    return rgb, coverage
+
+
+def _color(rgb: Image, strength: float, rng: np.random.Generator) -> Image:
+    """Exposure, contrast, saturation and white balance."""
+    if strength == 0:
+        return rgb
+    tint = 1 + strength * 0.4 * rng.uniform(-1, 1, 3)
+    rgb = rgb * (tint * (1 + strength * rng.uniform(-1, 1))).astype(np.float32)
+    grey = rgb.mean(axis=2, keepdims=True)
+    rgb = grey + (rgb - grey) * np.float32(1 + strength * rng.uniform(-1, 1))
+    middle = np.float32(rgb.mean())
+    return middle + (rgb - middle) * np.float32(1 + strength * rng.uniform(-1, 1))
+
+
+def _imperfect_mask(rgb: Image, coverage: Image, config: AugmentConfig, rng: np.random.Generator) -> tuple[Image, Image]:
+    """Grow or shrink the mask, take bites out of it; where it grows, some background shows."""
+    if rng.random() >= config.mask:
+        return rgb, coverage
+    size = coverage.shape[0]
+    background = rng.uniform(0, 255, 3).astype(np.float32) + cv2.resize(rng.normal(0, 40, (8, 8, 3)).astype(np.float32), (size, size))
+    rgb = rgb * coverage[..., None] + background * (1 - coverage[..., None])
+    radius = int(rng.integers(-1, 3)) * max(1, size // 256)
+    if radius:
+        kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * abs(radius) + 1,) * 2)
+        coverage = cv2.dilate(coverage, kernel) if radius > 0 else cv2.erode(coverage, kernel)
+    if rng.random() < 0.3:  # a bite at the silhouette
+        edge = np.argwhere((coverage > 0.1) & (cv2.erode(coverage, np.ones((5, 5))) < 0.5))
+        if len(edge):
+            row, column = edge[rng.integers(len(edge))]
+            bite = np.ascontiguousarray(coverage)
+            cv2.circle(bite, (int(column), int(row)), int(size * rng.uniform(0.005, 0.02)), float(rng.integers(0, 2)), -1)
+            coverage = bite
+    return rgb, cv2.GaussianBlur(coverage, (3, 3), 0)

@@ -1,0 +1,122 @@
+"""Rendered subjects on disk -> training items. Labels are read, never computed; item i is a pure function of (seed, i)."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from ncpifu_cli.artifacts import HELD_OUT_PREFIXES, read_json
+from ncpifu_cli.config.train import DataConfig
+from ncpifu_cli.data.augment import Placement, photographic, random_placement
+from ncpifu_cli.data.network_input import network_input, resize_masked
+from ncpifu_cli.errors import NcpifuError
+from ncpifu_cli.geometry.camera import Camera
+
+
+@dataclass(frozen=True)
+class LabelledPoints:
+    """Cached occupancy samples of one subject: uint16 positions, inside points first.
+
+    Attributes: quantised (N, 3) uint16; inside_count; low_m, step_m: metres = low_m + step_m * quantised, normalised frame at yaw 0.
+    """
+
+    quantised: NDArray[np.uint16]
+    inside_count: int
+    low_m: float
+    step_m: float
+
+    def draw(self, count: int, rng: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        """`count` points, half inside, half outside (PIFu's balance): (count, 3) metres and (count,) bool."""
+        half = count // 2
+        chosen = np.concatenate([rng.integers(0, self.inside_count, half), rng.integers(self.inside_count, len(self.quantised), count - half)])
+        return self.quantised[chosen].astype(np.float32) * np.float32(self.step_m) + np.float32(self.low_m), np.arange(count) < half
+
+
+@dataclass
+class RenderedSubject:
+    """One folder written by `render`; points are read on first use and kept."""
+
+    folder: Path
+    name: str
+    views: list[dict]
+    _points: LabelledPoints | None = field(default=None, repr=False)
+
+    @property
+    def points(self) -> LabelledPoints:
+        """The subject's labelled points."""
+        if self._points is None:
+            self._points = read_points(self.folder / "samples.npz")
+        return self._points
+
+
+def read_points(path: Path) -> LabelledPoints:
+    """Read `samples.npz` (see `artifacts` for the layout); NcpifuError names a broken file."""
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            quantised = np.concatenate([arrays["near_q"], arrays["uniform_q"]])
+            near = np.unpackbits(arrays["near_inside"], count=len(arrays["near_q"]))
+            uniform = np.unpackbits(arrays["uniform_inside"], count=len(arrays["uniform_q"]))
+            low, high = (float(bound) for bound in arrays["bounds_m"])
+    except (OSError, KeyError, ValueError, EOFError) as error:
+        raise NcpifuError(f"cannot read the samples in {path}: {error}", "render this subject again: delete its folder and run `ncpifu render`") from error
+    order = np.argsort(np.concatenate([near, uniform]) == 0, kind="stable")
+    inside_count = int(near.sum()) + int(uniform.sum())
+    if not 0 < inside_count < len(quantised):
+        raise NcpifuError(f"{path} has points on one side of the surface only", "the scan is broken or its units are wrong; check it, then render it again")
+    return LabelledPoints(quantised[order], inside_count, low, (high - low) / 65535)
+
+
+def find_subjects(folder: Path) -> list[RenderedSubject]:
+    """Every complete training subject below `folder`, sorted by name; held-out humans (`test-`, `ood-`) are left out."""
+    subjects = []
+    for marker in sorted(Path(folder).glob("*/subject.json")):
+        content = read_json(marker)
+        if not content["name"].startswith(HELD_OUT_PREFIXES) and content["views"]:
+            subjects.append(RenderedSubject(marker.parent, content["name"], content["views"]))
+    if not subjects:
+        raise NcpifuError(f"no rendered training subjects in {folder}", "run `ncpifu synth` and `ncpifu render` first, or give the folder with --data")
+    return subjects
+
+
+class RenderDataset(Dataset[dict[str, Tensor]]):
+    """Training items {"image" (3, S, S), "points" (N, 3) NDC, "inside" (N,) bool}; endless: any index is valid."""
+
+    def __init__(self, subjects: list[RenderedSubject], config: DataConfig, image_size_px: int, seed: int, length: int, augment: bool = True) -> None:
+        self.subjects, self.config, self.size_px, self.seed, self.length, self.augment = subjects, config, image_size_px, seed, length, augment
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __getitem__(self, index: int) -> dict[str, Tensor]:
+        epoch, place = divmod(index, len(self.subjects))
+        subject = self.subjects[np.random.default_rng([self.seed, 1, epoch]).permutation(len(self.subjects))[place]]
+        rng = np.random.default_rng([self.seed, 2, index])
+        view = subject.views[int(rng.integers(len(subject.views)))]
+        points_m, inside = subject.points.draw(self.config.points, rng)
+        points_ndc = Camera(view["yaw_deg"], view["pitch_deg"]).world_to_ndc(points_m)
+        rgb, mask = read_view(subject.folder, view)
+        placement = random_placement(self.config.augment, rng) if self.augment else Placement()
+        rgb, mask = placement.image(rgb), placement.image(mask.astype(np.uint8), cv2.INTER_NEAREST) > 0
+        color, coverage = resize_masked(rgb, mask, self.size_px)
+        if self.augment:
+            color, coverage = photographic(color, coverage, self.config.augment, rng)
+        return {
+            "image": torch.from_numpy(network_input(color, coverage)),
+            "points": torch.from_numpy(placement.points(points_ndc)),
+            "inside": torch.from_numpy(inside),
+        }
+
+
+def read_view(folder: Path, view: dict) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    """RGB (S, S, 3) and mask (S, S) of one rendered view; NcpifuError names an unreadable file."""
+    rgb = cv2.imread(str(folder / view["rgb"]), cv2.IMREAD_COLOR)
+    mask = cv2.imread(str(folder / view["mask"]), cv2.IMREAD_GRAYSCALE)
+    for image, name in ((rgb, view["rgb"]), (mask, view["mask"])):
+        if image is None:
+            raise NcpifuError(f"cannot read {folder / name}", "render this subject again: delete its folder and run `ncpifu render`")
+    return cv2.cvtColor(rgb, cv2.COLOR_BGR2RGB), mask > 127

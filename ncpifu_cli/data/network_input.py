@@ -1,0 +1,28 @@
+"""Pixels -> what the encoder sees. The one place where colours become network values, for training and for photographs."""
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+
+def network_input(rgb: NDArray[np.uint8] | NDArray[np.float32], coverage: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Colours in [-1, 1] times coverage, so that the background is 0 (method section 2).
+
+    Args: rgb (S, S, 3), 0..255, true colours also at the silhouette (not darkened by the background). coverage (S, S), 0..1.
+    Returns (3, S, S) float32.
+    """
+    scaled = rgb.astype(np.float32) / np.float32(127.5) - 1
+    return np.ascontiguousarray((scaled * coverage[..., None]).transpose(2, 0, 1), dtype=np.float32)
+
+
+def resize_masked(rgb: NDArray[np.uint8], mask: NDArray[np.bool_], size_px: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Anti-aliased resize that never mixes background into the subject's colours.
+
+    Args: rgb (H, W, 3) 0..255; mask (H, W). Returns rgb (S, S, 3) float32 0..255 and coverage (S, S) float32 0..1.
+    """
+    shrink = max(rgb.shape[:2]) > size_px
+    how = cv2.INTER_AREA if shrink else cv2.INTER_LINEAR
+    alpha = mask.astype(np.float32)
+    premultiplied = cv2.resize(rgb.astype(np.float32) * alpha[..., None], (size_px, size_px), interpolation=how)
+    coverage = cv2.resize(alpha, (size_px, size_px), interpolation=how)
+    return premultiplied / np.maximum(coverage, 1e-3)[..., None], coverage

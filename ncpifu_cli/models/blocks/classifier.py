@@ -1,0 +1,22 @@
+"""Surface classifier F_Q (paper eq. 3; PIFu's residual MLP; method section 8)."""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class SurfaceClassifier(nn.Module):
+    """MLP whose input is fed again into every layer but the first. (B, N, C) -> logits (B, N); sigmoid is occupancy."""
+
+    def __init__(self, channels: int, widths: Sequence[int]) -> None:
+        super().__init__()
+        inputs = [channels, *(width + channels for width in widths)]
+        self.layers = nn.ModuleList([nn.Linear(i, o) for i, o in zip(inputs, [*widths, 1], strict=True)])
+
+    def forward(self, x: Tensor) -> Tensor:
+        current = self.layers[0](x)
+        for layer in self.layers[1:]:
+            current = layer(torch.cat([F.leaky_relu(current), x], dim=-1))
+        return current[..., 0]

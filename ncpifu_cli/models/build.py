@@ -1,0 +1,65 @@
+"""ModelConfig -> network: the only switchboard. Networks take built parts, never a config."""
+
+from torch import nn
+
+from ncpifu_cli.config.base import load
+from ncpifu_cli.config.model import CodebookConfig, ModelConfig
+from ncpifu_cli.config.train import TrainConfig
+from ncpifu_cli.models.blocks.attention import GlobalAttention
+from ncpifu_cli.models.blocks.classifier import SurfaceClassifier
+from ncpifu_cli.models.blocks.codebook import Codebook, NoCodebook
+from ncpifu_cli.models.blocks.fusion import Branch, CodeFusion, MLPFusion, SumFusion
+from ncpifu_cli.models.blocks.gate import Gate, OpenGate
+from ncpifu_cli.models.blocks.hourglass import StackedHourglass
+from ncpifu_cli.models.blocks.lattice import Lattice
+from ncpifu_cli.models.blocks.mixer import ChannelMixing, LocationMixing
+from ncpifu_cli.models.blocks.variance import NoVariance, VarianceModelling
+from ncpifu_cli.models.ncpifu import LatticeNCPIFu, LiteralGroups, NeuralCodePIFu
+from ncpifu_cli.models.pifu import PIFu
+
+Network = NeuralCodePIFu | PIFu
+
+
+def build(config: ModelConfig) -> Network:
+    """A network with fresh weights (seed torch before for repeatable ones)."""
+    encoder = StackedHourglass(config.encoder.stem_channels, config.encoder.channels, config.encoder.stacks, config.encoder.depth)
+    if config.kind == "pifu":
+        return PIFu(encoder, SurfaceClassifier(config.encoder.channels + 1, config.classifier), config.supervise == "all")
+    channels = config.feature_channels
+    coarse = config.width if config.fusion == "mlp" else channels
+    fine = 2 * coarse
+    parts = {
+        "encoder": encoder,
+        "local_gate": _gate(config.codebook, channels - 1),
+        "global_gate": _gate(config.codebook, channels - 1),
+        "local_branch": _branch(config, config.local_codebook),
+        "global_branch": _branch(config, config.global_codebook),
+        "attention": GlobalAttention(channels, config.attention_width, config.attention_heads),
+        "channel_mixing": nn.Identity() if config.integration == "none" else ChannelMixing(fine, config.mixer_expansion),
+        "classifier": SurfaceClassifier(fine + channels, config.classifier),
+        "supervise_all": config.supervise == "all",
+    }
+    if config.integration == "points":
+        return LiteralGroups(group_size=config.group_size, location_mixing=LocationMixing(config.group_size, fine), **parts)
+    lattice = Lattice(config.lattice.size, config.lattice.extent_ndc)
+    mixing = LocationMixing(len(lattice), fine) if config.integration == "lattice" else None
+    return LatticeNCPIFu(lattice=lattice, location_mixing=mixing, channels_fine=fine, **parts)
+
+
+def build_profile(name: str) -> Network:
+    """The network of a named configuration (`paper`, `compact`, `tiny`), with fresh weights."""
+    return build(load(TrainConfig, name).model)
+
+
+def _gate(config: CodebookConfig, channels: int) -> nn.Module:
+    return Gate(config.size, channels, config.gate_threshold, config.gate_lambda) if config.gate else OpenGate(config.size)
+
+
+def _branch(config: ModelConfig, with_codebook: bool) -> Branch:
+    channels, book = config.feature_channels, config.codebook
+    codebook = Codebook(book.size, channels, book.select, book.temperature, book.norm) if with_codebook else NoCodebook()
+    code_channels = channels if with_codebook else 0
+    varied = with_codebook and book.variance > 0
+    variance = VarianceModelling(code_channels, channels, book.variance) if varied else NoVariance()
+    fusions = {"mlp": lambda: MLPFusion(channels + code_channels, config.width), "sum": SumFusion, "codes": CodeFusion}
+    return Branch(codebook, variance, fusions[config.fusion]())

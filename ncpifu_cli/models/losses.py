@@ -1,0 +1,33 @@
+"""Training losses (method section 10): named terms, each (), and their weighted sum `total`."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ncpifu_cli.config.train import LossConfig
+from ncpifu_cli.models.api import Prediction
+
+
+def loss(prediction: Prediction, inside: Tensor, config: LossConfig) -> dict[str, Tensor]:
+    """Terms of the loss.
+
+    Args: prediction at N points; inside (B, N) bool labels.
+    Returns {"total", "occupancy", "balance"}: occupancy is the mean over supervised stacks; balance the mean over codebooks (0 without).
+    """
+    target = inside.to(prediction.logits.dtype).expand_as(prediction.logits)
+    if config.kind == "bce":
+        occupancy = F.binary_cross_entropy_with_logits(prediction.logits, target)
+    else:
+        occupancy = F.mse_loss(prediction.logits.sigmoid(), target)
+    reports = list(prediction.codebooks.values())
+    balance = torch.stack([report.balance for report in reports]).mean() if reports else occupancy.new_zeros(())
+    return {"total": config.occupancy * occupancy + config.balance * balance, "occupancy": occupancy, "balance": balance}
+
+
+@torch.no_grad()
+def scores(prediction: Prediction, inside: Tensor) -> dict[str, float]:
+    """IoU, precision and recall of the thresholded occupancy at the given points, over the whole batch."""
+    guess = prediction.logits[-1] > 0
+    hit = (guess & inside).sum().item()
+    union, guessed, true = (guess | inside).sum().item(), guess.sum().item(), inside.sum().item()
+    return {"iou": hit / max(union, 1), "precision": hit / max(guessed, 1), "recall": hit / max(true, 1)}

@@ -1,0 +1,158 @@
+"""Neural-code PIFu (paper eq. 3), with fixed location tokens (method section 9) or literal groups of query points."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from ncpifu_cli.geometry.sample import inside_image, sample_image
+from ncpifu_cli.models.api import CodebookReport, Features, Prediction
+from ncpifu_cli.models.blocks.attention import GlobalAttention, KeysValues
+from ncpifu_cli.models.blocks.classifier import SurfaceClassifier
+from ncpifu_cli.models.blocks.fusion import Branch
+from ncpifu_cli.models.blocks.groups import strided_groups
+from ncpifu_cli.models.blocks.hourglass import StackedHourglass
+from ncpifu_cli.models.blocks.lattice import Lattice
+from ncpifu_cli.models.blocks.mixer import ChannelMixing, LocationMixing
+
+OUTSIDE_LOGIT = -16.0  # a point that projects outside the image is outside the body
+
+Reports = dict[str, CodebookReport]
+
+
+@dataclass(frozen=True)
+class Gates:
+    """Which codes the image opens in each branch, (B, K) each."""
+
+    local: Tensor
+    global_: Tensor
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """One hourglass output, ready to be queried.
+
+    Attributes: feature_map (B, C, H/4, W/4); stem (B, C_stem, H/2, W/2); gates; seen: keys and values of the lattice (None for literal
+    groups); context: mixed lattice features (B, C_fine, Z, Y, X), None without integration over the lattice.
+    """
+
+    feature_map: Tensor
+    stem: Tensor
+    gates: Gates
+    seen: KeysValues | None = None
+    context: Tensor | None = None
+
+
+class NeuralCodePIFu(nn.Module):
+    """The paper's network over its built parts; `models/build.py` makes them. Images (B, 3, H, W) in [-1, 1], points (B, N, 3) in NDC."""
+
+    def __init__(
+        self,
+        *,
+        encoder: StackedHourglass,
+        local_gate: nn.Module,
+        global_gate: nn.Module,
+        local_branch: Branch,
+        global_branch: Branch,
+        attention: GlobalAttention,
+        channel_mixing: ChannelMixing | nn.Identity,
+        classifier: SurfaceClassifier,
+        supervise_all: bool,
+    ) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.local_gate, self.global_gate = local_gate, global_gate
+        self.local_branch, self.global_branch = local_branch, global_branch
+        self.attention = attention
+        self.channel_mixing = channel_mixing
+        self.classifier = classifier
+        self.supervise_all = supervise_all
+
+    def encode(self, image: Tensor) -> Features:
+        """(B, 3, H, W) -> features to query: of every hourglass output in training with deep supervision, else of the last."""
+        maps, stem = self.encoder(image)
+        chosen = maps if self.training and self.supervise_all else maps[-1:]
+        return Features(tuple(self._prepare(feature_map, stem) for feature_map in chosen))
+
+    def query(self, features: Features, points_ndc: Tensor) -> Prediction:
+        """Occupancy logits at (B, N, 3) points; every point's answer is independent of the others (but see `LiteralGroups`)."""
+        answers, reports = [], {}
+        for encoded in features.stacks:
+            fine, x, reports = self._fine(encoded, points_ndc)
+            logits = self.classifier(torch.cat([fine, x], dim=-1)).float()
+            answers.append(torch.where(inside_image(points_ndc), logits, OUTSIDE_LOGIT))
+        return Prediction(torch.stack(answers), reports)
+
+    def _prepare(self, feature_map: Tensor, stem: Tensor) -> Encoded:
+        # v_s of eq. 6 scores the global average of x_c; the depth's average over the volume is 0 and is left out.
+        average = torch.cat([feature_map.mean(dim=(2, 3)), stem.mean(dim=(2, 3))], dim=-1)
+        return Encoded(feature_map, stem, Gates(self.local_gate(average), self.global_gate(average)))
+
+    def _fine(self, encoded: Encoded, points_ndc: Tensor) -> tuple[Tensor, Tensor, Reports]:
+        """Fine-level feature (B, N, C_fine), x_c (B, N, C) and the codebooks' reports."""
+        raise NotImplementedError
+
+    def _x_c(self, encoded: Encoded, points_ndc: Tensor) -> Tensor:
+        """Pixel-aligned feature x_c (B, N, C): hourglass, stem and depth (section 2)."""
+        depth = points_ndc[..., 2:3].to(encoded.feature_map.dtype)
+        return torch.cat([sample_image(encoded.feature_map, points_ndc), sample_image(encoded.stem, points_ndc), depth], dim=-1)
+
+    def _coarse(self, x: Tensor, points_ndc: Tensor, seen: KeysValues, gates: Gates) -> tuple[Tensor, Reports]:
+        """Both branches and channel mixing (eq. 4-8): x_c (B, N, C) -> (B, N, C_fine)."""
+        f_local, local_report = self.local_branch(x, gates.local)
+        f_global, global_report = self.global_branch(self.attention(x, points_ndc, seen), gates.global_)
+        reports = {name: report for name, report in (("local", local_report), ("global", global_report)) if report is not None}
+        return self.channel_mixing(torch.cat([f_global, f_local], dim=-1)), reports
+
+
+class LatticeNCPIFu(NeuralCodePIFu):
+    """Points attend to a fixed lattice and receive its mixed features by interpolation; the lattice is worked out once per photo."""
+
+    def __init__(self, *, lattice: Lattice, location_mixing: LocationMixing | None, channels_fine: int, **parts: object) -> None:
+        super().__init__(**parts)  # type: ignore[arg-type]
+        self.lattice = lattice
+        self.location_mixing = location_mixing
+        self.spread = nn.Linear(channels_fine, channels_fine) if location_mixing is not None else None
+
+    def _prepare(self, feature_map: Tensor, stem: Tensor) -> Encoded:
+        encoded = super()._prepare(feature_map, stem)
+        places = self.lattice.points(feature_map.shape[0])
+        tokens = self._x_c(encoded, places)
+        seen = self.attention.keys_values(tokens, places)
+        if self.location_mixing is None or self.spread is None:
+            return Encoded(feature_map, stem, encoded.gates, seen)
+        coarse, _ = self._coarse(tokens, places, seen, encoded.gates)
+        # The linear layer commutes with interpolation, so it is applied to S tokens in place of N points.
+        context = self.lattice.volume(self.spread(self.location_mixing(coarse)))
+        return Encoded(feature_map, stem, encoded.gates, seen, context)
+
+    def _fine(self, encoded: Encoded, points_ndc: Tensor) -> tuple[Tensor, Tensor, Reports]:
+        assert encoded.seen is not None, "features were encoded by another kind of network"
+        x = self._x_c(encoded, points_ndc)
+        fine, reports = self._coarse(x, points_ndc, encoded.seen, encoded.gates)
+        if encoded.context is not None:
+            fine = fine + self.lattice.at(encoded.context, points_ndc)
+        return fine, x, reports
+
+
+class LiteralGroups(NeuralCodePIFu):
+    """Attention and mixing within groups of n query points, as the paper says literally. A point's answer depends on its group."""
+
+    def __init__(self, *, group_size: int, location_mixing: LocationMixing, **parts: object) -> None:
+        super().__init__(**parts)  # type: ignore[arg-type]
+        self.group_size = group_size
+        self.location_mixing = location_mixing
+
+    def _fine(self, encoded: Encoded, points_ndc: Tensor) -> tuple[Tensor, Tensor, Reports]:
+        x = self._x_c(encoded, points_ndc)
+        batch, count, channels = x.shape
+        index = strided_groups(points_ndc, self.group_size)  # (B, G, n)
+        groups = index.shape[1]
+        flat = index.reshape(batch, -1, 1)
+        tokens = x.gather(1, flat.expand(-1, -1, channels)).reshape(batch * groups, self.group_size, channels)
+        places = points_ndc.gather(1, flat.expand(-1, -1, 3)).reshape(batch * groups, self.group_size, 3)
+        gates = Gates(encoded.gates.local.repeat_interleave(groups, 0), encoded.gates.global_.repeat_interleave(groups, 0))
+        coarse, reports = self._coarse(tokens, places, self.attention.keys_values(tokens, places), gates)
+        mixed = self.location_mixing(coarse).reshape(batch, -1, coarse.shape[-1])
+        fine = mixed.new_zeros(batch, count, mixed.shape[-1]).scatter(1, flat.expand(-1, -1, mixed.shape[-1]), mixed)
+        return fine, x, reports

@@ -1,0 +1,34 @@
+"""The PIFu baseline (Saito et al. 2019) in the same framework: same encoder, sampler, trainer, extractor and evaluator."""
+
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from ncpifu_cli.geometry.sample import inside_image, sample_image
+from ncpifu_cli.models.api import Features, Prediction
+from ncpifu_cli.models.blocks.classifier import SurfaceClassifier
+from ncpifu_cli.models.blocks.hourglass import StackedHourglass
+from ncpifu_cli.models.ncpifu import OUTSIDE_LOGIT
+
+
+class PIFu(nn.Module):
+    """f(F(x), z): hourglass feature and depth into an MLP with skips; every hourglass output is supervised."""
+
+    def __init__(self, encoder: StackedHourglass, classifier: SurfaceClassifier, supervise_all: bool) -> None:
+        super().__init__()
+        self.encoder, self.classifier, self.supervise_all = encoder, classifier, supervise_all
+
+    def encode(self, image: Tensor) -> Features:
+        """(B, 3, H, W) in [-1, 1] -> feature maps (B, C, H/4, W/4): all in training with deep supervision, else the last."""
+        maps, _ = self.encoder(image)
+        return Features(tuple(maps if self.training and self.supervise_all else maps[-1:]))
+
+    def query(self, features: Features, points_ndc: Tensor) -> Prediction:
+        """Logits at (B, N, 3) NDC points."""
+        answers = []
+        for feature_map in cast("tuple[Tensor, ...]", features.stacks):
+            depth = points_ndc[..., 2:3].to(feature_map.dtype)
+            logits = self.classifier(torch.cat([sample_image(feature_map, points_ndc), depth], dim=-1)).float()
+            answers.append(torch.where(inside_image(points_ndc), logits, OUTSIDE_LOGIT))
+        return Prediction(torch.stack(answers), {})
