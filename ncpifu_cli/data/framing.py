@@ -1,0 +1,119 @@
+"""Photo and mask -> the square picture the network was trained on, with the similarity back to photo pixels.
+
+Training pictures (see `ncpifu_cli.geometry`): orthographic, the subject's bounding box is 1.80 m of 2.048 m high and vertically centred, x = 0 is near the
+median vertex, the background is black and does not bleed into the subject's outline, the mask is binary.
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from ncpifu_cli.data.mask import Mask
+from ncpifu_cli.data.photo import Photo
+from ncpifu_cli.errors import NcpifuError
+from ncpifu_cli.geometry.camera import HALF_EXTENT_M, SUBJECT_HEIGHT_M
+
+SUBJECT_SHARE = SUBJECT_HEIGHT_M / (2 * HALF_EXTENT_M)  # 0.8789 of the picture's height
+
+
+@dataclass(frozen=True)
+class PhotoCamera:
+    """Orthographic camera of one framed photo: photo pixels (upright original, pixel centres at half-integers) <-> NDC.
+
+    Attributes: centre_px: (u, v) of the optical axis. half_extent_px: half the side of the framed square, in photo pixels.
+    """
+
+    centre_px: tuple[float, float]
+    half_extent_px: float
+
+    def ndc_to_photo(self, xy_ndc: NDArray[np.floating]) -> NDArray[np.float64]:
+        """(..., 2+) NDC -> (..., 2) photo pixels."""
+        xy = np.asarray(xy_ndc, np.float64)
+        return np.stack([self.centre_px[0] + xy[..., 0] * self.half_extent_px, self.centre_px[1] - xy[..., 1] * self.half_extent_px], axis=-1)
+
+    def photo_to_ndc(self, uv_px: NDArray[np.floating]) -> NDArray[np.float64]:
+        """(..., 2) photo pixels -> (..., 2) NDC."""
+        uv = np.asarray(uv_px, np.float64)
+        return np.stack([(uv[..., 0] - self.centre_px[0]) / self.half_extent_px, (self.centre_px[1] - uv[..., 1]) / self.half_extent_px], axis=-1)
+
+
+@dataclass(frozen=True)
+class FramedView:
+    """What the network sees.
+
+    Attributes: image (S, S, 3) uint8 sRGB, 0 outside the mask; mask (S, S) bool; camera: the way back to the photo.
+    """
+
+    image: NDArray[np.uint8]
+    mask: NDArray[np.bool_]
+    camera: PhotoCamera
+
+
+def frame_camera(mask: Mask, photo: Photo) -> PhotoCamera:
+    """The camera in which the masked person stands as subjects do in training.
+
+    Height and vertical centre come from the mask's bounding box. x comes from the median column of the mask between 5 % and 60 % of its height: on 42
+    synthetic humans from 6 sides that is 1.0 cm from the true axis on average (95 %: 2.0), the whole mask's median 1.2 (2.8), the box's middle 5.1 (15).
+    """
+    rows, columns = np.nonzero(mask.binary)
+    top, bottom = float(rows.min()), float(rows.max() + 1)
+    trunk = columns[(rows >= top + 0.05 * (bottom - top)) & (rows < top + 0.6 * (bottom - top))]
+    scale = 1 / photo.scale
+    return PhotoCamera(((float(np.median(trunk)) + 0.5) * scale, (top + bottom) / 2 * scale), (bottom - top) * scale / SUBJECT_SHARE / 2)
+
+
+def frame(photo: Photo, mask: Mask, size_px: int, camera: PhotoCamera | None = None) -> FramedView:
+    """Cut out, scale (anti-aliased) and centre the person into a size_px square.
+
+    `camera`: another one than `frame_camera` gives. Raises NcpifuError when nothing of the mask is left at that size.
+    """
+    camera = camera or frame_camera(mask, photo)
+    colours = without_fringe(photo.rgb, mask.coverage)
+    image = _warp(colours, photo.scale, camera, size_px, cv2.BORDER_REPLICATE)
+    framed_mask = _warp(mask.coverage, photo.scale, camera, size_px, cv2.BORDER_CONSTANT) >= 128
+    if not framed_mask.any():
+        raise NcpifuError(f"nothing of the mask of {photo.name} is left at {size_px} px", "give a better --mask FILE")
+    return FramedView(image * framed_mask[..., None].astype(np.uint8), framed_mask, camera)
+
+
+def without_fringe(rgb: NDArray[np.uint8], coverage: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The photo with its background replaced by the nearest colour that is surely the person's.
+
+    At the outline, and under partial coverage, a photo's pixels are mixed with the old background: a fringe in the network's input and on the mesh.
+
+    Args: rgb (H, W, 3), coverage (H, W) uint8. Returns (H, W, 3) uint8; the same array where nothing is surely the person's.
+    """
+    solid = (coverage >= 250).astype(np.uint8)
+    rows = np.flatnonzero(solid.any(axis=1))
+    if len(rows) == 0:
+        return rgb
+    reach = max(1, round((rows[-1] - rows[0]) / 400))  # the blur of an edge grows with the picture
+    core = cv2.erode(solid, np.ones((2 * reach + 1, 2 * reach + 1), np.uint8), borderType=cv2.BORDER_REPLICATE)
+    if not core.any():
+        return rgb
+    _, nearest = cv2.distanceTransformWithLabels(1 - core, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)
+    source = np.zeros(int(nearest.max()) + 1, np.int64)
+    source[nearest[core > 0]] = np.flatnonzero(core)
+    filled = rgb.reshape(-1, 3)[source[nearest]]
+    soft = cv2.blur(filled, (2 * reach + 1, 2 * reach + 1))  # nearest colours alone are streaky
+    return np.where(core[..., None] > 0, rgb, soft).astype(np.uint8)
+
+
+def _warp(image: NDArray[np.uint8], scale: float, camera: PhotoCamera, size_px: int, border: int) -> NDArray[np.uint8]:
+    """Resample the working copy (`scale` working pixels per photo pixel) into the framed square: bilinear at k-fold size, then the mean of k x k."""
+    pixels = 2 * camera.half_extent_px * scale / size_px  # working pixels per framed pixel
+    while pixels > 4:
+        even = image[: image.shape[0] // 2 * 2, : image.shape[1] // 2 * 2]
+        image = cv2.resize(even, (even.shape[1] // 2, even.shape[0] // 2), interpolation=cv2.INTER_AREA)  # type: ignore[assignment]
+        scale, pixels = scale / 2, pixels / 2
+    factor = max(1, int(np.ceil(pixels)))
+    large = size_px * factor
+    step = 2 * camera.half_extent_px * scale / large
+    # OpenCV counts from pixel centres at integers, we from centres at half-integers: hence the two halves.
+    left = camera.centre_px[0] * scale - large / 2 * step + 0.5 * step - 0.5
+    top = camera.centre_px[1] * scale - large / 2 * step + 0.5 * step - 0.5
+    matrix = np.array([[step, 0, left], [0, step, top]])
+    warped = cv2.warpAffine(image, matrix, (large, large), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderMode=border)
+    return warped if factor == 1 else cv2.resize(warped, (size_px, size_px), interpolation=cv2.INTER_AREA)  # type: ignore[return-value]

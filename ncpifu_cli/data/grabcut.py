@@ -1,0 +1,195 @@
+"""Person masks without any learned model: a uniform background, a smooth background, a box drawn by the user, a guess (design: rendering_and_masks C2, C3).
+
+All work on sRGB uint8 and return masks on the grid they were given. GrabCut runs at `WORK_SIDE_PX` and its edge is brought back to full size by a guided filter.
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+WORK_SIDE_PX = 480
+MAX_NOISE_LAB = 6.0  # frame noise above this: the background is not smooth (measured: good cases 1.5 to 4.8, bad ones 8 to 18)
+MIN_INLIERS = 0.85
+
+
+@dataclass(frozen=True)
+class BackgroundFit:
+    """A mask found from the background's smoothness.
+
+    Attributes: mask (H, W) bool; noise: robust sigma (Lab) of the frame around the fitted background; inliers: share of the frame that the fit explains.
+    """
+
+    mask: NDArray[np.bool_]
+    noise: float
+    inliers: float
+
+    @property
+    def trusted(self) -> bool:
+        """Both numbers are in the range in which this method was measured to work."""
+        return self.noise < MAX_NOISE_LAB and self.inliers > MIN_INLIERS
+
+
+def uniform_background(rgb: NDArray[np.uint8], share: float = 0.9, tolerance: int = 8) -> NDArray[np.bool_] | None:
+    """Mask of what is not the background, where at least `share` of the top, left and right border is one colour (to 3 levels); else None.
+
+    (H, W, 3) uint8 -> (H, W) bool. Of the pixels within `tolerance` of that colour only those that touch the border or form a hole of visible size are background.
+    """
+    border = np.concatenate([rgb[0], rgb[:, 0], rgb[:, -1]]).astype(np.int16)
+    colour = np.median(border, axis=0).astype(np.int16)
+    if (np.abs(border - colour).max(axis=1) <= 3).mean() < share:
+        return None
+    foreground = (np.abs(rgb.astype(np.int16) - colour).max(axis=2) > tolerance).astype(np.uint8)
+    closed = cv2.morphologyEx(foreground, cv2.MORPH_CLOSE, np.ones((5, 5), np.uint8))
+    return fill_small_holes(closed.astype(bool), 0.002)
+
+
+def smooth_background(rgb: NDArray[np.uint8]) -> BackgroundFit:
+    """GrabCut seeded by the distance to a smooth background that is fitted to the photo's frame (top, left and right strips).
+
+    Works for studios and plain walls, with or without a floor; `trusted` says when it did not.
+    """
+    small, _ = _shrink(rgb)
+    inner = _without_bars(small)
+    mask = np.zeros(small.shape[:2], bool)
+    mask[inner], noise, inliers = _fit_background(small[inner])
+    return BackgroundFit(_enlarge(mask, rgb), noise, inliers)
+
+
+def _fit_background(small: NDArray[np.uint8]) -> tuple[NDArray[np.bool_], float, float]:
+    lab = cv2.cvtColor(small.astype(np.float32) / 255, cv2.COLOR_RGB2Lab)
+    frame = _frame(lab.shape[:2])
+    residual = np.linalg.norm(lab - _polynomial(lab, frame), axis=2)
+    noise = float(1.4826 * np.median(residual[frame]))
+    spread = max(noise, 1.0)
+    inliers = float((residual[frame] < 4 * spread).mean())
+    # A floor is as unlike the wall as a person is, but the same from left to right.
+    residual = np.minimum(residual, np.linalg.norm(lab - _side_to_side(lab), axis=2))
+    labels = np.full(lab.shape[:2], cv2.GC_PR_BGD, np.uint8)
+    labels[(residual > max(7.0, 4 * spread)) | _ellipse(lab.shape[:2])] = cv2.GC_PR_FGD
+    labels[frame] = cv2.GC_BGD
+    return _grabcut(small, labels), noise, inliers
+
+
+def box_grabcut(rgb: NDArray[np.uint8], box: tuple[int, int, int, int]) -> NDArray[np.bool_]:
+    """GrabCut inside a box (x, y, width, height in pixels of `rgb`): outside is background, its inner ellipse probably the person."""
+    small, factor = _shrink(rgb)
+    height, width = small.shape[:2]
+    x, y, w, h = (value * factor for value in box)
+    left, top, right, bottom = max(0, round(x)), max(0, round(y)), min(width, round(x + w)), min(height, round(y + h))
+    labels = np.full((height, width), cv2.GC_BGD, np.uint8)
+    labels[top:bottom, left:right] = cv2.GC_PR_BGD
+    labels[_ellipse((height, width), (left, top, right, bottom)) & (labels == cv2.GC_PR_BGD)] = cv2.GC_PR_FGD
+    return _enlarge(_grabcut(small, labels), rgb)
+
+
+def guess(rgb: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """A person somewhere in the middle: never trustworthy, only a draft to be corrected by hand."""
+    height, width = rgb.shape[:2]
+    box_width = min(0.9 * width, 0.75 * height)
+    return box_grabcut(rgb, (round((width - box_width) / 2), round(0.02 * height), round(box_width), round(0.96 * height)))
+
+
+def fill_small_holes(mask: NDArray[np.bool_], share: float) -> NDArray[np.bool_]:
+    """Fill holes smaller than `share` of the mask's area."""
+    count, labels, stats, _ = cv2.connectedComponentsWithStats((~mask).astype(np.uint8), connectivity=4)
+    small = stats[:, cv2.CC_STAT_AREA] < share * mask.sum()
+    small[0] = False  # label 0 is the mask itself
+    return mask | small[labels] if count > 1 else mask
+
+
+def _shrink(rgb: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], float]:
+    factor = min(1.0, WORK_SIDE_PX / max(rgb.shape[:2]))
+    size = (max(1, round(rgb.shape[1] * factor)), max(1, round(rgb.shape[0] * factor)))
+    return cv2.resize(rgb, size, interpolation=cv2.INTER_AREA).astype(np.uint8), factor
+
+
+def _without_bars(rgb: NDArray[np.uint8]) -> tuple[slice, slice]:
+    """What is left without bars of one colour at the borders (letterboxing); everything where that would leave less than a third."""
+    window = []
+    for axis in (0, 1):
+        lines = rgb.swapaxes(0, axis).astype(np.int16)
+        plain = (lines.max(axis=1) - lines.min(axis=1)).max(axis=1) <= 3
+        busy = np.flatnonzero(~plain)
+        length = len(plain)
+        window.append(slice(0, length) if len(busy) == 0 or busy[-1] + 1 - busy[0] < length / 3 else slice(int(busy[0]), int(busy[-1]) + 1))
+    return window[0], window[1]
+
+
+def _frame(shape: tuple[int, int]) -> NDArray[np.bool_]:
+    """Top, left and right strips: 4 % of the width, at least 2 px. A person's feet may stand on the bottom border."""
+    strip = max(2, round(0.04 * shape[1]))
+    frame = np.zeros(shape, bool)
+    frame[:strip] = True
+    frame[:, :strip] = True
+    frame[:, -strip:] = True
+    return frame
+
+
+def _ellipse(shape: tuple[int, int], box: tuple[int, int, int, int] | None = None) -> NDArray[np.bool_]:
+    """Where a standing person probably is, in `box` (left, top, right, bottom; the whole image when None)."""
+    left, top, right, bottom = box or (0, 0, shape[1], shape[0])
+    rows, columns = np.mgrid[0 : shape[0], 0 : shape[1]]
+    half_width, half_height = max(1.0, min((right - left) * 0.36, (bottom - top) * 0.2)), max(1.0, (bottom - top) * 0.49)
+    return ((columns - (left + right) / 2) / half_width) ** 2 + ((rows - (top + bottom) / 2) / half_height) ** 2 < 1  # type: ignore[no-any-return]
+
+
+def _polynomial(lab: NDArray[np.float32], frame: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Quadratic in x and y per Lab channel, fitted to the frame by reweighted least squares."""
+    height, width = frame.shape
+    y, x = np.mgrid[0:height, 0:width].astype(np.float32)
+    x, y = x / width - 0.5, y / height - 0.5
+    basis = np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=-1)
+    rows, values = basis[frame], lab[frame]
+    weight = np.ones(len(rows), np.float32)
+    for _ in range(8):
+        root = np.sqrt(weight)[:, None]
+        coefficients = np.linalg.lstsq(rows * root, values * root, rcond=None)[0]
+        distance = np.linalg.norm(values - rows @ coefficients, axis=1)
+        sigma = max(1.4826 * float(np.median(distance)), 0.5)
+        weight = 1 / (1 + (distance / (2 * sigma)) ** 2) ** 2
+    return basis @ coefficients  # type: ignore[no-any-return]
+
+
+def _side_to_side(lab: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Each row blends from the median colour of its left strip to that of its right strip (after a median over five rows)."""
+    height, width = lab.shape[:2]
+    strip = max(2, round(0.04 * width))
+    ends = [cv2.medianBlur(np.median(side, axis=1, keepdims=True).astype(np.float32), 5) for side in (lab[:, :strip], lab[:, -strip:])]
+    x = np.linspace(0, 1, width, dtype=np.float32)[None, :, None]
+    return ends[0].reshape(height, 1, 3) * (1 - x) + ends[1].reshape(height, 1, 3) * x
+
+
+def _largest(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The largest connected part."""
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
+    return labels == 1 + int(np.argmax(stats[1:, cv2.CC_STAT_AREA])) if count > 1 else mask
+
+
+def _grabcut(rgb: NDArray[np.uint8], labels: NDArray[np.uint8], rounds: int = 6) -> NDArray[np.bool_]:
+    """Run OpenCV's GrabCut from `labels`; an all-background answer where there is nothing to separate."""
+    if not np.isin(labels, (cv2.GC_FGD, cv2.GC_PR_FGD)).any() or not np.isin(labels, (cv2.GC_BGD, cv2.GC_PR_BGD)).any():
+        return np.zeros(labels.shape, bool)
+    cv2.setRNGSeed(0)  # its k-means starts at random: the same photo must give the same mask
+    result = labels.copy()
+    cv2.grabCut(np.ascontiguousarray(rgb[..., ::-1]), result, None, np.zeros((1, 65)), np.zeros((1, 65)), rounds, cv2.GC_INIT_WITH_MASK)  # type: ignore[call-overload]
+    mask = np.isin(result, (cv2.GC_FGD, cv2.GC_PR_FGD))
+    opened = cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_OPEN, np.ones((2, 2), np.uint8))
+    return fill_small_holes(opened.astype(bool), 0.002)
+
+
+def _enlarge(mask: NDArray[np.bool_], rgb: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Mask at working size -> mask of `rgb`'s size whose edge follows the photo's (guided filter, He et al. 2010)."""
+    height, width = rgb.shape[:2]
+    coarse = cv2.resize(mask.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
+    if mask.shape == (height, width):
+        return mask
+    radius = max(2, round(2 * max(height, width) / WORK_SIDE_PX))
+    window = (2 * radius + 1, 2 * radius + 1)
+    guide = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY).astype(np.float32) / 255
+    mean, mean_mask = cv2.blur(guide, window), cv2.blur(coarse, window)
+    slope = (cv2.blur(guide * coarse, window) - mean * mean_mask) / (cv2.blur(guide * guide, window) - mean * mean + 1e-3)
+    offset = mean_mask - slope * mean
+    refined = cv2.blur(slope, window) * guide + cv2.blur(offset, window)
+    return refined > 0.5  # type: ignore[no-any-return]
