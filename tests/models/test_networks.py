@@ -1,0 +1,174 @@
+"""Whole networks: every configuration, independence of points, ablations, losses, checkpoints."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from ncpifu_cli.config.base import CONFIGS, load
+from ncpifu_cli.config.model import ModelConfig
+from ncpifu_cli.config.train import LossConfig, TrainConfig
+from ncpifu_cli.errors import NcpifuError
+from ncpifu_cli.models.api import Prediction
+from ncpifu_cli.models.build import build, build_profile
+from ncpifu_cli.models.checkpoint import load_weights, save_weights
+from ncpifu_cli.models.ema import AveragedWeights
+from ncpifu_cli.models.losses import loss, scores
+from ncpifu_cli.models.ncpifu import LiteralGroups
+
+ABLATIONS = sorted(path.stem for path in (CONFIGS / "ablations").glob("*.yaml"))
+
+
+@pytest.fixture(autouse=True)
+def _seed() -> None:
+    torch.manual_seed(0)
+
+
+def sample(batch: int = 2, count: int = 100) -> tuple[torch.Tensor, torch.Tensor]:
+    return torch.rand(batch, 3, 64, 64) * 2 - 1, torch.rand(batch, count, 3) * 1.8 - 0.9
+
+
+@pytest.mark.parametrize("name", ABLATIONS)
+def test_every_ablation_trains_a_step(name: str) -> None:
+    config = load(TrainConfig, "tiny", ablation=name)
+    network = build(config.model).train()
+    image, points = sample()
+    prediction = network.query(network.encode(image), points)
+    assert prediction.logits.shape == (2, 2, 100)  # both stacks are supervised
+    terms = loss(prediction, points[..., 2] > 0, config.loss)
+    terms["total"].backward()
+    silent = [n for n, p in network.named_parameters() if p.grad is None or not torch.isfinite(p.grad).all()]
+    # Parts that an ablation leaves out of the computation may stay without gradient; the rest must learn.
+    unused = {"no_integration": (), "pifu": (), "no_codebooks": ("gate",), "no_local_codebook": ("local_gate",), "no_global_codebook": ("global_gate",)}
+    assert [n for n in silent if not any(word in n for word in unused.get(name, ()))] == []
+
+
+def test_ablations_differ_from_the_full_network() -> None:
+    full = load(TrainConfig, "tiny").model
+    same = [name for name in ABLATIONS if name != "full" and load(TrainConfig, "tiny", ablation=name).model == full]
+    assert same == []
+
+
+def test_paper_profile_has_the_papers_sizes() -> None:
+    config = load(TrainConfig, "paper").model
+    assert config.feature_channels == 321
+    assert config.image_size_px == 512
+    with torch.device("meta"):
+        network = build(config)
+        maps, stem = network.encoder(torch.zeros(1, 3, 512, 512))
+    assert [tuple(m.shape) for m in maps] == [(1, 256, 128, 128)] * 4
+    assert tuple(stem.shape) == (1, 64, 256, 256)
+
+
+@pytest.mark.parametrize("name", ["full", "no_integration", "pifu"])
+def test_points_are_independent_of_grouping(name: str) -> None:
+    """Any chunk size, order or companions: the same occupancy to 1e-4 (method section 9)."""
+    network = build(load(TrainConfig, "tiny", ablation=name).model).eval()
+    image, points = sample(1, 500)
+    with torch.inference_mode():
+        features = network.encode(image)
+        whole = network.query(features, points).occupancy[0]
+        order = torch.randperm(500)
+        chunked = torch.cat([network.query(features, points[:, part]).occupancy[0] for part in order.split(37)])
+    assert (whole[order] - chunked).abs().max() < 1e-4
+
+
+def test_photos_of_a_batch_do_not_touch() -> None:
+    network = build_profile("tiny").eval()
+    image, points = sample(3, 50)
+    with torch.inference_mode():
+        together = network.query(network.encode(image), points).occupancy
+        alone = torch.cat([network.query(network.encode(image[i : i + 1]), points[i : i + 1]).occupancy for i in range(3)])
+    assert (together - alone).abs().max() < 1e-4
+
+
+def test_literal_groups_let_points_meet() -> None:
+    """The paper-literal variant is what the default avoids: a point's answer depends on its companions."""
+    network = build(load(TrainConfig, "tiny", ablation="literal_groups").model).eval()
+    assert isinstance(network, LiteralGroups)
+    image, points = sample(1, 64)
+    moved = points.clone()
+    moved[:, 32:] = torch.rand(1, 32, 3) * 1.8 - 0.9
+    with torch.inference_mode():
+        features = network.encode(image)
+        first, second = network.query(features, points).logits[-1], network.query(features, moved).logits[-1]
+    assert (first[:, :32] - second[:, :32]).abs().max() > 1e-6
+
+
+def test_outside_the_image_is_outside_the_body() -> None:
+    network = build_profile("tiny").eval()
+    points = torch.tensor([[[1.2, 0.0, 0.0], [0.0, -1.1, 0.2]]])
+    assert network.query(network.encode(torch.zeros(1, 3, 64, 64)), points).occupancy.max() < 1e-6
+
+
+def test_the_photo_decides() -> None:
+    network = build_profile("tiny").eval()
+    image, points = sample(1)
+    assert not torch.allclose(network.query(network.encode(image), points).logits, network.query(network.encode(image * 0), points).logits)
+
+
+def test_loss_terms_by_hand() -> None:
+    logits = torch.tensor([[[0.0, 2.0]], [[1.0, -1.0]]])
+    inside = torch.tensor([[True, False]])
+    bce = loss(Prediction(logits, {}), inside, LossConfig(kind="bce"))
+    expected = torch.nn.functional.softplus(torch.tensor([-0.0, 2.0, -1.0, -1.0])).mean()
+    assert bce["occupancy"].item() == pytest.approx(expected.item(), rel=1e-5)
+    assert bce["total"].item() == pytest.approx(bce["occupancy"].item())
+    mse = loss(Prediction(logits, {}), inside, LossConfig(kind="mse"))
+    s = logits.sigmoid()
+    assert mse["occupancy"].item() == pytest.approx((((s[:, :, 0] - 1) ** 2 + s[:, :, 1] ** 2).mean() / 2).item(), rel=1e-5)
+
+
+def test_scores_by_hand() -> None:
+    found = scores(Prediction(torch.tensor([[[1.0, 1.0, -1.0, -1.0, 1.0]]]), {}), torch.tensor([[True, False, True, False, True]]))
+    assert found == pytest.approx({"iou": 2 / 4, "precision": 2 / 3, "recall": 2 / 3})
+
+
+def test_averaged_weights() -> None:
+    network = build_profile("tiny")
+    average = AveragedWeights(network, decay=0.5)
+    before = {name: value.clone() for name, value in average.shadow.items()}
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter += 1.0
+    average.update(network, step=1000)
+    name = next(iter(dict(network.named_parameters())))
+    assert torch.allclose(average.shadow[name], before[name] + 0.5, atol=1e-5)
+
+
+class TestCheckpoint:
+    def test_round_trip(self, tmp_path: Path) -> None:
+        config = load(TrainConfig, "tiny").model
+        network = build(config).eval()
+        save_weights(tmp_path / "w.safetensors", network, config, {"steps": 7})
+        again, found, meta = load_weights(tmp_path / "w.safetensors")
+        image, points = sample()
+        assert found == config and meta == {"steps": 7}
+        assert torch.equal(network.query(network.encode(image), points).logits, again.query(again.encode(image), points).logits)
+
+    @pytest.mark.parametrize("damage", ["missing", "cut", "garbage", "foreign", "reshaped"])
+    def test_bad_files(self, tmp_path: Path, damage: str) -> None:
+        path = tmp_path / "w.safetensors"
+        config = load(TrainConfig, "tiny").model
+        save_weights(path, build(config), config, {})
+        if damage == "missing":
+            path.unlink()
+        elif damage == "cut":
+            path.write_bytes(path.read_bytes()[:5000])
+        elif damage == "garbage":
+            path.write_bytes(b"not weights at all")
+        elif damage == "foreign":
+            save_file({"a": torch.zeros(3)}, path)
+        else:
+            header = {"format": '"ncpifu-weights-1"', "config": json.dumps(config.model_dump(mode="json")), "meta": "{}"}
+            save_file({name: torch.zeros(2, 2) for name in build(config).state_dict()}, path, metadata=header)
+        with pytest.raises(NcpifuError, match=r"w\.safetensors"):
+            load_weights(path)
+
+
+def test_impossible_settings_are_refused() -> None:
+    for values in ({"attention_width": 10, "attention_heads": 4}, {"codebook": {"size": 4, "select": 5}}, {"fusion": "codes", "local_codebook": False}):
+        with pytest.raises(ValueError, match="must|exceeds|needs"):
+            ModelConfig.model_validate(values)
