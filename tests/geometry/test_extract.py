@@ -165,7 +165,7 @@ def test_silhouette_saves_points_and_is_pixel_aligned() -> None:
         asked.append(points)
         return pair(points)
 
-    surface = extract_surface(recording, 64, valid=valid, margin_px=3)
+    surface = extract_surface(recording, 64, valid=valid, margin_ndc=3 * 2 / 128)
     points = np.concatenate(asked)
     assert points[:, 0].max() < 3 * 2 / 128
     assert points[:, 1].min() > -3 * 2 / 128
