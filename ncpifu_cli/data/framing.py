@@ -78,6 +78,11 @@ def frame(photo: Photo, mask: Mask, size_px: int, camera: PhotoCamera | None = N
     return FramedView(image * framed_mask[..., None].astype(np.uint8), framed_mask, camera)
 
 
+def frame_colours(photo: Photo, mask: Mask, size_px: int, camera: PhotoCamera) -> NDArray[np.uint8]:
+    """(size_px, size_px, 3) colours of the framed square for the mesh: like `frame`, but the person's colours go on beyond the outline."""
+    return _warp(without_fringe(photo.rgb, mask.coverage), photo.scale, camera, size_px, cv2.BORDER_REPLICATE)
+
+
 def without_fringe(rgb: NDArray[np.uint8], coverage: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """The photo with its background replaced by the nearest colour that is surely the person's.
 

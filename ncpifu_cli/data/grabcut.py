@@ -1,6 +1,6 @@
 """Person masks without any learned model: a uniform background, a smooth background, a box drawn by the user, a guess (design: rendering_and_masks C2, C3).
 
-All work on sRGB uint8 and return masks on the grid they were given. GrabCut runs at `WORK_SIDE_PX` and its edge is brought back to full size by a guided filter.
+All work on sRGB uint8 and return masks on the grid they were given. GrabCut runs at `WORK_SIDE_PX`; a guided filter brings its edge back to full size.
 """
 
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ class BackgroundFit:
 def uniform_background(rgb: NDArray[np.uint8], share: float = 0.9, tolerance: int = 8) -> NDArray[np.bool_] | None:
     """Mask of what is not the background, where at least `share` of the top, left and right border is one colour (to 3 levels); else None.
 
-    (H, W, 3) uint8 -> (H, W) bool. Of the pixels within `tolerance` of that colour only those that touch the border or form a hole of visible size are background.
+    (H, W, 3) uint8 -> (H, W) bool. Small holes within `tolerance` of that colour belong to the person.
     """
     border = np.concatenate([rgb[0], rgb[:, 0], rgb[:, -1]]).astype(np.int16)
     colour = np.median(border, axis=0).astype(np.int16)

@@ -58,7 +58,7 @@ def rembg_coverage(rgb: NDArray[np.uint8], name: str, model_file: Path) -> NDArr
         local = type("LocalSession", (released,), {"download_models": classmethod(lambda cls, *args, **kwargs: str(model_file))})
         session = local(name, onnxruntime.SessionOptions(), providers=["CPUExecutionProvider"])
         answer = remove(Image.fromarray(rgb), session=session, only_mask=True, post_process_mask=False)
-    except Exception as error:  # noqa: BLE001 (onnxruntime's own classes derive from Exception only)
+    except Exception as error:  # onnxruntime's own classes derive from nothing narrower
         raise NcpifuError(
             f"the rembg model {model_file} failed: {(str(error) or type(error).__name__).splitlines()[0]}",
             "is the file complete? --no-rembg goes on without it",

@@ -1,0 +1,97 @@
+"""Which weights: a file, a released name, `$NCPIFU_WEIGHTS`, or the released compact ones; loaded once, used for any number of photos."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ncpifu_cli.artifacts import sha256
+from ncpifu_cli.errors import NcpifuError
+
+if TYPE_CHECKING:
+    import torch
+
+    from ncpifu_cli.config.model import ModelConfig
+    from ncpifu_cli.models.api import ImplicitModel
+
+DEFAULT_NAME = "compact"
+_PACKAGE = Path(__file__).resolve().parent.parent
+WEIGHTS_FOLDERS = (_PACKAGE.parent / "weights", _PACKAGE / "weights")  # a clone or an editable install; files packed with the wheel
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A network ready to reconstruct.
+
+    Attributes: model in evaluation mode on `device`; config: its settings; meta: what the training wrote beside it; path and sha256 of the file.
+    """
+
+    model: "ImplicitModel"
+    config: "ModelConfig"
+    meta: dict[str, Any]
+    device: "torch.device"
+    sha256: str
+    path: Path
+
+
+def load_model(weights: str | Path | None = None, device: str = "auto", profile: str | None = None) -> LoadedModel:
+    """Load weights.
+
+    Args:
+        weights: a .safetensors file, a released name ("compact", "paper"), or None for `$NCPIFU_WEIGHTS`, else the released compact weights.
+        device: "auto" (CUDA where there is one), "cpu", "cuda" or "cuda:N". profile: refuse weights of any other profile.
+
+    Raises NcpifuError for weights that are missing, damaged, foreign or of another profile, and for a device that is not there.
+    """
+    path = find_weights(weights)
+    from ncpifu_cli.models.checkpoint import load_weights
+
+    where = find_device(device)
+    model, config, meta = load_weights(path, where)
+    if profile is not None and config.profile != profile:
+        raise NcpifuError(
+            f"{path} holds weights of the profile {config.profile!r}, not {profile!r}", f"drop --profile, or give --weights of the profile {profile}"
+        )
+    return LoadedModel(model, config, meta, where, sha256(path), path)
+
+
+def find_weights(weights: str | Path | None = None) -> Path:
+    """The weights file that `load_model` would read. NcpifuError says what was looked for and what there is."""
+    wanted = str(weights if weights is not None else os.environ.get("NCPIFU_WEIGHTS") or DEFAULT_NAME)
+    path = Path(wanted).expanduser()
+    if path.is_file():
+        return path
+    if path.is_dir():
+        raise NcpifuError(f"the weights {wanted} are a folder", "give a .safetensors file in it")
+    released = released_weights()
+    if wanted in released:
+        return released[wanted]
+    have = f"released weights here: {', '.join(released)}" if released else "no released weights are installed: run from a clone, or train with `ncpifu train`"
+    what = "file" if path.suffix or len(path.parts) > 1 else "name"
+    raise NcpifuError(f"there are no weights of the {what} {wanted!r}", f"{have}; --weights takes a .safetensors file or such a name")
+
+
+def released_weights() -> dict[str, Path]:
+    """Name -> file of the weights that came with this installation."""
+    found: dict[str, Path] = {}
+    for folder in WEIGHTS_FOLDERS:
+        for path in sorted(folder.glob("*.safetensors")):
+            found.setdefault(path.stem.removeprefix("ncpifu-"), path)
+    return found
+
+
+def find_device(name: str) -> "torch.device":
+    """ "auto" or a torch device name -> a device that works here; NcpifuError otherwise."""
+    import torch
+
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise NcpifuError(f"unknown device {name!r}", "use auto, cpu, cuda or cuda:N") from error
+    if device.type not in ("cpu", "cuda"):
+        raise NcpifuError(f"the device {name!r} is not supported", "use auto, cpu, cuda or cuda:N")
+    if device.type == "cuda" and (not torch.cuda.is_available() or (device.index or 0) >= torch.cuda.device_count()):
+        raise NcpifuError(f"no CUDA device {name!r} on this machine", "use --device cpu, or install torch with CUDA (`ncpifu doctor` tells)")
+    return device
