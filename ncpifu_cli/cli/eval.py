@@ -1,0 +1,64 @@
+"""`ncpifu eval`: score reconstructions against true scans."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ncpifu_cli.cli.console import handle_errors, print_json, print_line, reporter
+from ncpifu_cli.config.base import validate
+from ncpifu_cli.config.eval import EvalConfig
+from ncpifu_cli.errors import NcpifuError
+
+
+@handle_errors
+def eval_cli(
+    dataset: Annotated[str, typer.Option(help="synthetic (our held-out humans), thuman2, buff, or folder (any scans).")] = "synthetic",
+    data: Annotated[Path | None, typer.Option(help="Folder of the scans. Default: the dataset's place under the data root.")] = None,
+    split: Annotated[str | None, typer.Option(help="List of subject names: a file, a shipped list such as thuman2_test, or 'all'.")] = None,
+    weights: Annotated[list[str] | None, typer.Option(help="FILE or NAME=FILE; repeat to compare. Default: the released weights.")] = None,
+    predictions: Annotated[list[str] | None, typer.Option(help="NAME=FOLDER of meshes another system wrote; repeatable.")] = None,
+    views: Annotated[str, typer.Option(help="Input views: yaw in degrees, comma-separated.")] = "0",
+    resolution: Annotated[int, typer.Option(help="Cells per axis of the reconstructions.")] = 256,
+    limit: Annotated[int | None, typer.Option(help="Only the first N subjects.")] = None,
+    jobs: Annotated[int, typer.Option("--jobs", "-j", help="Processes that score side by side.")] = 1,
+    seed: Annotated[int, typer.Option(help="Fixes light, sampled points and intervals.")] = 0,
+    device: Annotated[str, typer.Option(help="Where the networks run: auto, cpu, cuda.")] = "auto",
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Folder of the report. Default: eval/<name> under the data root.")] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
+) -> None:
+    """Reconstruct held-out subjects and measure how far the meshes are from the truth.
+
+    Predictions are kept in the report's folder and not made again; the same command goes on where it stopped.
+    """
+    values = {
+        "dataset": dataset,
+        "data": str(data) if data else None,
+        "split": split,
+        "weights": tuple(weights or ()),
+        "predictions": tuple(predictions or ()),
+        "views": _yaws(views),
+        "resolution": resolution,
+        "limit": limit,
+        "jobs": jobs,
+        "seed": seed,
+        "device": device,
+        "output": str(output) if output else None,
+    }
+    config = validate(EvalConfig, values, "eval")
+    from ncpifu_cli.stages.eval import evaluate
+
+    report = evaluate(config, reporter(quiet))
+    if as_json:
+        print_json(report.document())
+        return
+    for line in report.lines():
+        print_line(line)
+
+
+def _yaws(text: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError as error:
+        raise NcpifuError(f"cannot read the views {text!r}", "give yaw angles in degrees, for example --views 0,90,180,270") from error

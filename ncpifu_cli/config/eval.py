@@ -1,0 +1,37 @@
+"""Settings of `ncpifu eval`."""
+
+from typing import Literal
+
+from pydantic import Field, field_validator
+
+from ncpifu_cli.config.base import Settings
+
+
+class EvalConfig(Settings):
+    """What is compared, on which subjects, and how finely it is measured."""
+
+    dataset: Literal["synthetic", "thuman2", "buff", "folder"] = Field("synthetic", description="Kind of scans; synthetic is our own held-out humans.")
+    data: str | None = Field(None, description="Folder of the scans; None is the dataset's place under the data root.")
+    split: str | None = Field(None, description="List of subject names: a file, a shipped list (thuman2_test) or 'all'; None is the dataset's own rule.")
+    weights: tuple[str, ...] = Field((), description="Weights to run, FILE or NAME=FILE each; the first method is the one the others are compared with.")
+    predictions: tuple[str, ...] = Field((), description="NAME=FOLDER of meshes that another system wrote: <subject>_<yaw>.ply, camera frame, metres.")
+    views: tuple[float, ...] = Field((0.0,), min_length=1, description="Yaw of each input view in degrees.")
+    resolution: int = Field(256, ge=16, le=1024, description="Cells of the occupancy grid per axis for the predictions.")
+    limit: int | None = Field(None, ge=1, description="Use only the first N subjects (by name).")
+    jobs: int = Field(1, ge=1, description="Processes that score subjects side by side.")
+    seed: int = Field(0, ge=0, description="Fixes the light of the photos, the sampled points and the bootstrap.")
+    samples: int = Field(100_000, ge=100, description="Area-uniform points per surface.")
+    volume_points: int = Field(100_000, ge=100, description="Points in the box around the subject for the volumetric overlap.")
+    f_score_cm: float = Field(1.0, gt=0, description="Distance within which the F-score counts a point as right.")
+    normal_size_px: int = Field(512, ge=16, le=4096, description="Side of the normal maps and silhouettes that are compared.")
+    figure_rows: int = Field(5, ge=0, le=50, description="Subjects in the picture: best to worst of the first method; 0 makes none.")
+    device: str = Field("auto", description="Where the networks run: auto, cpu, cuda.")
+    output: str | None = Field(None, description="Folder of the report; None is eval/<name> under the data root.")
+
+    @field_validator("views")
+    @classmethod
+    def _views_differ(cls, views: tuple[float, ...]) -> tuple[float, ...]:
+        turned = [view % 360 for view in views]
+        if len(set(turned)) != len(turned):
+            raise ValueError("the same view is given twice")
+        return views
