@@ -1,7 +1,7 @@
 """Photo and mask -> the square picture the network was trained on, with the similarity back to photo pixels.
 
 Training pictures (see `ncpifu_cli.geometry`): orthographic, the subject's bounding box is 1.80 m of 2.048 m high and vertically centred, x = 0 is near the
-median vertex, the background is black and does not bleed into the subject's outline, the mask is binary.
+median vertex, the background is 0 and does not bleed into the subject's outline.
 """
 
 from dataclasses import dataclass
@@ -43,12 +43,17 @@ class PhotoCamera:
 class FramedView:
     """What the network sees.
 
-    Attributes: image (S, S, 3) uint8 sRGB, 0 outside the mask; mask (S, S) bool; camera: the way back to the photo.
+    Attributes: image (S, S, 3) uint8 sRGB, true colours up to the outline, 0 beyond it; coverage (S, S) float32 0..1; camera: the way back to the photo.
     """
 
     image: NDArray[np.uint8]
-    mask: NDArray[np.bool_]
+    coverage: NDArray[np.float32]
     camera: PhotoCamera
+
+    @property
+    def mask(self) -> NDArray[np.bool_]:
+        """(S, S) bool, at least half covered."""
+        return self.coverage >= 0.5
 
 
 def frame_camera(mask: Mask, photo: Photo) -> PhotoCamera:
@@ -72,10 +77,10 @@ def frame(photo: Photo, mask: Mask, size_px: int, camera: PhotoCamera | None = N
     camera = camera or frame_camera(mask, photo)
     colours = without_fringe(photo.rgb, mask.coverage)
     image = _warp(colours, photo.scale, camera, size_px, cv2.BORDER_REPLICATE)
-    framed_mask = _warp(mask.coverage, photo.scale, camera, size_px, cv2.BORDER_CONSTANT) >= 128
-    if not framed_mask.any():
+    coverage = _warp(mask.coverage, photo.scale, camera, size_px, cv2.BORDER_CONSTANT).astype(np.float32) / 255
+    if not (coverage >= 0.5).any():
         raise NcpifuError(f"nothing of the mask of {photo.name} is left at {size_px} px", "give a better --mask FILE")
-    return FramedView(image * framed_mask[..., None].astype(np.uint8), framed_mask, camera)
+    return FramedView(image * (coverage > 0)[..., None].astype(np.uint8), coverage, camera)
 
 
 def frame_colours(photo: Photo, mask: Mask, size_px: int, camera: PhotoCamera) -> NDArray[np.uint8]:

@@ -13,6 +13,7 @@ from ncpifu_cli.geometry.raster import rasterise
 from ncpifu_cli.geometry.surface import vertex_normals
 
 DEPTH_TOLERANCE_NDC = 0.015  # 1.5 cm: two cells of the 256 grid
+UNSEEN_PX = 192  # the unseen side is smooth: a small picture of it is enough
 
 
 def vertex_colours(vertices_ndc: NDArray[np.floating], faces: NDArray[np.integer], texture: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -32,33 +33,55 @@ def vertex_colours(vertices_ndc: NDArray[np.floating], faces: NDArray[np.integer
     weight = np.clip((normals[:, 2] - 0.05) / 0.35, 0, 1)
     weight = (weight * weight * (3 - 2 * weight) * seen)[:, None]
     front = sample(texture, pixels)
-    back = sample(unseen_side(texture, buffer.mask), pixels)
+    back_picture = unseen_side(texture, buffer.mask)
+    back = sample(back_picture, pixels * (back_picture.shape[0] / size))
     return np.clip(weight * front + (1 - weight) * back + 0.5, 0, 255).astype(np.uint8)
 
 
 def unseen_side(texture: NDArray[np.uint8], mask: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    """(T, T, 3) picture of the back: colours from a band along the mask's inner edge, spread inwards, further sideways than up and down.
+    """(U, U, 3) picture of the back, U at most UNSEEN_PX: colours of a band along the mask's inner edge, spread inwards, more sideways than up and down.
 
-    Fine scales win where they reach, coarser ones fill the rest.
+    Fine scales win where they reach, coarser ones fill the rest. Only the fine ones spread skin: the back of a thin arm is skin, the back of a coat
+    beside a hand is not, and the back of a head is hair.
     """
-    size = texture.shape[0]
-    depth = cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, 5)
+    size = min(UNSEEN_PX, texture.shape[0])
+    small = cv2.resize(texture, (size, size), interpolation=cv2.INTER_AREA).astype(np.float32)
+    inside = cv2.resize(mask.astype(np.uint8), (size, size), interpolation=cv2.INTER_AREA) > 0
+    depth = cv2.distanceTransform(inside.astype(np.uint8), cv2.DIST_L2, 5)
     band = ((depth > 0) & (depth <= max(2.0, 0.02 * size))).astype(np.float32)
-    source = texture.astype(np.float32) * band[..., None]
-    result = np.zeros(texture.shape, np.float32)
+    cloth = band * np.where(skin_like(small.astype(np.uint8), inside), np.float32(0.05), np.float32(1))
+    result = np.zeros(small.shape, np.float32)
     filled = np.zeros(band.shape, np.float32)
-    sigma = max(1.0, 0.006 * size)
-    while sigma < size / 2:
-        blurred = {"sigmaX": sigma, "sigmaY": 0.4 * sigma}
-        weight = cv2.GaussianBlur(band, (0, 0), **blurred)
-        colour = cv2.GaussianBlur(source, (0, 0), **blurred) / np.maximum(weight, 1e-6)[..., None]
-        share = np.clip(weight / 0.15, 0, 1) * (1 - filled)
+    for sigma in size * np.array([0.006, 0.012, 0.025, 0.05, 0.1, 0.2, 0.4]):
+        preferred = band if sigma < 0.02 * size else cloth
+        spread = {"sigmaX": float(sigma), "sigmaY": 0.3 * float(sigma), "borderType": cv2.BORDER_CONSTANT}
+        reach = cv2.GaussianBlur(band, (0, 0), **spread)
+        weight = cv2.GaussianBlur(preferred, (0, 0), **spread)
+        colour = cv2.GaussianBlur(small * preferred[..., None], (0, 0), **spread) / np.maximum(weight, 1e-7)[..., None]
+        share = np.clip(reach / 0.15, 0, 1) * (1 - filled)
         result += share[..., None] * colour
         filled += share
-        sigma *= 2
-    mean = texture[mask].mean(axis=0) if mask.any() else np.full(3, 128.0)
-    result += (1 - filled)[..., None] * mean.astype(np.float32)
-    return np.clip(result + 0.5, 0, 255).astype(np.uint8)
+    rest = small[inside].mean(axis=0) if inside.any() else np.full(3, 128, np.float32)
+    return np.clip(result + (1 - filled)[..., None] * rest + 0.5, 0, 255).astype(np.uint8)
+
+
+def skin_like(picture: NDArray[np.uint8], inside: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """(U, U) bool: pixels with the chroma of the face, where the middle of the head has the chroma of skin; else nothing.
+
+    The limits in Cr and Cb are the usual ones, which hold for light and dark skin alike.
+    """
+    rows, _ = np.nonzero(inside)
+    if len(rows) == 0:
+        return inside
+    chroma = cv2.cvtColor(picture, cv2.COLOR_RGB2YCrCb)[..., 1:].astype(np.float32)
+    usual = (chroma[..., 0] > 135) & (chroma[..., 0] < 180) & (chroma[..., 1] > 80) & (chroma[..., 1] < 128)
+    top, height = rows.min(), rows.max() + 1 - rows.min()
+    head = np.zeros_like(inside)
+    head[round(top + 0.05 * height) : round(top + 0.12 * height)] = True
+    face = head & inside & usual
+    if face.sum() < 0.3 * (head & inside).sum():
+        return np.zeros_like(inside)
+    return usual & (np.linalg.norm(chroma - np.median(chroma[face], axis=0), axis=2) < 14)
 
 
 def sample(image: NDArray[np.uint8], pixels: NDArray[np.floating]) -> NDArray[np.float32]:
@@ -68,7 +91,6 @@ def sample(image: NDArray[np.uint8], pixels: NDArray[np.floating]) -> NDArray[np
     low = np.minimum(np.floor(at).astype(int), size - 2)
     part = at - low
     (x, y), (fx, fy) = low.T, part.T[..., None]
-    values = image.astype(np.float32)
-    top = values[y, x] * (1 - fx) + values[y, x + 1] * fx
-    bottom = values[y + 1, x] * (1 - fx) + values[y + 1, x + 1] * fx
+    top = image[y, x] * (1 - fx) + image[y, x + 1] * fx
+    bottom = image[y + 1, x] * (1 - fx) + image[y + 1, x + 1] * fx
     return top * (1 - fy) + bottom * fy

@@ -17,6 +17,7 @@ from ncpifu_cli.config.base import validate
 from ncpifu_cli.config.reconstruct import ReconstructConfig
 from ncpifu_cli.data.framing import FramedView, frame, frame_colours
 from ncpifu_cli.data.mask import Mask, find_mask
+from ncpifu_cli.data.network_input import network_input
 from ncpifu_cli.data.photo import Photo, photo_from_array, read_photo
 from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.geometry.camera import HALF_EXTENT_M
@@ -33,7 +34,7 @@ QUERY_FLOATS = 48_000_000  # floats of one query's widest layers: bounds the mem
 
 
 class UntrustedMask(NcpifuError):
-    """No source could find the person reliably; `draft` is the best guess, to be corrected by hand."""
+    """No source could find the person reliably; `draft` is the best guess, on the working grid of a photo of `photo_size_px`."""
 
     def __init__(self, photo: Photo, draft: Mask) -> None:
         super().__init__(
@@ -43,6 +44,7 @@ class UntrustedMask(NcpifuError):
             exit_code=2,
         )
         self.draft = draft
+        self.photo_size_px = photo.size_px
 
 
 @dataclass(frozen=True)
@@ -126,7 +128,7 @@ def reconstruct_prepared(prepared: Prepared, model: LoadedModel, config: Reconst
     clock = _Clock()
     view = frame(prepared.photo, prepared.mask, model.config.image_size_px)
     clock.lap("frame")
-    normalised = reconstruct_view(model, view.image, view.mask, config.resolution)
+    normalised = reconstruct_view(model, view.image, view.coverage, config.resolution)
     clock.lap("network and surface")
     vertices, faces = np.asarray(normalised.vertices, np.float64), np.asarray(normalised.faces)
     texture = frame_colours(prepared.photo, prepared.mask, 2 * config.resolution, view.camera)
@@ -139,10 +141,10 @@ def reconstruct_prepared(prepared: Prepared, model: LoadedModel, config: Reconst
     return Reconstruction(mesh, view, prepared, scale, lift_m, clock.laps, model, config)
 
 
-def reconstruct_view(model: LoadedModel, image: NDArray[np.uint8], mask: NDArray[np.bool_], resolution: int = 256) -> "trimesh.Trimesh":
+def reconstruct_view(model: LoadedModel, image: NDArray[np.uint8], mask: NDArray[np.bool_] | NDArray[np.float32], resolution: int = 256) -> "trimesh.Trimesh":
     """The bare method on a photo that is already framed as in training.
 
-    Args: image (S, S, 3) uint8 sRGB and mask (S, S) bool with S = model.config.image_size_px; resolution: cells per axis.
+    Args: image (S, S, 3) uint8 sRGB and mask (S, S), bool or coverage 0..1, with S = model.config.image_size_px; resolution: cells per axis.
     Returns: the mesh in normalised metres of the camera frame (NDC * 1.024, y up, z towards the camera), outward faces, without noise parts.
     Raises EmptySurface when the network sees no body, ValueError for other shapes.
     """
@@ -155,16 +157,15 @@ def reconstruct_view(model: LoadedModel, image: NDArray[np.uint8], mask: NDArray
     if image.shape != (size, size, 3) or mask.shape != (size, size):
         raise ValueError(f"these weights take {size} x {size} px; got image {image.shape}, mask {mask.shape}")
     with torch.inference_mode():
-        pixels = torch.from_numpy(np.ascontiguousarray(image)).to(model.device).permute(2, 0, 1)[None].float()
-        inside = torch.from_numpy(np.ascontiguousarray(mask)).to(model.device)
-        features = model.model.encode((pixels / 127.5 - 1) * inside)  # background 0
+        pixels = torch.from_numpy(network_input(image, mask.astype(np.float32)))
+        features = model.model.encode(pixels[None].to(model.device))
 
         def occupancy(points_ndc: NDArray[np.float32]) -> NDArray[np.float32]:
             with torch.inference_mode():
                 points = torch.from_numpy(points_ndc).to(model.device)[None]
                 return model.model.query(features, points).occupancy[0].cpu().numpy()  # type: ignore[no-any-return]
 
-        surface = extract_surface(occupancy, resolution, valid=mask, chunk_points=chunk_points(model))
+        surface = extract_surface(occupancy, resolution, valid=mask >= 0.5, chunk_points=chunk_points(model))
     vertices, faces = largest_components(surface.vertices, surface.faces, keep=8, min_fraction=MIN_PART)
     return trimesh.Trimesh(vertices * HALF_EXTENT_M, faces, process=False)
 

@@ -45,8 +45,9 @@ def load_model(weights: str | Path | None = None, device: str = "auto", profile:
     """
     path = find_weights(weights)
     from ncpifu_cli.models.checkpoint import load_weights
+    from ncpifu_cli.stages.device import pick_device
 
-    where = find_device(device)
+    where = pick_device(device)
     model, config, meta = load_weights(path, where)
     if profile is not None and config.profile != profile:
         raise NcpifuError(
@@ -78,20 +79,3 @@ def released_weights() -> dict[str, Path]:
         for path in sorted(folder.glob("*.safetensors")):
             found.setdefault(path.stem.removeprefix("ncpifu-"), path)
     return found
-
-
-def find_device(name: str) -> "torch.device":
-    """ "auto" or a torch device name -> a device that works here; NcpifuError otherwise."""
-    import torch
-
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError as error:
-        raise NcpifuError(f"unknown device {name!r}", "use auto, cpu, cuda or cuda:N") from error
-    if device.type not in ("cpu", "cuda"):
-        raise NcpifuError(f"the device {name!r} is not supported", "use auto, cpu, cuda or cuda:N")
-    if device.type == "cuda" and (not torch.cuda.is_available() or (device.index or 0) >= torch.cuda.device_count()):
-        raise NcpifuError(f"no CUDA device {name!r} on this machine", "use --device cpu, or install torch with CUDA (`ncpifu doctor` tells)")
-    return device
