@@ -1,0 +1,331 @@
+"""`evaluate` from scans on disk to the report, with networks whose answer is known."""
+
+import csv
+import json
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import DracoPy
+import numpy as np
+import pytest
+import trimesh
+import typer
+from typer.testing import CliRunner
+
+from ncpifu_cli.cli.eval import eval_cli
+from ncpifu_cli.config.eval import EvalConfig
+from ncpifu_cli.data.scans import find_scans, read_scan
+from ncpifu_cli.errors import NcpifuError
+from ncpifu_cli.geometry.camera import rotation_y
+from ncpifu_cli.geometry.extract import EmptySurface
+from ncpifu_cli.stages import reconstruct
+from ncpifu_cli.stages.eval import evaluate
+from ncpifu_cli.stages.eval_inputs import input_path, read_input, read_split
+from ncpifu_cli.stages.eval_score import FAILED_DISTANCE_CM, item_name
+
+FAST = {"samples": 3000, "volume_points": 20_000, "normal_size_px": 64, "figure_rows": 0, "resolution": 32}
+Answer = Callable[[], trimesh.Trimesh]
+
+
+def figure_of_spheres() -> trimesh.Trimesh:
+    """Head, trunk and one arm stretched to the side and one to the front: no two views are alike."""
+    parts = [((0, 1.6, 0), (0.15, 0.2, 0.15)), ((0, 0.75, 0), (0.2, 0.75, 0.12)), ((0.4, 1.2, 0), (0.35, 0.06, 0.06)), ((-0.1, 1.1, 0.3), (0.06, 0.06, 0.3))]
+    meshes = []
+    for centre, radii in parts:
+        mesh = trimesh.creation.icosphere(subdivisions=3)
+        mesh.apply_scale(radii)
+        mesh.apply_translation(centre)
+        meshes.append(mesh)
+    return trimesh.util.concatenate(meshes)
+
+
+def write_scan(folder: Path, name: str, shade: int = 200) -> Path:
+    mesh = figure_of_spheres()
+    path = folder / name / "mesh.drc"
+    path.parent.mkdir(parents=True)
+    colours = np.full((len(mesh.vertices), 3), shade, np.uint8)
+    path.write_bytes(DracoPy.encode(np.asarray(mesh.vertices), np.asarray(mesh.faces, np.uint32), colors=colours, quantization_bits=14))
+    return path
+
+
+@pytest.fixture
+def scans(tmp_path: Path) -> Path:
+    folder = tmp_path / "scans"
+    for index in range(3):
+        write_scan(folder, f"test-{index:06d}", 120 + 40 * index)
+    write_scan(folder, "train-000000")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def truth(tmp_path_factory: pytest.TempPathFactory) -> trimesh.Trimesh:
+    """The scans' mesh in normalised metres."""
+    scan = read_scan(find_scans(write_scan(tmp_path_factory.mktemp("truth"), "one").parent.parent, "synthetic")[0])
+    return trimesh.Trimesh(scan.vertices, scan.faces, process=False)
+
+
+class FakeNetworks:
+    """Stands in for `stages.reconstruct`: every weights file answers with the mesh registered under its name."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.answers, self.calls = folder, {}, []
+
+    def add(self, name: str, answer: Answer) -> str:
+        path = self.folder / f"{name}.safetensors"
+        path.write_text(name)
+        self.answers[name] = answer
+        return str(path)
+
+    def load_model(self, weights: str, device: str) -> Any:
+        return SimpleNamespace(name=Path(weights).stem, config=SimpleNamespace(image_size_px=32))
+
+    def reconstruct_view(self, model: Any, image: np.ndarray, mask: np.ndarray, resolution: int) -> trimesh.Trimesh:
+        assert image.shape == (32, 32, 3)
+        assert image.dtype == np.uint8
+        assert mask.shape == (32, 32)
+        assert mask.any()
+        self.calls.append(model.name)
+        return self.answers[model.name]()
+
+
+@pytest.fixture
+def networks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeNetworks:
+    fake = FakeNetworks(tmp_path)
+    monkeypatch.setattr(reconstruct, "load_model", fake.load_model)
+    monkeypatch.setattr(reconstruct, "reconstruct_view", fake.reconstruct_view)
+    return fake
+
+
+def settings(tmp_path: Path, scans: Path, **more: Any) -> EvalConfig:
+    return EvalConfig(**{**FAST, "data": str(scans), "output": str(tmp_path / "report"), **more})
+
+
+def shifted(mesh: trimesh.Trimesh, metres: float) -> trimesh.Trimesh:
+    return trimesh.Trimesh(np.asarray(mesh.vertices) + np.array([0, 0, metres]), mesh.faces, process=False)
+
+
+def test_two_networks_end_to_end(tmp_path: Path, scans: Path, truth: trimesh.Trimesh, networks: FakeNetworks) -> None:
+    weights = (networks.add("perfect", lambda: truth), networks.add("off", lambda: shifted(truth, 0.03)))
+    report = evaluate(settings(tmp_path, scans, weights=weights, figure_rows=2))
+    assert report.subjects == ["test-000000", "test-000001", "test-000002"]  # never train-
+    perfect, off = report.summary("perfect"), report.summary("off")
+    assert perfect["chamfer_cm"].mean < 0.05
+    assert perfect["iou"].mean > 0.99
+    assert perfect["normal_4_views"].mean < 0.01
+    assert 0.5 < off["chamfer_cm"].mean < 3
+    assert off["silhouette_iou"].mean > 0.95  # a shift in depth does not show from the front
+    difference = report.difference("off")
+    assert difference["chamfer_cm"].low > 0
+    assert difference["iou"].high < 0
+    folder = tmp_path / "report"
+    with open(folder / "per_subject.csv", encoding="utf-8") as file:
+        assert len(list(csv.DictReader(file))) == 6
+    document = json.loads((folder / "report.json").read_text())
+    assert [method["name"] for method in document["methods"]] == ["perfect", "off"]
+    assert document["methods"][1]["difference_to_first"]["chamfer_cm"]["mean"] == pytest.approx(difference["chamfer_cm"].mean)
+    text = (folder / "report.md").read_text()
+    assert "| perfect |" in text
+    assert "worse" in text
+    assert (folder / "figure.png").stat().st_size > 5000
+
+
+def test_finished_predictions_are_kept_and_scores_repeat(tmp_path: Path, scans: Path, truth: trimesh.Trimesh, networks: FakeNetworks) -> None:
+    config = settings(tmp_path, scans, weights=(networks.add("net", lambda: shifted(truth, 0.01)),))
+    first = evaluate(config)
+    assert networks.calls == ["net"] * 3
+    (tmp_path / "report" / "predictions" / "net" / "test-000001_000.ply").unlink()
+    again = evaluate(config)
+    assert networks.calls == ["net"] * 4
+    assert again.rows == first.rows
+
+
+def test_scores_do_not_depend_on_which_others_are_evaluated(tmp_path: Path, scans: Path, truth: trimesh.Trimesh, networks: FakeNetworks) -> None:
+    weights = (networks.add("net", lambda: shifted(truth, 0.01)),)
+    one = evaluate(settings(tmp_path, scans, weights=weights, limit=1))
+    all_of_them = evaluate(settings(tmp_path, scans, weights=weights))
+    assert one.rows == [row for row in all_of_them.rows if row["subject"] == "test-000000"]
+
+
+def test_stale_mixes_are_refused(tmp_path: Path, scans: Path, truth: trimesh.Trimesh, networks: FakeNetworks) -> None:
+    weights = networks.add("net", lambda: truth)
+    evaluate(settings(tmp_path, scans, weights=(weights,)))
+    with pytest.raises(NcpifuError, match="resolution 32, not 64"):
+        evaluate(settings(tmp_path, scans, weights=(weights,), resolution=64))
+    with pytest.raises(NcpifuError, match="seed 0, not 1"):
+        evaluate(settings(tmp_path, scans, weights=(weights,), seed=1))
+    Path(weights).write_text("trained on")
+    with pytest.raises(NcpifuError, match="'net' made with other weights"):
+        evaluate(settings(tmp_path, scans, weights=(weights,)))
+    evaluate(settings(tmp_path, scans, weights=(f"later={weights}",), limit=2))
+    (scans / "test-000001" / "mesh.drc").unlink()
+    (scans / "test-000001").rmdir()
+    write_scan(scans, "test-000001", 33)
+    with pytest.raises(NcpifuError, match="another test-000001"):
+        evaluate(settings(tmp_path, scans, weights=(f"later={weights}",)))
+
+
+def test_a_folder_of_something_else_is_left_alone(tmp_path: Path, scans: Path, networks: FakeNetworks) -> None:
+    (tmp_path / "report").mkdir()
+    (tmp_path / "report" / "thesis.tex").write_text("precious")
+    with pytest.raises(NcpifuError, match="was not written by"):
+        evaluate(settings(tmp_path, scans, weights=(networks.add("net", trimesh.Trimesh),)))
+
+
+def test_an_empty_surface_counts_with_the_defined_score(tmp_path: Path, scans: Path, truth: trimesh.Trimesh, networks: FakeNetworks) -> None:
+    def nothing() -> trimesh.Trimesh:
+        raise EmptySurface("the network sees no body")
+
+    report = evaluate(settings(tmp_path, scans, weights=(networks.add("blind", nothing), networks.add("good", lambda: truth)), figure_rows=1))
+    rows = report.of("blind")
+    assert [row["status"] for row in rows] == ["failed"] * 3
+    assert {row["note"] for row in rows} == {"the network sees no body"}
+    assert all(row["chamfer_cm"] == FAILED_DISTANCE_CM and row["iou"] == 0 for row in rows)
+    assert all(row["normal_input"] > 0.05 for row in rows)
+    assert report.summary("good")["iou"].mean > 0.99
+    evaluate(settings(tmp_path, scans, weights=(networks.add("blind", nothing),)))
+    assert networks.calls.count("blind") == 3  # a failure is a result: it is not tried again
+
+
+def test_meshes_of_another_system(tmp_path: Path, scans: Path, truth: trimesh.Trimesh) -> None:
+    folder = tmp_path / "theirs"
+    folder.mkdir()
+    truth.export(folder / "test-000000_000.ply")
+    (folder / "test-000001.obj").write_text("v 0 0 0\n")
+    truth.copy().apply_scale(100).export(folder / "test-000002.obj")
+    report = evaluate(settings(tmp_path, scans, predictions=(f"theirs={folder}",)))
+    good, broken, large = report.of("theirs")
+    assert good["chamfer_cm"] < 0.05
+    assert (good["components"], good["watertight"]) == (4, True)
+    assert broken["status"] == "failed"
+    assert large["status"] == "ok"
+    assert "100 times as large" in large["note"]
+    assert "100 times as large" in (tmp_path / "report" / "report.md").read_text()
+    (folder / "test-000000_000.ply").unlink()
+    assert "no mesh called test-000000_000" in evaluate(settings(tmp_path, scans, predictions=(f"theirs={folder}",))).of("theirs")[0]["note"]
+
+
+def test_the_truth_turns_with_the_view(tmp_path: Path, scans: Path, truth: trimesh.Trimesh) -> None:
+    folder = tmp_path / "turned"
+    folder.mkdir()
+    for yaw in (0.0, 90.0):
+        turned = trimesh.Trimesh(np.asarray(truth.vertices) @ rotation_y(yaw).T, truth.faces, process=False)
+        turned.export(folder / f"{item_name('test-000000', yaw)}.ply")
+    report = evaluate(settings(tmp_path, scans, predictions=(f"turned={folder}",), views=(0, 90), limit=1))
+    assert [row["view_deg"] for row in report.rows] == [0, 90]
+    assert all(row["chamfer_cm"] < 0.05 and row["silhouette_iou"] > 0.98 for row in report.rows)
+    assert report.summary("turned")["iou"].count == 1  # two views of one subject are one observation
+
+
+def test_a_scan_that_cannot_be_read_is_named(tmp_path: Path, scans: Path, truth: trimesh.Trimesh, networks: FakeNetworks) -> None:
+    (scans / "test-000001" / "mesh.drc").write_bytes(b"not draco")
+    report = evaluate(settings(tmp_path, scans, weights=(networks.add("net", lambda: truth),)))
+    assert report.subjects == ["test-000000", "test-000002"]
+    assert list(report.unscored) == ["test-000001"]
+    assert "test-000001" in (tmp_path / "report" / "report.md").read_text()
+
+
+def test_photos_are_seeded_and_show_the_subject(tmp_path: Path, scans: Path, truth: trimesh.Trimesh, networks: FakeNetworks) -> None:
+    pictures = []
+    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
+        evaluate(settings(tmp_path, scans, weights=(networks.add("net", lambda: truth),), output=str(tmp_path / name), seed=seed, limit=1))
+        pictures.append(read_input(input_path(tmp_path / name, 32, "test-000000", 0)))
+    (image, mask), (same, _), (other, _) = pictures
+    assert image[~mask].max() == 0
+    assert image[mask].mean() > 20
+    assert 0.02 < mask.mean() < 0.5
+    np.testing.assert_array_equal(image, same)
+    assert np.abs(image.astype(int) - other).mean() > 0.1
+
+
+def test_processes_change_nothing(tmp_path: Path, scans: Path, truth: trimesh.Trimesh) -> None:
+    folder = tmp_path / "theirs"
+    folder.mkdir()
+    for index in range(3):
+        shifted(truth, 0.01 * index).export(folder / f"test-{index:06d}.ply")
+    one = evaluate(settings(tmp_path, scans, predictions=(f"theirs={folder}",)))
+    two = evaluate(settings(tmp_path, scans, predictions=(f"theirs={folder}",), jobs=2))
+    assert one.rows == two.rows
+
+
+def test_a_true_network_with_random_weights(tmp_path: Path, scans: Path) -> None:
+    import torch
+
+    from ncpifu_cli.config.base import load
+    from ncpifu_cli.config.train import TrainConfig
+    from ncpifu_cli.models.build import build
+    from ncpifu_cli.models.checkpoint import save_weights
+
+    torch.manual_seed(0)
+    config = load(TrainConfig, "tiny").model
+    save_weights(tmp_path / "tiny.safetensors", build(config), config, {"steps": 0})
+    report = evaluate(settings(tmp_path, scans, weights=(str(tmp_path / "tiny.safetensors"),), limit=1))
+    assert report.methods[0].name == "tiny"
+    assert report.rows[0]["status"] in ("ok", "failed")
+    assert np.isfinite(report.rows[0]["chamfer_cm"])
+
+
+@pytest.mark.parametrize(
+    ("dataset", "hint"), [("synthetic", "ncpifu synth"), ("thuman2", "0000/0000.obj"), ("buff", "sequences/00005"), ("folder", "<subject>.obj")]
+)
+def test_missing_data_says_what_was_expected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, networks: FakeNetworks, dataset: str, hint: str) -> None:
+    monkeypatch.setenv("NCPIFU_DATA", str(tmp_path / "nothing"))
+    with pytest.raises(NcpifuError) as caught:
+        evaluate(EvalConfig(dataset=dataset, weights=(networks.add("net", trimesh.Trimesh),)))
+    assert hint in caught.value.hint
+    if dataset != "folder":
+        assert str(tmp_path / "nothing") in caught.value.message
+    assert not (tmp_path / "nothing").exists()
+
+
+def test_scans_without_held_out_subjects_are_refused(tmp_path: Path, truth: trimesh.Trimesh, networks: FakeNetworks) -> None:
+    write_scan(tmp_path / "only_train", "train-000000")
+    weights = (networks.add("net", lambda: truth),)
+    with pytest.raises(NcpifuError, match=r"called test-\*"):
+        evaluate(settings(tmp_path, tmp_path / "only_train", weights=weights))
+    assert evaluate(settings(tmp_path, tmp_path / "only_train", weights=weights, split="all")).subjects == ["train-000000"]
+
+
+def test_method_names(tmp_path: Path, scans: Path, truth: trimesh.Trimesh, networks: FakeNetworks) -> None:
+    (tmp_path / "runs" / "pifu").mkdir(parents=True)
+    (tmp_path / "runs" / "pifu" / "last.safetensors").write_text("last")
+    networks.answers["last"] = lambda: truth
+    net = networks.add("net", lambda: truth)
+    report = evaluate(settings(tmp_path, scans, weights=(f"ours={net}", str(tmp_path / "runs" / "pifu" / "last.safetensors")), limit=1))
+    assert [method.name for method in report.methods] == ["ours", "pifu"]
+    with pytest.raises(NcpifuError, match="two methods"):
+        evaluate(settings(tmp_path, scans, weights=(net, net)))
+    with pytest.raises(NcpifuError, match="no weights"):
+        evaluate(settings(tmp_path, scans, weights=(str(tmp_path / "absent.safetensors"),)))
+    with pytest.raises(NcpifuError, match="not a folder"):
+        evaluate(settings(tmp_path, scans, predictions=("x=/absent",)))
+
+
+def test_shipped_thuman_lists_have_the_papers_sizes(tmp_path: Path) -> None:
+    train, test = read_split("thuman2_train"), read_split("thuman2_test")
+    assert (len(train), len(test)) == (402, 122)
+    assert not set(train) & set(test)
+    assert set(train) | set(test) < {f"{index:04d}" for index in range(526)}
+    (tmp_path / "mine.txt").write_text("# mine\n0001\n\n0002\n")
+    assert read_split(str(tmp_path / "mine.txt")) == ["0001", "0002"]
+    with pytest.raises(NcpifuError, match="no split"):
+        read_split("absent")
+
+
+def test_command_line(tmp_path: Path, scans: Path, truth: trimesh.Trimesh) -> None:
+    app = typer.Typer()
+    app.command()(eval_cli)
+    folder = tmp_path / "theirs"
+    folder.mkdir()
+    truth.export(folder / "test-000000.ply")
+    arguments = ["--data", str(scans), "--predictions", f"theirs={folder}", "--limit", "1", "-o", str(tmp_path / "out"), "--quiet"]
+    result = CliRunner().invoke(app, [*arguments, "--json"])
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["methods"][0]["scores"]["chamfer_cm"]["mean"] < 0.05
+    result = CliRunner().invoke(app, arguments)
+    assert "report.md" in result.stdout
+    result = CliRunner().invoke(app, [*arguments, "--views", "front"])
+    assert result.exit_code == 1
+    assert "--views 0,90,180,270" in result.stderr
+    assert CliRunner().invoke(app, ["--data", str(tmp_path / "absent"), "-q"]).exit_code == 1
