@@ -1,5 +1,6 @@
 """Surface extraction against brute force, and what thin, small, cut and absent shapes come out as."""
 
+import tracemalloc
 from collections.abc import Callable
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 from numpy.typing import NDArray
 from skimage.measure import marching_cubes
 
+from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.geometry.extract import EmptySurface, extract_surface, largest_components
 
 Field = Callable[[NDArray[np.float32]], NDArray[np.float32]]
@@ -180,12 +182,22 @@ def test_nothing_inside_is_an_error_with_a_hint() -> None:
 
 
 def test_a_broken_network_is_an_error() -> None:
-    from ncpifu_cli.errors import NcpifuError
-
     with pytest.raises(NcpifuError, match="NaN"):
         extract_surface(lambda points: np.full(len(points), np.nan, np.float32), 32)
     with pytest.raises(ValueError, match="must answer"):
         extract_surface(lambda points: np.zeros((len(points), 1), np.float32), 32)
+
+
+def test_memory_at_512() -> None:
+    """A dense float32 volume alone would be 512 MB, dense coordinates 1.5 GB."""
+    field = union(ball((0, 0, 0), 0.25), capsule(np.array([-0.6, -0.6, 0]), np.array([0.6, 0.6, 0]), 0.05))
+    tracemalloc.start()
+    try:
+        extract_surface(field, 512)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 500e6
 
 
 def test_few_points_at_256() -> None:
