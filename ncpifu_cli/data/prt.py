@@ -63,7 +63,15 @@ def _look_along(centred: NDArray[np.float32], light: NDArray[np.float32], radius
 
 
 @numba.njit(nogil=True, cache=True)
-def _gather(points, normals, light, weight, depth, texel, transfer):
+def _gather(
+    points: NDArray[np.float32],
+    normals: NDArray[np.float32],
+    light: NDArray[np.float32],
+    weight: NDArray[np.float32],
+    depth: NDArray[np.float32],
+    texel: np.float32,
+    transfer: NDArray[np.float32],
+) -> None:
     size = depth.shape[0]
     half = np.float32(0.5)
     for i in range(points.shape[0]):

@@ -28,7 +28,8 @@ class RasterRenderer:
         if scan.texture is None:
             image, mask = interpolate_down(buffer, np.minimum(scan.colors * light, 255))
         else:
-            image, mask = mean_of_covered(buffer, np.minimum(_textured(buffer, scan) * interpolate(buffer, scan.faces, light), 255))
+            colours = _textured(buffer, scan) * interpolate(buffer, scan.faces, light)
+            image, mask = mean_of_covered(np.minimum(colours, 255), buffer.mask)
         return View(np.rint(image).astype(np.uint8), mask)
 
     def surface(self, camera: Camera) -> SurfaceView:
@@ -53,5 +54,5 @@ def _textured(buffer: RasterBuffer, scan: Scan) -> NDArray[np.float32]:
     height, width = scan.texture.image.shape[:2]
     corner_px = np.stack([scan.texture.uv[:, 0] * width - 0.5, (1 - scan.texture.uv[:, 1]) * height - 0.5], axis=1)
     at = interpolate(buffer, scan.faces, corner_px)
-    colours = cv2.remap(scan.texture.image, at, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    colours = cv2.remap(scan.texture.image, at[..., 0], at[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     return colours.astype(np.float32)

@@ -6,6 +6,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.geometry.camera import Camera
 from ncpifu_cli.geometry.mesh import Scan
 
@@ -49,8 +50,29 @@ class Renderer(Protocol):
         """Give its resources back."""
 
 
-def make_renderer(name: str, size_px: int) -> Renderer:
-    """A renderer by name ("raster")."""
-    from ncpifu_cli.data.renderer_raster import RasterRenderer
+def choose_renderer(name: str) -> tuple[str, str]:
+    """The renderer that `name` ("auto", "pyrender", "raster") means on this machine.
 
-    return RasterRenderer(size_px)
+    Returns: "pyrender" or "raster", and why where auto falls back (else ""). Raises NcpifuError where pyrender is asked for and cannot work.
+    """
+    if name == "raster":
+        return name, ""
+    from ncpifu_cli.data.renderer_pyrender import INSTALL_HINT, gl_problem
+
+    problem = gl_problem()
+    if problem is None:
+        return "pyrender", ""
+    if name == "auto":
+        return "raster", f"pyrender has no working OpenGL here ({problem}): the raster renderer draws instead, with the same result"
+    raise NcpifuError(f"pyrender has no working OpenGL here: {problem}", INSTALL_HINT)
+
+
+def make_renderer(name: str, size_px: int) -> Renderer:
+    """A renderer by its chosen name, "pyrender" or "raster"; only the modules of that one are imported."""
+    if name == "raster":
+        from ncpifu_cli.data.renderer_raster import RasterRenderer
+
+        return RasterRenderer(size_px)
+    from ncpifu_cli.data.renderer_pyrender import PyrenderRenderer
+
+    return PyrenderRenderer(size_px)

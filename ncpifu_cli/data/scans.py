@@ -82,7 +82,10 @@ def read_scan(source: ScanSource, up: str = "auto", units: str = "auto") -> Scan
     raw = _read_draco(source.path) if source.path.suffix.lower() == ".drc" else _read_trimesh(source)
     _clean(raw, source)
     axis = _up_axis(raw.vertices, source, up, raw.notes)
-    similarity = normalise_subject(raw.vertices, axis)
+    try:
+        similarity = normalise_subject(raw.vertices, axis)
+    except ValueError as error:
+        raise NcpifuError(f"{source.path}: {error}", "is the up axis right? give --up") from error
     raw.notes.append(_height_note(1.8 / similarity.scale, units))
     vertices = np.ascontiguousarray(similarity.apply(raw.vertices), np.float32)
     faces = np.ascontiguousarray(raw.faces, np.int32)
@@ -156,7 +159,7 @@ def _texture_image(mesh: Any, source: ScanSource, notes: list[str]) -> NDArray[n
 
     try:
         if source.texture is not None:
-            picture = Image.open(source.texture)
+            picture: Image.Image | None = Image.open(source.texture)
         else:
             material = getattr(mesh.visual, "material", None)
             picture = getattr(material, "baseColorTexture", None) or getattr(material, "image", None)

@@ -14,6 +14,9 @@ from numpy.typing import NDArray
 from ncpifu_cli.geometry.camera import ndc_to_px
 
 _FAR = np.float32(-1e30)
+Floats = NDArray[np.float32]
+Ints = NDArray[np.int32]
+Bools = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -92,19 +95,28 @@ def interpolate_down(buffer: RasterBuffer, attributes: NDArray[np.floating]) -> 
     return image, mask
 
 
+def mean_of_covered(image: NDArray[np.float32], covered: NDArray[np.bool_]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """`interpolate_down` for a picture that exists already: (2S, 2S, C) and where it is covered -> (S, S, C) float32 and the (S, S) mask."""
+    size = image.shape[0] // 2
+    result = np.zeros((size, size, image.shape[2]), np.float32)
+    mask = np.zeros((size, size), np.bool_)
+    _mean_of_covered(np.ascontiguousarray(image, np.float32), np.ascontiguousarray(covered), result, mask)
+    return result, mask
+
+
 def rasterise_depth(points_px: NDArray[np.float32], faces: NDArray[np.int32], depth: NDArray[np.float32]) -> None:
     """Depth only, into `depth` (S, S) float32, which must hold the background value. points_px: (V, 3) float32, u right, v down, z towards the camera."""
     _fill_depth(points_px, faces, depth)
 
 
 @numba.njit(nogil=True, cache=True)
-def _edge(ax, ay, bx, by, px, py):
+def _edge(ax: np.float32, ay: np.float32, bx: np.float32, by: np.float32, px: np.float32, py: np.float32) -> np.float32:
     # Swapping a and b negates every product exactly: that is what keeps shared edges watertight. Never compile this with fastmath.
     return (ax - px) * (by - py) - (ay - py) * (bx - px)
 
 
 @numba.njit(nogil=True, cache=True)
-def _span(a, b, c, size):
+def _span(a: np.float32, b: np.float32, c: np.float32, size: int) -> tuple[int, int]:
     # Pixels whose centres lie between the smallest and the largest of three coordinates, clipped to the image.
     # The clip comes before the conversion: a far-away coordinate does not fit an integer.
     limit = np.float32(size)
@@ -114,27 +126,48 @@ def _span(a, b, c, size):
 
 
 @numba.njit(nogil=True, cache=True)
-def _fill(points, faces, cull, depth, face_id):
-    size = depth.shape[0]
-    half = np.float32(0.5)
+def _front_first(points: Floats, faces: Ints, cull: bool, size: int) -> tuple[Ints, int, int]:
+    """Order in which to draw: faces seen from the front, then (unless culled) the others, which the first ones mostly hide; none that meets no pixel."""
+    order = np.empty(faces.shape[0], np.int32)
+    front, back = 0, faces.shape[0]
     for face in range(faces.shape[0]):
         a, b, c = faces[face, 0], faces[face, 1], faces[face, 2]
         ax, ay, bx, by, cx, cy = points[a, 0], points[a, 1], points[b, 0], points[b, 1], points[c, 0], points[c, 1]
-        first_x, last_x = _span(ax, bx, cx, size)
-        if first_x > last_x:
+        first, last = _span(ax, bx, cx, size)
+        if first > last:
             continue
-        first_y, last_y = _span(ay, by, cy, size)
-        if first_y > last_y:
+        first, last = _span(ay, by, cy, size)
+        if first > last:
             continue
-        # v points down, so a face seen from its front has negative area here.
         area = _edge(ax, ay, bx, by, cx, cy)
-        if area == 0 or (cull and area > 0):
-            continue
+        if area < 0:  # v points down, so a face seen from its front has negative area here
+            order[front] = face
+            front += 1
+        elif area > 0 and not cull:
+            back -= 1
+            order[back] = face
+    return order, front, back
+
+
+@numba.njit(nogil=True, cache=True)
+def _fill(points: Floats, faces: Ints, cull: bool, depth: Floats, face_id: Ints) -> None:
+    size = depth.shape[0]
+    half = np.float32(0.5)
+    order, front, back = _front_first(points, faces, cull, size)
+    for step in range(front + faces.shape[0] - back):
+        face = order[step] if step < front else order[back + step - front]
+        sign = np.float32(-1) if step < front else np.float32(1)
+        a, b, c = faces[face, 0], faces[face, 1], faces[face, 2]
+        ax, ay, bx, by, cx, cy = points[a, 0], points[a, 1], points[b, 0], points[b, 1], points[c, 0], points[c, 1]
         az, bz, cz = points[a, 2], points[b, 2], points[c, 2]
-        sign = np.float32(1) if area > 0 else np.float32(-1)
+        nearest = max(az, max(bz, cz))
+        first_x, last_x = _span(ax, bx, cx, size)
+        first_y, last_y = _span(ay, by, cy, size)
         for row in range(first_y, last_y + 1):
             y = np.float32(row) + half
             for column in range(first_x, last_x + 1):
+                if nearest <= depth[row, column]:
+                    continue
                 x = np.float32(column) + half
                 wa = sign * _edge(bx, by, cx, cy, x, y)
                 wb = sign * _edge(cx, cy, ax, ay, x, y)
@@ -148,38 +181,35 @@ def _fill(points, faces, cull, depth, face_id):
 
 
 @numba.njit(nogil=True, cache=True)
-def _fill_depth(points, faces, depth):
+def _fill_depth(points: Floats, faces: Ints, depth: Floats) -> None:
     # The same loop without face ids: the light bake runs it hundreds of times per subject, and cracks do not matter to it.
     size = depth.shape[0]
     half = np.float32(0.5)
-    for face in range(faces.shape[0]):
+    order, front, back = _front_first(points, faces, False, size)
+    for step in range(front + faces.shape[0] - back):
+        face = order[step] if step < front else order[back + step - front]
         a, b, c = faces[face, 0], faces[face, 1], faces[face, 2]
         ax, ay, bx, by, cx, cy = points[a, 0], points[a, 1], points[b, 0], points[b, 1], points[c, 0], points[c, 1]
-        first_x, last_x = _span(ax, bx, cx, size)
-        if first_x > last_x:
-            continue
-        first_y, last_y = _span(ay, by, cy, size)
-        if first_y > last_y:
-            continue
-        area = _edge(ax, ay, bx, by, cx, cy)
-        if area == 0:
-            continue
-        scale = np.float32(1) / area
         az, bz, cz = points[a, 2], points[b, 2], points[c, 2]
+        nearest = max(az, max(bz, cz))
+        first_x, last_x = _span(ax, bx, cx, size)
+        first_y, last_y = _span(ay, by, cy, size)
+        scale = np.float32(1) / _edge(ax, ay, bx, by, cx, cy)
         for row in range(first_y, last_y + 1):
             y = np.float32(row) + half
             for column in range(first_x, last_x + 1):
+                if nearest <= depth[row, column]:
+                    continue
                 x = np.float32(column) + half
                 wa = scale * _edge(bx, by, cx, cy, x, y)
                 wb = scale * _edge(cx, cy, ax, ay, x, y)
                 wc = np.float32(1) - wa - wb
                 if wa >= 0 and wb >= 0 and wc >= 0:
-                    z = wa * az + wb * bz + wc * cz
-                    depth[row, column] = max(depth[row, column], z)
+                    depth[row, column] = max(depth[row, column], wa * az + wb * bz + wc * cz)
 
 
 @numba.njit(nogil=True, cache=True)
-def _weights(points, faces, face, row, column):
+def _weights(points: Floats, faces: Ints, face: int, row: int, column: int) -> tuple[np.float32, np.float32, np.float32]:
     a, b, c = faces[face, 0], faces[face, 1], faces[face, 2]
     x, y = np.float32(column) + np.float32(0.5), np.float32(row) + np.float32(0.5)
     wa = _edge(points[b, 0], points[b, 1], points[c, 0], points[c, 1], x, y)
@@ -190,7 +220,7 @@ def _weights(points, faces, face, row, column):
 
 
 @numba.njit(nogil=True, cache=True)
-def _barycentric(face_id, points, faces, weights):
+def _barycentric(face_id: Ints, points: Floats, faces: Ints, weights: Floats) -> None:
     for row in range(face_id.shape[0]):
         for column in range(face_id.shape[1]):
             face = face_id[row, column]
@@ -199,7 +229,7 @@ def _barycentric(face_id, points, faces, weights):
 
 
 @numba.njit(nogil=True, cache=True)
-def _interpolate(face_id, points, faces, corners, attributes, image):
+def _interpolate(face_id: Ints, points: Floats, faces: Ints, corners: Ints, attributes: Floats, image: Floats) -> None:
     for row in range(face_id.shape[0]):
         for column in range(face_id.shape[1]):
             face = face_id[row, column]
@@ -212,7 +242,7 @@ def _interpolate(face_id, points, faces, corners, attributes, image):
 
 
 @numba.njit(nogil=True, cache=True)
-def _interpolate_down(face_id, points, faces, attributes, image, mask):
+def _interpolate_down(face_id: Ints, points: Floats, faces: Ints, attributes: Floats, image: Floats, mask: Bools) -> None:
     for row in range(image.shape[0]):
         for column in range(image.shape[1]):
             covered = 0
@@ -232,10 +262,18 @@ def _interpolate_down(face_id, points, faces, attributes, image, mask):
                 image[row, column, k] *= scale
 
 
-def mean_of_covered(buffer: RasterBuffer, image: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """`interpolate_down` for a picture that exists already: (2S, 2S, C) values, 0 where empty -> (S, S, C) and the (S, S) mask."""
-    size = buffer.face_id.shape[0] // 2
-    covered = buffer.mask.reshape(size, 2, size, 2).sum(axis=(1, 3))
-    total = image.reshape(size, 2, size, 2, -1).sum(axis=(1, 3))
-    mask = covered >= 2
-    return np.where(mask[..., None], total / np.maximum(covered, 1)[..., None], 0).astype(np.float32), mask
+@numba.njit(nogil=True, cache=True)
+def _mean_of_covered(image: Floats, covered: Bools, result: Floats, mask: Bools) -> None:
+    for row in range(result.shape[0]):
+        for column in range(result.shape[1]):
+            count = 0
+            for sub in range(4):
+                y, x = 2 * row + sub // 2, 2 * column + sub % 2
+                if covered[y, x]:
+                    count += 1
+                    for k in range(image.shape[2]):
+                        result[row, column, k] += image[y, x, k]
+            mask[row, column] = count >= 2
+            scale = np.float32(1) / np.float32(count) if count >= 2 else np.float32(0)
+            for k in range(image.shape[2]):
+                result[row, column, k] *= scale

@@ -49,4 +49,4 @@ def rotate(coefficients: NDArray[np.floating], rotation: NDArray[np.floating]) -
     """
     values = basis(_PROBES @ rotation) @ np.asarray(coefficients, np.float64)  # the turned function at p is the old one at R^-1 p
     solution, *_ = np.linalg.lstsq(basis(_PROBES), values, rcond=None)
-    return solution
+    return np.asarray(solution, np.float64)

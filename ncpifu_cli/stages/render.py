@@ -1,7 +1,11 @@
 """`render`: scans -> pictures, masks and labelled points, one folder per subject."""
 
+import errno
 import os
 import shutil
+import signal
+import tempfile
+import threading
 import time
 import zlib
 from collections.abc import Iterator
@@ -9,7 +13,7 @@ from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from functools import lru_cache
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +26,7 @@ from ncpifu_cli.config.base import dump
 from ncpifu_cli.config.render import RenderSettings
 from ncpifu_cli.data import light as lighting
 from ncpifu_cli.data import prt
-from ncpifu_cli.data.renderers import Renderer, make_renderer
+from ncpifu_cli.data.renderers import Renderer, choose_renderer, make_renderer
 from ncpifu_cli.data.samples import write_samples
 from ncpifu_cli.data.scans import ScanSource, find_scans, read_scan
 from ncpifu_cli.errors import NcpifuError
@@ -36,10 +40,14 @@ STALE_S = 3600  # a temporary folder this old was left by a killed run
 
 @dataclass
 class RenderReport:
-    """What a run did. Attributes: out: the folder. done, skipped: subjects' names. failed: name -> reason. views: pictures drawn. seconds: wall time.
-    notes: name -> what reading the scan detected and repaired."""
+    """What a run did.
+
+    Attributes: out: the folder. renderer: which one drew ("" where nothing was left to do). done, skipped: subjects' names. failed: name -> reason.
+        notes: name -> what reading the scan detected and repaired. views: pictures drawn. seconds: wall time.
+    """
 
     out: Path
+    renderer: str = ""
     done: list[str] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)
@@ -61,14 +69,26 @@ def render(scans: Path, out: Path, settings: RenderSettings | None = None, repor
     settings = settings or RenderSettings()  # type: ignore[call-arg]
     started = time.monotonic()
     sources = find_scans(Path(scans), settings.dataset)
+    _check_writable(Path(out))
     report = RenderReport(Path(out))
-    renderer = settings.renderer
     todo = [source for source in sources if not _complete(source, report, settings)]
     if report.skipped:
         reporter.info(f"{len(report.skipped)} of {len(sources)} subjects are complete already")
-    jobs = min(settings.jobs or _cores(), max(len(todo), 1))
+    if todo:
+        report.renderer, fallback = choose_renderer(settings.renderer)
+        if fallback:
+            reporter.warn(fallback)
+        jobs = min(settings.jobs or available_cores(), len(todo))
+        reporter.info(f"{len(todo)} subjects with the {report.renderer} renderer, {jobs} process{'es' if jobs > 1 else ''}")
+        _render_all(todo, settings, jobs, report, reporter)
+    report.seconds = time.monotonic() - started
+    return report
+
+
+def _render_all(todo: list[ScanSource], settings: RenderSettings, jobs: int, report: RenderReport, reporter: Reporter) -> None:
+    started = time.monotonic()
     with reporter.task("rendering", len(todo)) as task:
-        for source, outcome in _run(todo, report.out, settings, renderer, jobs):
+        for source, outcome in _run(todo, report.out, settings, report.renderer, jobs):
             if isinstance(outcome, NcpifuError):
                 report.failed[source.name] = outcome.message
                 reporter.warn(f"{source.name} left out: {outcome.message}")
@@ -77,8 +97,6 @@ def render(scans: Path, out: Path, settings: RenderSettings | None = None, repor
                 report.notes[source.name] = outcome["notes"]
                 report.views += len(outcome["views"])
             task.advance(1, f"{report.views / (time.monotonic() - started):.0f} views/s")
-    report.seconds = time.monotonic() - started
-    return report
 
 
 def render_subject(source: ScanSource, out: Path, settings: RenderSettings, renderer: Renderer) -> dict[str, Any]:
@@ -129,12 +147,12 @@ def _complete(source: ScanSource, report: RenderReport, settings: RenderSettings
 
 
 def _run(todo: list[ScanSource], out: Path, settings: RenderSettings, renderer: str, jobs: int) -> Iterator[tuple[ScanSource, dict[str, Any] | NcpifuError]]:
-    if jobs == 1:
+    # OpenGL stays out of this process even for one job: whoever forks after the first GL call (a training loader) would hang for ever.
+    if jobs == 1 and renderer == "raster":
         for source in todo:
             yield source, _attempt(source, out, settings, renderer)
         return
-    # spawn, not fork: a forked child hangs for ever once the parent has touched OpenGL.
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_one_thread) as pool:
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_start_worker) as pool:
         running: dict[Future[dict[str, Any] | NcpifuError], ScanSource] = {pool.submit(_attempt, source, out, settings, renderer): source for source in todo}
         try:
             for future in as_completed(running):
@@ -147,12 +165,16 @@ def _run(todo: list[ScanSource], out: Path, settings: RenderSettings, renderer: 
 
 
 def _attempt(source: ScanSource, out: Path, settings: RenderSettings, renderer: str) -> dict[str, Any] | NcpifuError:
+    """The subject's manifest, or what is wrong with this one scan. Raises NcpifuError where no other subject would fare better."""
+    drawing = _process_renderer(renderer, settings.size_px)
     try:
-        return render_subject(source, out, settings, _process_renderer(renderer, settings.size_px))
+        return render_subject(source, out, settings, drawing)
     except NcpifuError as error:
         return error
     except OSError as error:
-        return NcpifuError(f"{source.name}: {error.strerror or error}")
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+            raise NcpifuError(f"cannot write {out}: {error.strerror}", "make room and run again: complete subjects are kept") from error
+        return NcpifuError(f"{error.filename or source.path}: {error.strerror or error}")
 
 
 @lru_cache(maxsize=1)
@@ -160,10 +182,19 @@ def _process_renderer(name: str, size_px: int) -> Renderer:
     return make_renderer(name, size_px)  # one per process: a second GL context's end would take the first one down
 
 
-def _one_thread() -> None:
+def _start_worker() -> None:
     # The processes share the cores already; the libraries' own threads would only get in each other's way.
     os.environ["LIBIGL_NUM_THREADS"] = "1"
     cv2.setNumThreads(1)
+    signal.signal(signal.SIGINT, lambda *_: os._exit(130))  # Ctrl-C: the parent says it once; half a subject is only a temporary folder
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _transfer(scan: Scan, settings: RenderSettings) -> NDArray[np.float32] | None:
@@ -210,5 +241,15 @@ def _remove_stale(out: Path, name: str) -> None:
             shutil.rmtree(leftover, ignore_errors=True)
 
 
-def _cores() -> int:
+def _check_writable(out: Path) -> None:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=out):
+            pass
+    except OSError as error:
+        raise NcpifuError(f"cannot write {out}: {error.strerror or error}", "choose an output folder that can be written") from error
+
+
+def available_cores() -> int:
+    """Cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,81 @@
+"""`ncpifu render`: scans into pictures, masks and labelled points."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ncpifu_cli.artifacts import default_root
+from ncpifu_cli.cli.console import handle_errors, print_json, print_line, reporter
+from ncpifu_cli.config.base import validate
+from ncpifu_cli.config.render import RenderSettings
+from ncpifu_cli.errors import NcpifuError
+
+PARTLY_FAILED = 3  # exit code: some scans were left out, all others are complete
+_DEFAULT = RenderSettings()  # type: ignore[call-arg]
+
+
+@handle_errors
+def render_cli(
+    scans: Annotated[Path | None, typer.Argument(help="Data set as downloaded, folder of meshes, or one mesh. Default: scans/ under the data root.")] = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Folder of the renders. Default: renders/ under the data root.")] = None,
+    dataset: Annotated[str, typer.Option(help="auto, synthetic, thuman2, buff or folder.")] = _DEFAULT.dataset,
+    yaw_step: Annotated[int, typer.Option(help="Degrees between views around the subject.")] = _DEFAULT.yaw_step_deg,
+    pitch: Annotated[str, typer.Option(help="Camera pitches in degrees, comma-separated.")] = "0",
+    size: Annotated[int, typer.Option(help="Side of the pictures in pixels.")] = _DEFAULT.size_px,
+    light: Annotated[str, typer.Option(help="prt (shadows), sh (no shadows) or flat (albedo).")] = _DEFAULT.light,
+    lights_per_view: Annotated[int, typer.Option(help="Pictures per view, each with its own light.")] = _DEFAULT.lights_per_view,
+    renderer: Annotated[str, typer.Option(help="pyrender (OpenGL), raster (needs no GL), or auto: pyrender where it works.")] = _DEFAULT.renderer,
+    points: Annotated[int, typer.Option(help="Labelled points near the surface of each subject.")] = _DEFAULT.near_points,
+    directions: Annotated[int, typer.Option(help="Light directions tried by the shadow bake.")] = _DEFAULT.prt_directions,
+    up: Annotated[str, typer.Option(help="Up axis of the raw scans: auto, y, z, -y, ...")] = _DEFAULT.up,
+    units: Annotated[str, typer.Option(help="Unit of the raw scans: auto, m, cm, mm. Only reported: every subject becomes 1.80 m tall.")] = _DEFAULT.units,
+    jobs: Annotated[int, typer.Option("--jobs", "-j", help="Processes; 0 = one per core.")] = _DEFAULT.jobs,
+    seed: Annotated[int, typer.Option(help="Fixes lights and points.")] = _DEFAULT.seed,
+    sheet: Annotated[Path | None, typer.Option(help="Also write a contact sheet of the subjects to this PNG or JPEG.")] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """Render every scan from all around, with light, masks and inside/outside points: what `train` learns from.
+
+    Complete subjects are skipped, so the same command goes on where it stopped. A scan that cannot be used is named and left out (exit code 3).
+    """
+    values: dict[str, Any] = {
+        "dataset": dataset,
+        "yaw_step_deg": yaw_step,
+        "pitch_deg": _degrees(pitch),
+        "size_px": size,
+        "light": light,
+        "lights_per_view": lights_per_view,
+        "renderer": renderer,
+        "near_points": points,
+        "prt_directions": directions,
+        "up": up,
+        "units": units,
+        "jobs": jobs,
+        "seed": seed,
+    }
+    settings = validate(RenderSettings, values, "render")
+    from ncpifu_cli.stages.contact_sheet import write_contact_sheet
+    from ncpifu_cli.stages.render import render
+
+    source = scans if scans is not None else default_root() / "scans"
+    target = output if output is not None else default_root() / "renders"
+    report = render(source, target, settings, reporter(quiet))
+    if sheet is not None:
+        write_contact_sheet(target, sheet, sorted([*report.done, *report.skipped]))
+    if as_json:
+        print_json({**vars(report), "out": str(report.out), "seconds": round(report.seconds, 2), "sheet": str(sheet) if sheet else None})
+    else:
+        print_line(f"{target}: {len(report.done)} subjects rendered ({report.views} views, {report.seconds:.0f} s), {len(report.skipped)} already there")
+    if report.failed:
+        total = len(report.failed) + len(report.done) + len(report.skipped)
+        names = ", ".join(sorted(report.failed)[:3]) + (", ..." if len(report.failed) > 3 else "")
+        raise NcpifuError(f"{len(report.failed)} of {total} scans were left out: {names}", "the reasons are above, and in --json", PARTLY_FAILED)
+
+
+def _degrees(text: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError as error:
+        raise NcpifuError(f"cannot read the pitches {text!r}", "give angles in degrees, for example --pitch 0 or --pitch=-10,0,10") from error

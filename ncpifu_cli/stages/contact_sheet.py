@@ -1,0 +1,58 @@
+"""A picture of rendered subjects, one row each, turned through the yaws: what to look at before training on them."""
+
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from ncpifu_cli.artifacts import atomic_path, read_json
+from ncpifu_cli.errors import NcpifuError
+
+TILE_PX = 192
+OUTLINE = (0, 140, 255)  # BGR: the mask's outline, drawn on the last column, shows at a glance whether mask and picture agree
+
+
+def write_contact_sheet(renders: Path, path: Path, names: list[str], rows: int = 12, columns: int = 8) -> int:
+    """Draw up to `rows` of the subjects `names`, spread evenly, as a PNG or JPEG; return how many.
+
+    Each row shows `columns` views spread over the subject's list and then the first one again with its mask's outline.
+    Raises NcpifuError where no subject is complete or `path` cannot be written.
+    """
+    complete = [name for name in names if (renders / name / "subject.json").is_file()]
+    if not complete:
+        raise NcpifuError(f"no complete subject in {renders} to show")
+    if path.suffix.lower() not in (".png", ".jpg", ".jpeg"):
+        raise NcpifuError(f"cannot write a contact sheet as {path.name}", "give a file ending in .png or .jpg")
+    chosen = [complete[i] for i in np.linspace(0, len(complete) - 1, min(rows, len(complete))).round().astype(int)]
+    sheet = np.vstack([_row(renders / name, name, columns) for name in chosen])
+    with atomic_path(path) as temporary:
+        done, data = cv2.imencode(path.suffix, sheet)
+        if not done:
+            raise NcpifuError(f"cannot encode {path}")
+        temporary.write_bytes(data.tobytes())
+    return len(chosen)
+
+
+def _row(folder: Path, name: str, columns: int) -> NDArray[np.uint8]:
+    views: list[dict[str, Any]] = read_json(folder / "subject.json")["views"]
+    picked = [views[i] for i in np.arange(columns) * len(views) // columns]
+    tiles = [_tile(folder / view["rgb"], f"{view['yaw_deg']:.0f}") for view in picked]
+    outlined = _tile(folder / views[0]["rgb"], name)
+    mask = cv2.imread(str(folder / views[0]["mask"]), cv2.IMREAD_GRAYSCALE)
+    if mask is None:
+        raise NcpifuError(f"cannot read {folder / views[0]['mask']}")
+    small = cv2.resize(mask, (TILE_PX, TILE_PX), interpolation=cv2.INTER_AREA)
+    contours, _ = cv2.findContours((small > 127).astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
+    cv2.drawContours(outlined, contours, -1, OUTLINE, 1)
+    return np.hstack([*tiles, outlined])
+
+
+def _tile(path: Path, caption: str) -> NDArray[np.uint8]:
+    image = cv2.imread(str(path))
+    if image is None:
+        raise NcpifuError(f"cannot read {path}")
+    tile = cv2.resize(image, (TILE_PX, TILE_PX), interpolation=cv2.INTER_AREA)
+    cv2.putText(tile, caption, (4, TILE_PX - 6), cv2.FONT_HERSHEY_SIMPLEX, 0.4, (200, 200, 200), 1, cv2.LINE_AA)
+    return np.asarray(tile, np.uint8)
