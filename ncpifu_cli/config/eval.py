@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field, field_validator
 
 from ncpifu_cli.config.base import Settings
+from ncpifu_cli.config.render import UpAxis
 
 
 class EvalConfig(Settings):
@@ -13,6 +14,7 @@ class EvalConfig(Settings):
     dataset: Literal["synthetic", "thuman2", "buff", "folder"] = Field("synthetic", description="Kind of scans; synthetic is our own held-out humans.")
     data: str | None = Field(None, description="Folder of the scans; None is the dataset's place under the data root.")
     split: str | None = Field(None, description="List of subject names: a file, a shipped list (thuman2_test) or 'all'; None is the dataset's own rule.")
+    up: UpAxis = Field("auto", description="Up axis of the raw scans; auto detects it and says so in report.json.")
     weights: tuple[str, ...] = Field((), description="Weights to run, FILE or NAME=FILE each; the first method is the one the others are compared with.")
     predictions: tuple[str, ...] = Field((), description="NAME=FOLDER of meshes that another system wrote: <subject>_<yaw>.ply, camera frame, metres.")
     views: tuple[float, ...] = Field((0.0,), min_length=1, description="Yaw of each input view in degrees.")

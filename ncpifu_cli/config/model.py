@@ -50,7 +50,9 @@ class ModelConfig(Settings):
     width: int = Field(256, ge=4, description="channels of each coarse feature f_l, f_g (with fusion mlp)")
     attention_width: int = Field(256, ge=4, description="channels of queries, keys and values in eq. 4")
     attention_heads: int = Field(4, ge=1, description="heads in eq. 4")
-    integration: Literal["lattice", "points", "none"] = Field("lattice", description="eq. 8, 9 over fixed location tokens, over groups of query points, or left out")
+    integration: Literal["lattice", "points", "none"] = Field(
+        "lattice", description="eq. 8, 9 over fixed location tokens, over groups of query points, or left out"
+    )
     mixer_expansion: float = Field(2.0, gt=0, description="hidden width of the channel-mixing MLP over its input width")
     lattice: LatticeConfig = LatticeConfig()
     group_size: int = Field(512, ge=8, description="N, points per group of `integration: points`")

@@ -1,5 +1,8 @@
 """ModelConfig -> network: the only switchboard. Networks take built parts, never a config."""
 
+from collections.abc import Callable
+from typing import Any
+
 from torch import nn
 
 from ncpifu_cli.config.base import load
@@ -28,7 +31,7 @@ def build(config: ModelConfig) -> Network:
     channels = config.feature_channels
     coarse = config.width if config.fusion == "mlp" else channels
     fine = 2 * coarse
-    parts = {
+    parts: dict[str, Any] = {
         "encoder": encoder,
         "local_gate": _gate(config.codebook, channels - 1),
         "global_gate": _gate(config.codebook, channels - 1),
@@ -61,5 +64,5 @@ def _branch(config: ModelConfig, with_codebook: bool) -> Branch:
     code_channels = channels if with_codebook else 0
     varied = with_codebook and book.variance > 0
     variance = VarianceModelling(code_channels, channels, book.variance) if varied else NoVariance()
-    fusions = {"mlp": lambda: MLPFusion(channels + code_channels, config.width), "sum": SumFusion, "codes": CodeFusion}
+    fusions: dict[str, Callable[[], nn.Module]] = {"mlp": lambda: MLPFusion(channels + code_channels, config.width), "sum": SumFusion, "codes": CodeFusion}
     return Branch(codebook, variance, fusions[config.fusion]())

@@ -1,5 +1,6 @@
 """Neural-code PIFu (paper eq. 3), with fixed location tokens (method section 9) or literal groups of query points."""
 
+from abc import abstractmethod
 from dataclasses import dataclass
 
 import torch
@@ -76,7 +77,8 @@ class NeuralCodePIFu(nn.Module):
 
     def query(self, features: Features, points_ndc: Tensor) -> Prediction:
         """Occupancy logits at (B, N, 3) points; every point's answer is independent of the others (but see `LiteralGroups`)."""
-        answers, reports = [], {}
+        answers: list[Tensor] = []
+        reports: Reports = {}
         for encoded in features.stacks:
             fine, x, reports = self._fine(encoded, points_ndc)
             logits = self.classifier(torch.cat([fine, x], dim=-1)).float()
@@ -88,9 +90,9 @@ class NeuralCodePIFu(nn.Module):
         average = torch.cat([feature_map.mean(dim=(2, 3)), stem.mean(dim=(2, 3))], dim=-1)
         return Encoded(feature_map, stem, Gates(self.local_gate(average), self.global_gate(average)))
 
+    @abstractmethod
     def _fine(self, encoded: Encoded, points_ndc: Tensor) -> tuple[Tensor, Tensor, Reports]:
         """Fine-level feature (B, N, C_fine), x_c (B, N, C) and the codebooks' reports."""
-        raise NotImplementedError
 
     def _x_c(self, encoded: Encoded, points_ndc: Tensor) -> Tensor:
         """Pixel-aligned feature x_c (B, N, C): hourglass, stem and depth (section 2)."""

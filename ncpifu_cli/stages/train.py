@@ -1,6 +1,7 @@
 """`train`: rendered subjects -> weights. The loop; data, network and losses live elsewhere."""
 
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,7 +58,9 @@ def train(
     model = build(config.model).to(where)
     state = TrainingState.start(model, config, run / "last.safetensors", resume=resume)
     training, validation = split_subjects(find_subjects(data), config.data.validation_subjects)
-    reporter.info(f"{len(training)} subjects to train on, {len(validation)} to watch, {sum(p.numel() for p in model.parameters()) / 1e6:.1f} M weights, {where}")
+    reporter.info(
+        f"{len(training)} subjects to train on, {len(validation)} to watch, {sum(p.numel() for p in model.parameters()) / 1e6:.1f} M weights, {where}"
+    )
     write_json(run / "config.json", dump(config))
     log = MetricsLog(run, keep_until=state.step)
     keeper = CodebookKeeper(model)
@@ -97,12 +100,14 @@ def split_subjects(subjects: list[RenderedSubject], watched: int) -> tuple[list[
     return [s for i, s in enumerate(subjects) if i not in chosen], [subjects[i] for i in sorted(chosen)]
 
 
-def _batches(config: TrainConfig, subjects: list[RenderedSubject], start: int, device: torch.device):
+def _batches(config: TrainConfig, subjects: list[RenderedSubject], start: int, device: torch.device) -> Iterator[dict[str, Tensor]]:
     size = config.optim.batch_size
     dataset = RenderDataset(subjects, config.data, config.model.image_size_px, config.seed, config.steps * size)
     order = range(start * size, config.steps * size)
     workers = config.data.workers
-    loader = DataLoader(dataset, size, sampler=order, num_workers=workers, multiprocessing_context="spawn" if workers else None, pin_memory=device.type == "cuda")
+    loader = DataLoader(
+        dataset, size, sampler=order, num_workers=workers, multiprocessing_context="spawn" if workers else None, pin_memory=device.type == "cuda"
+    )
     return in_background(iter(loader)) if workers == 0 else iter(loader)
 
 
@@ -128,7 +133,9 @@ def _step(state: TrainingState, batch: dict[str, Tensor], config: TrainConfig, k
     return {**{name: float(term.detach()) for name, term in terms.items()}, **scores(prediction, inside), "grad_norm": float(norm)}
 
 
-def _validate_and_save(state: TrainingState, config: TrainConfig, subjects: list[RenderedSubject], run: Path, log: MetricsLog, reporter: Reporter) -> dict[str, float]:
+def _validate_and_save(
+    state: TrainingState, config: TrainConfig, subjects: list[RenderedSubject], run: Path, log: MetricsLog, reporter: Reporter
+) -> dict[str, float]:
     averaged = build(config.model).to(state.device)
     averaged.load_state_dict(state.average.shadow)
     metrics = validate(averaged.eval(), config, subjects, state.device) if subjects else {}
