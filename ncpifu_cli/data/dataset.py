@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from zipfile import BadZipFile
 
 import cv2
 import numpy as np
@@ -62,7 +63,7 @@ def read_points(path: Path) -> LabelledPoints:
             near = np.unpackbits(arrays["near_inside"], count=len(arrays["near_q"]))
             uniform = np.unpackbits(arrays["uniform_inside"], count=len(arrays["uniform_q"]))
             low, high = (float(bound) for bound in arrays["bounds_m"])
-    except (OSError, KeyError, ValueError, EOFError) as error:
+    except (OSError, KeyError, ValueError, EOFError, BadZipFile) as error:
         raise NcpifuError(f"cannot read the samples in {path}: {error}", "render this subject again: delete its folder and run `ncpifu render`") from error
     order = np.argsort(np.concatenate([near, uniform]) == 0, kind="stable")
     inside_count = int(near.sum()) + int(uniform.sum())

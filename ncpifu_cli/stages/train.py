@@ -19,7 +19,7 @@ from ncpifu_cli.models.checkpoint import save_weights
 from ncpifu_cli.models.losses import loss, scores
 from ncpifu_cli.progress import SILENT, Reporter
 from ncpifu_cli.stages.device import pick_device
-from ncpifu_cli.stages.training import CodebookKeeper, MetricsLog, TrainingState, in_background, learning_rate
+from ncpifu_cli.stages.training import MetricsLog, TrainingState, in_background, learning_rate
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,6 @@ def train(
     )
     write_json(run / "config.json", dump(config))
     log = MetricsLog(run, keep_until=state.step)
-    keeper = CodebookKeeper(model)
     batches = _batches(config, training, start=state.step, device=where)
     deadline = time.monotonic() + limit_seconds if limit_seconds is not None else None
     metrics: dict[str, float] = {}
@@ -74,11 +73,13 @@ def train(
                 waited = time.monotonic()
                 batch = next(batches)
                 waited = time.monotonic() - waited
-                terms = _step(state, batch, config, keeper)
+                terms = _step(state, batch, config)
                 if state.step % config.log_every == 0:
-                    log.write(state.step, {**terms, **keeper.health(), "wait_s": waited, "lr": learning_rate(config, state.step)}, config.optim.batch_size)
+                    log.write(
+                        state.step, {**terms, **state.keeper.health(), "wait_s": waited, "lr": learning_rate(config, state.step)}, config.optim.batch_size
+                    )
                 if state.step % config.revive_every == 0 and state.step < 0.75 * config.steps:
-                    keeper.revive()
+                    state.keeper.revive()
                 if state.step % config.validate_every == 0 or state.step == config.steps:
                     metrics = _validate_and_save(state, config, validation, run, log, reporter)
                 bar.advance(1, f"loss {terms['total']:.3f}")
@@ -111,7 +112,7 @@ def _batches(config: TrainConfig, subjects: list[RenderedSubject], start: int, d
     return in_background(iter(loader)) if workers == 0 else iter(loader)
 
 
-def _step(state: TrainingState, batch: dict[str, Tensor], config: TrainConfig, keeper: CodebookKeeper) -> dict[str, float]:
+def _step(state: TrainingState, batch: dict[str, Tensor], config: TrainConfig) -> dict[str, float]:
     """One optimiser step; returns the named loss terms."""
     model, device = state.model.train(), state.device
     for group in state.optimizer.param_groups:
@@ -129,7 +130,7 @@ def _step(state: TrainingState, batch: dict[str, Tensor], config: TrainConfig, k
     state.count_skip(finite)
     state.optimizer.zero_grad(set_to_none=True)
     state.step += 1
-    keeper.watch(prediction.codebooks)
+    state.keeper.watch(prediction.codebooks)
     return {**{name: float(term.detach()) for name, term in terms.items()}, **scores(prediction, inside), "grad_norm": float(norm)}
 
 

@@ -44,6 +44,7 @@ class TrainingState:
         self.model, self.config = model, config
         self.optimizer = torch.optim.AdamW(model.parameters(), lr=config.optim.lr, weight_decay=config.optim.weight_decay)
         self.average = AveragedWeights(model, config.optim.ema)
+        self.keeper = CodebookKeeper(model)
         self.step = 0
         self.bad_steps = 0
 
@@ -69,9 +70,10 @@ class TrainingState:
             raise NcpifuError(f"{MAX_BAD_STEPS} steps in a row were not finite (at step {self.step})", "lower optim.lr and resume from the last checkpoint")
 
     def save(self, path: Path) -> None:
-        """Everything into one safetensors file, atomically."""
+        """Everything that a run needs into one safetensors file, atomically."""
         tensors: dict[str, Tensor] = {f"model/{name}": value for name, value in self.model.state_dict().items()}
         tensors |= {f"average/{name}": value for name, value in self.average.shadow.items()}
+        tensors |= {f"usage/{name}": value for name, value in self.keeper.usage.items()}
         for name, parameter in self.model.named_parameters():
             for key, value in self.optimizer.state.get(parameter, {}).items():
                 tensors[f"optimizer/{key}/{name}"] = value
@@ -84,7 +86,7 @@ class TrainingState:
             raise NcpifuError(f"{path} is not a training state", "resume from a folder written by `ncpifu train`")
         if header["config"]["model"] != dump(self.config.model):
             raise NcpifuError(f"{path} was trained with other model settings", "resume with the run's own config.json, or start another run with -o")
-        parts: dict[str, dict[str, Tensor]] = {"model": {}, "average": {}, "optimizer": {}}
+        parts: dict[str, dict[str, Tensor]] = {"model": {}, "average": {}, "optimizer": {}, "usage": {}}
         for name, value in tensors.items():
             part, _, rest = name.partition("/")
             parts[part][rest] = value
@@ -99,6 +101,7 @@ class TrainingState:
             moments = {key: parts["optimizer"][f"{key}/{name}"] for key in ("step", "exp_avg", "exp_avg_sq") if f"{key}/{name}" in parts["optimizer"]}
             if moments:
                 self.optimizer.state[parameter] = {key: value if key == "step" else value.to(parameter.device) for key, value in moments.items()}
+        self.keeper.usage = {name: value.to(self.device) for name, value in parts["usage"].items()}
         self.step = int(header["step"])
 
 
@@ -111,20 +114,20 @@ class CodebookKeeper:
     def __init__(self, model: Network) -> None:
         branches = {"local": getattr(model, "local_branch", None), "global": getattr(model, "global_branch", None)}
         self._books = {name: branch.codebook for name, branch in branches.items() if branch is not None and isinstance(branch.codebook, Codebook)}
-        self._usage: dict[str, Tensor] = {}
+        self.usage: dict[str, Tensor] = {}
         self._last: dict[str, CodebookReport] = {}
 
     def watch(self, reports: dict[str, CodebookReport]) -> None:
         """Take in one pass's reports."""
         self._last = reports
         for name, report in reports.items():
-            old = self._usage.get(name)
-            self._usage[name] = report.usage if old is None else self.MEMORY * old + (1 - self.MEMORY) * report.usage
+            old = self.usage.get(name)
+            self.usage[name] = report.usage if old is None else self.MEMORY * old + (1 - self.MEMORY) * report.usage
 
     def health(self) -> dict[str, float]:
         """Codes in use, perplexity and gate openness by branch."""
         values: dict[str, float] = {}
-        for name, usage in self._usage.items():
+        for name, usage in self.usage.items():
             values[f"{name}_codes"] = float((usage > self.DEAD / len(usage)).sum())
             values[f"{name}_perplexity"] = float(perplexity(usage))
             values[f"{name}_open"] = float(self._last[name].openness) if name in self._last else 0.0
@@ -135,7 +138,7 @@ class CodebookKeeper:
         moved = {}
         for name, book in self._books.items():
             if name in self._last:
-                moved[name] = book.revive(self._usage[name] < self.DEAD / len(self._usage[name]), self._last[name].samples)
+                moved[name] = book.revive(self.usage[name] < self.DEAD / len(self.usage[name]), self._last[name].samples)
         return moved
 
 

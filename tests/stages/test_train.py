@@ -1,0 +1,200 @@
+"""The training loop on the tiny profile: it learns, resumes exactly, refuses clearly, and leaves whole files."""
+
+import csv
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from ncpifu_cli.artifacts import write_json
+from ncpifu_cli.config.base import load
+from ncpifu_cli.config.train import TrainConfig
+from ncpifu_cli.data.dataset import RenderDataset, find_subjects, read_points
+from ncpifu_cli.errors import NcpifuError
+from ncpifu_cli.geometry.camera import HALF_EXTENT_M
+from ncpifu_cli.models.checkpoint import load_weights
+from ncpifu_cli.stages.train import split_subjects, train
+from ncpifu_cli.stages.training import in_background, learning_rate
+
+
+def write_subject(root: Path, name: str, radius_m: float) -> None:
+    """A ball, rendered by formula."""
+    folder = root / name
+    (folder / "rgb").mkdir(parents=True)
+    (folder / "mask").mkdir()
+    size = 64
+    rows, columns = np.mgrid[:size, :size] + 0.5
+    x, y = (columns / size * 2 - 1) * HALF_EXTENT_M, (1 - rows / size * 2) * HALF_EXTENT_M
+    mask = (x**2 + y**2 < radius_m**2).astype(np.uint8)
+    views = []
+    for yaw in (0, 90):
+        cv2.imwrite(str(folder / f"rgb/{yaw:03d}.jpg"), mask[..., None] * np.array([40, 160, 220], np.uint8))
+        cv2.imwrite(str(folder / f"mask/{yaw:03d}.png"), mask * 255)
+        views.append({"yaw_deg": float(yaw), "pitch_deg": 0.0, "rgb": f"rgb/{yaw:03d}.jpg", "mask": f"mask/{yaw:03d}.png"})
+    rng = np.random.default_rng(0)
+    near = rng.normal(size=(4000, 3))
+    near = near / np.linalg.norm(near, axis=1, keepdims=True) * radius_m + rng.normal(size=(4000, 3)) * 0.1
+    uniform = rng.uniform(-HALF_EXTENT_M, HALF_EXTENT_M, (250, 3))
+
+    def quantised(points: np.ndarray) -> np.ndarray:
+        return np.round((np.clip(points, -1.28, 1.28) + 1.28) / 2.56 * 65535).astype(np.uint16)
+
+    def inside(points: np.ndarray) -> np.ndarray:
+        return np.packbits(np.linalg.norm(points, axis=1) < radius_m)
+
+    np.savez_compressed(
+        folder / "samples.npz",
+        near_q=quantised(near),
+        near_inside=inside(near),
+        uniform_q=quantised(uniform),
+        uniform_inside=inside(uniform),
+        bounds_m=np.array([-1.28, 1.28], np.float32),
+    )
+    write_json(folder / "subject.json", {"format": "ncpifu-subject", "version": 1, "name": name, "hash": "0", "size_px": size, "views": views})
+
+
+@pytest.fixture(scope="module")
+def renders(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("renders")
+    for index, radius in enumerate((0.4, 0.5, 0.6, 0.7)):
+        write_subject(root, f"train-{index:06d}", radius)
+    write_subject(root, "test-000000", 0.5)
+    return root
+
+
+def losses(run: Path) -> dict[int, str]:
+    with open(run / "metrics.csv", newline="") as file:
+        return {int(row["step"]): row["value"] for row in csv.DictReader(file) if row["name"] == "total"}
+
+
+def test_held_out_subjects_are_never_read(renders: Path) -> None:
+    subjects = find_subjects(renders)
+    assert [s.name for s in subjects] == [f"train-{i:06d}" for i in range(4)]
+    training, watched = split_subjects(subjects, 2)
+    assert len(watched) == 2
+    assert not {s.name for s in training} & {s.name for s in watched}
+
+
+def test_labels_follow_the_points(renders: Path) -> None:
+    points = read_points(renders / "train-000001" / "samples.npz")
+    metres, inside = points.draw(2000, np.random.default_rng(0))
+    assert inside.sum() == 1000
+    assert ((np.linalg.norm(metres, axis=1) < 0.5) == inside).mean() > 0.999
+
+
+def test_items_are_functions_of_their_index_and_inside_points_project_into_the_mask(renders: Path) -> None:
+    config = load(TrainConfig, "tiny")
+    first, second = (RenderDataset(find_subjects(renders), config.data, 64, seed=3, length=8) for _ in range(2))
+    _ = second[5]
+    for index in (0, 7):
+        assert all(torch.equal(a, b) for a, b in zip(first[index].values(), second[index].values(), strict=True))
+    plain = RenderDataset(find_subjects(renders), config.data, 64, seed=3, length=8, augment=False)[2]
+    xy = plain["points"][plain["inside"]]
+    column, row = ((xy[:, 0] + 1) * 32).long(), ((1 - xy[:, 1]) * 32).long()
+    assert (plain["image"].abs().sum(0)[row, column] > 0).float().mean() > 0.97
+
+
+def test_it_learns_a_ball(renders: Path, tmp_path: Path) -> None:
+    config = load(TrainConfig, "tiny", ["steps=120", "validate_every=120", "optim.lr=0.01", "optim.ema=0.9", "optim.batch_size=4"])
+    result = train(config, renders, tmp_path / "run")
+    assert result.metrics["iou"] > 0.6  # guessing gives 0.5 at best on balanced points
+    _, found, meta = load_weights(result.weights)
+    assert found == config.model
+    assert meta["steps"] == 120
+    assert {p.name for p in (tmp_path / "run").iterdir()} >= {"config.json", "metrics.csv", "last.safetensors", "weights.safetensors"}
+
+
+def test_a_stopped_run_goes_on_as_if_it_had_not_stopped(renders: Path, tmp_path: Path) -> None:
+    config = load(TrainConfig, "tiny", ["steps=6", "validate_every=3"])
+    whole = train(config, renders, tmp_path / "whole")
+    with pytest.raises(_PulledPlug):
+        train(config, renders, tmp_path / "cut", reporter=_StopAfter(4))  # after the checkpoint at step 3
+    resumed = train(config, renders, tmp_path / "cut", resume=True)
+    assert losses(tmp_path / "whole") == losses(tmp_path / "cut")
+    a, b = (load_weights(r.weights)[0].state_dict() for r in (whole, resumed))
+    assert all(torch.equal(a[name], b[name]) for name in a)
+
+
+class _PulledPlug(RuntimeError):
+    pass
+
+
+class _StopAfter:
+    """A reporter that pulls the plug at the n-th step."""
+
+    def __init__(self, steps: int) -> None:
+        self.left = steps + 1  # the first advance tells the starting step
+
+    def info(self, message: str) -> None: ...
+
+    def warn(self, message: str) -> None: ...
+
+    def task(self, description: str, total: float | None) -> "_StopAfter":
+        return self
+
+    def __enter__(self) -> "_StopAfter":
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def advance(self, amount: float = 1.0, note: str = "") -> None:
+        self.left -= 1
+        if self.left == 0:
+            raise _PulledPlug
+
+
+def test_time_limit_saves_and_stops(renders: Path, tmp_path: Path) -> None:
+    config = load(TrainConfig, "tiny", ["steps=100000"])
+    result = train(config, renders, tmp_path / "run", limit_seconds=1.0)
+    assert 0 < result.steps < 100000
+    assert result.weights.exists()
+
+
+def test_refusals(renders: Path, tmp_path: Path) -> None:
+    config = load(TrainConfig, "tiny", ["steps=2"])
+    train(config, renders, tmp_path / "run")
+    with pytest.raises(NcpifuError, match="already holds a run"):
+        train(config, renders, tmp_path / "run")
+    other = load(TrainConfig, "tiny", ["steps=4", "model.width=8"])
+    with pytest.raises(NcpifuError, match="other model settings"):
+        train(other, renders, tmp_path / "run", resume=True)
+    with pytest.raises(NcpifuError, match="no rendered training subjects"):
+        train(config, tmp_path, tmp_path / "other")
+    with pytest.raises(NcpifuError, match="too few"):
+        train(load(TrainConfig, "tiny", ["data.validation_subjects=4"]), renders, tmp_path / "third")
+    (tmp_path / "run" / "last.safetensors").write_bytes(b"cut off")
+    with pytest.raises(NcpifuError, match=r"last\.safetensors"):
+        train(config, renders, tmp_path / "run", resume=True)
+
+
+def test_broken_samples_name_the_file(renders: Path, tmp_path: Path) -> None:
+    (tmp_path / "samples.npz").write_bytes((renders / "train-000000" / "samples.npz").read_bytes()[:200])
+    with pytest.raises(NcpifuError, match=r"samples\.npz"):
+        read_points(tmp_path / "samples.npz")
+
+
+def test_learning_rate_schedule() -> None:
+    config = load(TrainConfig, "tiny", ["steps=102", "optim.warmup_steps=2", "optim.lr=1.0"])
+    assert learning_rate(config, 0) == pytest.approx(0.5)
+    assert learning_rate(config, 2) == pytest.approx(1.0)
+    assert learning_rate(config, 52) == pytest.approx(0.01 + 0.99 * 0.5)
+    assert learning_rate(config, 102) == pytest.approx(0.01)
+
+
+def test_background_loading_keeps_order_and_errors() -> None:
+    def items():
+        yield from range(5)
+        raise NcpifuError("item 5 is broken")
+
+    seen = []
+    with pytest.raises(NcpifuError, match="item 5"):
+        seen.extend(iter_into(seen, in_background(items())))
+    assert seen == [0, 1, 2, 3, 4]
+
+
+def iter_into(seen: list, items):
+    for item in items:
+        seen.append(item)
+    return ()

@@ -1,0 +1,50 @@
+"""Atomic files and folders: whole or not at all."""
+
+from pathlib import Path
+
+import pytest
+
+from ncpifu_cli.artifacts import atomic_folder, atomic_path, read_json, stable_hash, write_json
+from ncpifu_cli.errors import NcpifuError
+
+
+def test_a_failed_write_leaves_the_old_file_and_no_rubbish(tmp_path: Path) -> None:
+    target = tmp_path / "out.json"
+    write_json(target, {"a": 1})
+    with pytest.raises(RuntimeError, match="half way"), atomic_path(target) as temporary:
+        temporary.write_text("{")
+        raise RuntimeError("half way")
+    assert read_json(target) == {"a": 1}
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_a_failed_folder_leaves_the_old_one(tmp_path: Path) -> None:
+    target = tmp_path / "subject"
+    with atomic_folder(target) as temporary:
+        (temporary / "a").write_text("1")
+    with pytest.raises(RuntimeError, match="half way"), atomic_folder(target) as temporary:
+        (temporary / "a").write_text("2")
+        raise RuntimeError("half way")
+    assert (target / "a").read_text() == "1"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_unwritable_target_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(NcpifuError, match="cannot write"), atomic_path(tmp_path / "file" / "below.json"):
+        pass
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(NcpifuError, match="cannot write"), atomic_path(tmp_path / "folder"):
+        pass
+
+
+def test_json_errors_name_the_file(tmp_path: Path) -> None:
+    (tmp_path / "bad.json").write_text("{")
+    for name in ("bad.json", "missing.json"):
+        with pytest.raises(NcpifuError, match=name):
+            read_json(tmp_path / name)
+
+
+def test_hash_ignores_key_order() -> None:
+    assert stable_hash({"a": 1, "b": [1.5, "x"]}) == stable_hash({"b": [1.5, "x"], "a": 1})
+    assert stable_hash({"a": 1}) != stable_hash({"a": 2})
