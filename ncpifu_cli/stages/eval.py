@@ -47,7 +47,7 @@ def evaluate(config: EvalConfig, reporter: Reporter = SILENT) -> Report:
     unscored = {score.name: score.problem for score in scores if score.problem}
     for name, problem in unscored.items():
         reporter.warn(f"{name} not scored: {problem}")
-    report = Report(folder, config, data, methods, [row for score in scores for row in score.rows], unscored)
+    report = Report(folder, config, data, methods, [row for score in scores for row in score.rows], unscored, {score.name: score.notes for score in scores})
     if not report.rows:
         raise NcpifuError(f"none of the {len(sources)} scans could be used: {next(iter(unscored.values()))}", f"look at the scans in {data}")
     figure = draw_figure(report, {task.source.name: task for task in tasks}) if config.figure_rows else None

@@ -114,14 +114,14 @@ def draw_inputs(folder: Path, size_px: int, sources: list[ScanSource], config: E
     """
     missing = {source: [yaw for yaw in config.views if not input_path(folder, size_px, source.name, yaw).is_file()] for source in sources}
     todo = {source: yaws for source, yaws in missing.items() if yaws}
-    problems = {}
+    problems: dict[str, str] = {}
     if not todo:
         return problems
     renderer = RasterRenderer(size_px)
     with reporter.task(f"photos at {size_px} px", len(todo)) as task:
         for source, yaws in todo.items():
             try:
-                scan = read_scan(source)
+                scan = read_scan(source, config.up)
             except NcpifuError as error:
                 problems[source.name] = error.message
                 task.advance(1, source.name)

@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 from ncpifu_cli.artifacts import atomic_path, read_json, sha256, write_json
 from ncpifu_cli.config.eval import EvalConfig
@@ -67,13 +68,13 @@ class State:
     def __init__(self, folder: Path, config: EvalConfig) -> None:
         self._path = folder / "state.json"
         self._config = config
-        fresh = {"format": STATE_FORMAT, "dataset": config.dataset, "seed": config.seed, "scans": {}, "methods": {}}
+        fresh: dict[str, Any] = {"format": STATE_FORMAT, "dataset": config.dataset, "seed": config.seed, "up": config.up, "scans": {}, "methods": {}}
         if not self._path.is_file() and folder.exists() and any(folder.iterdir()):
             raise NcpifuError(f"{folder} is not empty and was not written by `ncpifu eval`", "give another folder with -o")
         self._state = read_json(self._path) if self._path.is_file() else fresh
         if not isinstance(self._state, dict) or self._state.get("format") != STATE_FORMAT:
             raise NcpifuError(f"{self._path} is not a state file of `ncpifu eval`", ANOTHER_FOLDER)
-        for key in ("dataset", "seed"):
+        for key in ("dataset", "seed", "up"):
             if self._state[key] != fresh[key]:
                 raise NcpifuError(f"{folder} holds results for {key} {self._state[key]}, not {fresh[key]}", ANOTHER_FOLDER)
 

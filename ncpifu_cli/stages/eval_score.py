@@ -49,11 +49,13 @@ class SubjectTask:
 
 @dataclass(frozen=True)
 class SubjectScores:
-    """What came of it. Attributes: rows, one per method and view. problem: why the truth could not be used ("" when it could)."""
+    """What came of it. Attributes: rows, one per method and view. problem: why the truth could not be used ("" when it could).
+    notes: what reading the scan detected (unit, up axis, repairs)."""
 
     name: str
     rows: list[Row] = field(default_factory=list)
     problem: str = ""
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,7 @@ def score_subject(task: SubjectTask) -> SubjectScores:
     """Read the truth, then score every method in every view. A truth that cannot be read is reported, never raised."""
     name = task.source.name
     try:
-        scan = read_scan(task.source)
+        scan = read_scan(task.source, task.config.up)
         faces = np.asarray(scan.faces, np.int64)
         test = InsideTest(scan.vertices, faces)
         outer = metrics.outer_faces(scan.vertices, faces, test)
@@ -103,7 +105,7 @@ def score_subject(task: SubjectTask) -> SubjectScores:
         return SubjectScores(name, problem=error.message)
     except ValueError as error:  # a scan without area, wound inside out, ...
         return SubjectScores(name, problem=f"the true surface cannot be measured: {error}")
-    return SubjectScores(name, rows)
+    return SubjectScores(name, rows, notes=scan.notes)
 
 
 def measure_truth(vertices: NDArray[np.float64], faces: NDArray[np.int64], outer: NDArray[np.bool_], config: EvalConfig, rng: np.random.Generator) -> Truth:

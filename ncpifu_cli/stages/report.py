@@ -34,6 +34,7 @@ class Report:
     Attributes:
         folder: where the files lie. config: what was asked for. data: the folder of the scans. methods: in the order of the tables.
         rows: one per subject, view and method (see `eval_score.METRICS`). unscored: subject -> why its truth could not be used.
+        notes: subject -> what reading its scan detected.
     """
 
     folder: Path
@@ -42,6 +43,7 @@ class Report:
     methods: list[MethodInfo]
     rows: list[Row]
     unscored: dict[str, str] = field(default_factory=dict)
+    notes: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def of(self, method: str) -> list[Row]:
         """The rows of one method, the same subjects and views in the same order for every method."""
@@ -107,7 +109,7 @@ class Report:
 
 def write_report(report: Report, figure: str | None) -> None:
     """Write report.json, per_subject.csv and report.md into the report's folder; `figure` is the picture's file name, if there is one."""
-    write_json(report.folder / "report.json", report.document() | {"rows": report.rows})
+    write_json(report.folder / "report.json", report.document() | {"scan_notes": report.notes, "rows": report.rows})
     with atomic_path(report.folder / "per_subject.csv") as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
         names = ["subject", "view_deg", "method", "status", *METRICS, "watertight", "components", "vertices", "faces", "note"]
         writer = csv.DictWriter(file, names)
@@ -131,7 +133,8 @@ def markdown(report: Report, figure: str | None) -> str:
     ]
     if len(report.methods) > 1:
         header = ["", *(METRICS[metric][0] for metric in HEADLINE)]
-        rows = [[m.name, *(_difference(report.difference(m.name)[metric], metric) for metric in HEADLINE)] for m in report.methods[1:]]
+        differences = {m.name: report.difference(m.name) for m in report.methods[1:]}
+        rows = [[name, *(_difference(difference[metric], metric) for metric in HEADLINE)] for name, difference in differences.items()]
         parts += [f"## Difference to `{first}`", "Paired by subject; **bold** where the interval excludes 0, with who is better.", _table(header, rows)]
     whole = report.without_failures()
     if len(whole.subjects) not in (0, len(report.subjects)):
@@ -152,7 +155,8 @@ def _method_row(report: Report, method: str) -> list[str]:
 
 
 def _all_metrics(report: Report) -> str:
-    rows = [[f"{title} {_arrow(metric)}", *(_interval(report.summary(m.name)[metric]) for m in report.methods)] for metric, (title, _) in METRICS.items()]
+    summaries = [report.summary(m.name) for m in report.methods]
+    rows = [[f"{title} {_arrow(metric)}", *(_interval(summary[metric]) for summary in summaries)] for metric, (title, _) in METRICS.items()]
     return _table(["", *(m.name for m in report.methods)], rows)
 
 

@@ -19,7 +19,7 @@ from ncpifu_cli.stages.eval_score import Mesh, SubjectTask, item_name, read_mesh
 from ncpifu_cli.stages.report import Report
 
 FILE_NAME = "figure.png"
-TILE_PX = 400
+TILE_PX = 360
 OVERSAMPLING = 2
 PHOTO_PX = 512  # drawn where no network has asked for photos
 ERROR_LIMIT_CM = 5.0
@@ -58,7 +58,7 @@ def draw_figure(report: Report, tasks: dict[str, SubjectTask]) -> str:
 
 def _row(report: Report, task: SubjectTask, yaw: float) -> list[Tile]:
     name = task.source.name
-    scan = read_scan(task.source)
+    scan = read_scan(task.source, report.config.up)
     truth: Mesh = scan.vertices.astype(np.float64) @ rotation_y(yaw).T, np.asarray(scan.faces, np.int64)
     tree = metrics.SurfaceTree(truth[0], truth[1][metrics.outer_faces(*truth, InsideTest(*truth))])
     tiles = [Tile(_photo(report, task, yaw), "photo", item_name(name, yaw))]
@@ -127,12 +127,12 @@ def _compose(rows: list[list[Tile]]) -> Image:
     height, width = TILE_PX + FOOTER_PX, 2 * half
     canvas = np.full((HEADER_PX + height * len(rows), width * len(rows[0]) + BAR_PX, 3), 255, np.uint8)
     for column, tile in enumerate(rows[0]):
-        _text(canvas, tile.title, (column * width + width // 2, HEADER_PX - 14), 0.7, INK)
+        _text(canvas, tile.title, (column * width + width // 2, HEADER_PX - 14), 0.8, INK)
     for index, row in enumerate(rows):
         top = HEADER_PX + index * height
         for column, tile in enumerate(row):
             canvas[top : top + TILE_PX, column * width : (column + 1) * width] = tile.image[:, columns]
-            _text(canvas, tile.caption, (column * width + width // 2, top + TILE_PX + 16), 0.55, FAINT)
+            _text(canvas, tile.caption, (column * width + width // 2, top + TILE_PX + 18), 0.6, FAINT)
     _bar(canvas, canvas.shape[1] - BAR_PX + 20)
     return canvas
 
