@@ -77,6 +77,15 @@ def test_same_mesh_as_brute_force(seed: int) -> None:
     assert surface.faces.dtype == np.int32
 
 
+@pytest.mark.parametrize("resolution", [3, 7, 33, 130])
+def test_any_resolution(resolution: int) -> None:
+    field = ball((0.05, -0.1, 0.02), 0.62)
+    vertices, faces = brute_force(field, resolution)
+    surface = extract_surface(field, resolution)
+    np.testing.assert_array_equal(surface.faces, faces)
+    np.testing.assert_allclose(surface.vertices, vertices, atol=1e-6)
+
+
 def test_chunk_size_changes_nothing() -> None:
     reference = extract_surface(metaballs(7), 64)
     calls: list[int] = []
@@ -179,6 +188,8 @@ def test_nothing_inside_is_an_error_with_a_hint() -> None:
     with pytest.raises(EmptySurface) as caught:
         extract_surface(lambda points: np.full(len(points), 0.2, np.float32), 32)
     assert caught.value.hint
+    with pytest.raises(EmptySurface):
+        extract_surface(ball((0, 0, 0), 0.5), 32, valid=np.zeros((16, 16), bool))
 
 
 def test_a_broken_network_is_an_error() -> None:
