@@ -68,8 +68,25 @@ def _fit_background(small: NDArray[np.uint8]) -> tuple[NDArray[np.bool_], float,
     residual = np.minimum(residual, np.linalg.norm(lab - _side_to_side(lab), axis=2))
     labels = np.full(lab.shape[:2], cv2.GC_PR_BGD, np.uint8)
     labels[(residual > max(7.0, 4 * spread)) | _ellipse(lab.shape[:2])] = cv2.GC_PR_FGD
-    labels[frame] = cv2.GC_BGD
+    plain = _opened(residual < max(2.5, 2.5 * float(1.4826 * np.median(residual[frame]))))
+    labels[frame | _wall(plain)] = cv2.GC_BGD
     return _grabcut(small, labels), noise, inliers
+
+
+def _opened(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Without what is thinner than a stripe on a shirt."""
+    radius = max(1, round(0.006 * mask.shape[0]))
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
+    return cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_OPEN, kernel).astype(bool)
+
+
+def _wall(plain: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The parts of `plain` that touch the border, and enclosed ones the size of a gap between arm and trunk; a larger one may be a white shirt."""
+    count, parts, stats, _ = cv2.connectedComponentsWithStats(plain.astype(np.uint8))
+    wall = stats[:, cv2.CC_STAT_AREA] < 0.12 * (~plain).sum()
+    wall[np.concatenate([parts[0], parts[-1], parts[:, 0], parts[:, -1]])] = True
+    wall[0] = False
+    return wall[parts] if count > 1 else plain
 
 
 def box_grabcut(rgb: NDArray[np.uint8], box: tuple[int, int, int, int]) -> NDArray[np.bool_]:
@@ -159,12 +176,6 @@ def _side_to_side(lab: NDArray[np.float32]) -> NDArray[np.float32]:
     ends = [cv2.medianBlur(np.median(side, axis=1, keepdims=True).astype(np.float32), 5) for side in (lab[:, :strip], lab[:, -strip:])]
     x = np.linspace(0, 1, width, dtype=np.float32)[None, :, None]
     return ends[0].reshape(height, 1, 3) * (1 - x) + ends[1].reshape(height, 1, 3) * x
-
-
-def _largest(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """The largest connected part."""
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
-    return labels == 1 + int(np.argmax(stats[1:, cv2.CC_STAT_AREA])) if count > 1 else mask
 
 
 def _grabcut(rgb: NDArray[np.uint8], labels: NDArray[np.uint8], rounds: int = 6) -> NDArray[np.bool_]:
