@@ -5,6 +5,7 @@ metres = low + q / 65535 * (high - low), in the normalised frame at yaw 0. Label
 
 from dataclasses import dataclass
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -83,7 +84,7 @@ def read_samples(path: Path) -> OccupancySamples:
             near_inside = np.unpackbits(arrays["near_inside"], count=len(near)).astype(bool)
             uniform_inside = np.unpackbits(arrays["uniform_inside"], count=len(uniform)).astype(bool)
             return OccupancySamples(near, near_inside, uniform, uniform_inside, surface, arrays["surface_rgb"])
-    except (OSError, KeyError, ValueError, EOFError) as error:
+    except (OSError, KeyError, ValueError, EOFError, BadZipFile) as error:
         raise NcpifuError(f"cannot read {path}: {error}", "render this subject again") from error
 
 

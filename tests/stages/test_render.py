@@ -1,0 +1,193 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import typer
+from scan_fixtures import write_buff, write_draco, write_thuman2
+from typer.testing import CliRunner
+
+from ncpifu_cli.cli.render import render_cli
+from ncpifu_cli.config.render import RenderSettings
+from ncpifu_cli.data.samples import read_samples
+from ncpifu_cli.errors import NcpifuError
+from ncpifu_cli.geometry.camera import Camera, ndc_to_px
+from ncpifu_cli.stages.contact_sheet import write_contact_sheet
+from ncpifu_cli.stages.render import render
+
+SMALL = {"yaw_step_deg": 90, "size_px": 64, "near_points": 800, "prt_directions": 16, "renderer": "raster", "jobs": 1}
+
+
+def settings(**changes: Any) -> RenderSettings:
+    return RenderSettings.model_validate({**SMALL, **changes})
+
+
+@pytest.fixture
+def scans(tmp_path: Path) -> Path:
+    for name in ("train-000001", "train-000002"):
+        write_draco(tmp_path / "scans" / name / "mesh.drc")
+    return tmp_path / "scans"
+
+
+def manifest(folder: Path) -> dict[str, Any]:
+    return json.loads((folder / "subject.json").read_text())
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+def test_a_subject_is_laid_out_as_the_loader_expects(scans: Path, tmp_path: Path) -> None:
+    out = tmp_path / "renders"
+    report = render(scans, out, settings())
+    assert (report.done, report.views, report.renderer) == (["train-000001", "train-000002"], 8, "raster")
+    subject = manifest(out / "train-000001")
+    assert (subject["format"], subject["version"], subject["size_px"]) == ("ncpifu-subject", 1, 64)
+    assert set(subject["similarity"]) == {"scale", "rotation", "centre"}
+    assert [view["yaw_deg"] for view in subject["views"]] == [0, 90, 180, 270]
+    assert subject["views"][1]["rgb"] == "rgb/090.jpg"
+    assert np.array(subject["views"][0]["light"]).shape == (9, 3)
+    samples = read_samples(out / "train-000001" / "samples.npz")
+    inside = samples.near[samples.near_inside]
+    for view in subject["views"]:
+        mask = cv2.imread(str(out / "train-000001" / view["mask"]), cv2.IMREAD_UNCHANGED)
+        image = cv2.imread(str(out / "train-000001" / view["rgb"]))
+        assert set(np.unique(mask)) == {0, 255}
+        assert image.shape == (64, 64, 3)
+        assert image[cv2.dilate(mask, np.ones((19, 19))) == 0].max() < 12  # JPEG rings a little
+        column, row = np.floor(ndc_to_px(Camera(view["yaw_deg"], view["pitch_deg"]).world_to_ndc(inside), 64)).astype(int).T
+        assert (mask[row, column] > 0).mean() > 0.97
+    assert not list(out.glob(".tmp-*"))
+
+
+def test_equal_seeds_give_equal_files_whatever_the_number_of_processes(scans: Path, tmp_path: Path) -> None:
+    render(scans, tmp_path / "a", settings())
+    render(scans, tmp_path / "b", settings(jobs=2))
+    assert contents(tmp_path / "a") == contents(tmp_path / "b")
+    render(scans, tmp_path / "c", settings(seed=1))
+    assert contents(tmp_path / "a") != contents(tmp_path / "c")
+    first, second = (manifest(tmp_path / "a" / name)["views"][0]["light"] for name in ("train-000001", "train-000002"))
+    assert first != second  # each subject has its own light
+
+
+def test_a_second_run_only_does_what_is_missing(scans: Path, tmp_path: Path) -> None:
+    out = tmp_path / "renders"
+    render(scans, out, settings())
+    before = (out / "train-000001" / "subject.json").stat().st_mtime_ns
+    (out / "train-000002" / "subject.json").unlink()  # as after kill -9: files, but not complete
+    report = render(scans, out, settings())
+    assert (report.done, report.skipped) == (["train-000002"], ["train-000001"])
+    assert (out / "train-000001" / "subject.json").stat().st_mtime_ns == before
+    assert render(scans, out, settings(jobs=3)).done == []  # how it is computed does not count
+    assert render(scans, out, settings(light="sh")).done == ["train-000001", "train-000002"]  # what comes out does
+    write_draco(scans / "train-000001" / "mesh.drc").write_bytes((scans / "train-000002" / "mesh.drc").read_bytes()[:-1] + b"\0")
+    (out / "train-000002" / "subject.json").write_text("{broken")
+    assert render(scans, out, settings(light="sh")).skipped == []
+
+
+def test_a_broken_scan_is_named_and_the_rest_goes_on(scans: Path, tmp_path: Path) -> None:
+    (scans / "train-000000.drc").write_bytes(b"DRACO nonsense")
+    report = render(scans, tmp_path / "renders", settings())
+    assert report.done == ["train-000001", "train-000002"]
+    assert list(report.failed) == ["train-000000"]
+    assert "train-000000.drc" in report.failed["train-000000"]
+    assert not (tmp_path / "renders" / "train-000000").exists()
+
+
+def test_pitches_and_several_lights(scans: Path, tmp_path: Path) -> None:
+    render(scans, tmp_path / "renders", settings(pitch_deg=(0, 20), lights_per_view=2, yaw_step_deg=180))
+    views = manifest(tmp_path / "renders" / "train-000001")["views"]
+    assert len(views) == 8
+    assert len({view["rgb"] for view in views}) == 8
+    assert len({view["mask"] for view in views}) == 4
+    assert {view["pitch_deg"] for view in views} == {0.0, 20.0}
+    assert views[0]["light"] != views[1]["light"]
+
+
+def test_flat_light_and_baked_colours_are_the_albedo(tmp_path: Path) -> None:
+    write_draco(tmp_path / "own" / "train-000001.drc")
+    write_buff(tmp_path / "buff")
+    render(tmp_path / "own", tmp_path / "renders", settings(light="flat"))
+    render(tmp_path / "buff", tmp_path / "renders", settings())
+    for subject in ("train-000001", "00032_shortlong_hips.000001"):
+        image = cv2.imread(str(tmp_path / "renders" / subject / "rgb" / "000.jpg"))
+        assert abs(image[32, 32].astype(int) - [40, 40, 220]).max() < 8  # BGR
+
+
+def test_data_sets_as_downloaded(tmp_path: Path) -> None:
+    write_thuman2(tmp_path / "thuman", "0007", up="z")
+    report = render(tmp_path / "thuman", tmp_path / "renders", settings())
+    assert report.done == ["0007"]
+    assert any("up axis z" in note for note in report.notes["0007"])
+    with pytest.raises(NcpifuError, match="not laid out as buff"):
+        render(tmp_path / "thuman", tmp_path / "renders", settings(dataset="buff"))
+
+
+def test_the_contact_sheet_shows_each_subject(scans: Path, tmp_path: Path) -> None:
+    out = tmp_path / "renders"
+    render(scans, out, settings())
+    assert write_contact_sheet(out, tmp_path / "sheet.png", ["train-000001", "train-000002", "missing"], columns=4) == 2
+    sheet = cv2.imread(str(tmp_path / "sheet.png"))
+    assert sheet.shape == (2 * 192, 5 * 192, 3)
+    assert all(sheet[:192, 192 * i : 192 * (i + 1)].max() > 150 for i in range(5))
+    with pytest.raises(NcpifuError, match="no complete subject"):
+        write_contact_sheet(out, tmp_path / "sheet.png", ["missing"])
+    with pytest.raises(NcpifuError, match=r"sheet\.gif"):
+        write_contact_sheet(out, tmp_path / "sheet.gif", ["train-000001"])
+
+
+def run(*arguments: object) -> tuple[int, str, str]:
+    app = typer.Typer()
+    app.command()(render_cli)
+    result = CliRunner().invoke(app, [str(a) for a in arguments])
+    return result.exit_code, result.stdout, result.stderr
+
+
+QUICK = ("--yaw-step", 180, "--size", 32, "--points", 400, "--directions", 16, "--renderer", "raster", "--jobs", 1)
+
+
+def test_the_command_prints_json_and_its_exit_code_tells_of_broken_scans(scans: Path, tmp_path: Path) -> None:
+    code, stdout, _ = run(scans, "-o", tmp_path / "out", *QUICK, "--json", "--quiet", "--sheet", tmp_path / "sheet.jpg")
+    assert code == 0
+    document = json.loads(stdout)
+    assert (document["done"], document["views"], document["failed"]) == (["train-000001", "train-000002"], 4, {})
+    assert (tmp_path / "sheet.jpg").is_file()
+    (scans / "bad.drc").write_bytes(b"nothing")
+    code, stdout, stderr = run(scans, "-o", tmp_path / "out", *QUICK, "--quiet")
+    assert code == 3
+    assert "2 already there" in stdout
+    assert "1 of 3 scans were left out: bad" in stderr.replace("\n", " ")
+
+
+def test_defaults_are_the_data_root(scans: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NCPIFU_DATA", str(tmp_path))
+    assert run(*QUICK, "--quiet")[0] == 0
+    assert (tmp_path / "renders" / "train-000001" / "subject.json").is_file()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--pitch", "up"), "cannot read the pitches"),
+        (("--yaw-step", 0), "yaw_step_deg"),
+        (("--light", "disco"), "light"),
+        (("--renderer", "blender"), "renderer"),
+        (("--dataset", "kitti"), "dataset"),
+        (("--size", 2), "size_px"),
+    ],
+)
+def test_bad_options_are_one_line(scans: Path, tmp_path: Path, arguments: tuple[object, ...], message: str) -> None:
+    code, _, stderr = run(scans, "-o", tmp_path / "out", *arguments)
+    assert code == 1
+    assert message in stderr
+    assert "Traceback" not in stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_output_that_cannot_be_written_is_said_before_any_work(scans: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    code, _, stderr = run(scans, "-o", tmp_path / "file" / "out", *QUICK)
+    assert code == 1
+    assert "cannot write" in stderr
