@@ -186,7 +186,7 @@ def _grabcut(rgb: NDArray[np.uint8], labels: NDArray[np.uint8], rounds: int = 6)
     result = labels.copy()
     cv2.grabCut(np.ascontiguousarray(rgb[..., ::-1]), result, None, np.zeros((1, 65)), np.zeros((1, 65)), rounds, cv2.GC_INIT_WITH_MASK)  # type: ignore[call-overload]
     mask = np.isin(result, (cv2.GC_FGD, cv2.GC_PR_FGD))
-    opened = cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_OPEN, np.ones((2, 2), np.uint8))
+    opened = cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_OPEN, cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3)))
     return fill_small_holes(opened.astype(bool), 0.002)
 
 

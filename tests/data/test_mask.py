@@ -1,0 +1,196 @@
+"""Where the mask comes from, when it is trusted, and what is refused."""
+
+import sys
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+
+import cv2
+import numpy as np
+import pytest
+from photo_fixtures import busy_photo, draw_person, wall_photo
+from PIL import Image
+
+from ncpifu_cli.data.mask import find_mask
+from ncpifu_cli.data.photo import photo_from_array
+from ncpifu_cli.errors import NcpifuError
+
+
+@pytest.fixture(autouse=True)
+def no_model_on_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """rembg's home is an empty folder; the tests never see the developer's models."""
+    monkeypatch.setenv("U2NET_HOME", str(tmp_path / "models"))
+    return tmp_path / "models"
+
+
+def iou(found: np.ndarray, true: np.ndarray) -> float:
+    return float((found & true).sum() / (found | true).sum())
+
+
+def test_alpha_wins_over_the_background() -> None:
+    rgb, mask = wall_photo()
+    found = find_mask(photo_from_array(np.dstack([rgb, mask.astype(np.uint8) * 255])))
+    assert found.source == "alpha channel"
+    assert np.array_equal(found.binary, mask)
+
+
+def test_nearly_opaque_alpha_is_no_mask() -> None:
+    rgb, mask = wall_photo()
+    cover = np.full(mask.shape, 255, np.uint8)
+    cover[:5, :5] = 0
+    found = find_mask(photo_from_array(np.dstack([rgb, cover])))
+    assert found.source == "smooth background"
+
+
+def test_mask_file_wins_over_alpha(tmp_path: Path) -> None:
+    rgb, mask = wall_photo()
+    Image.fromarray(mask).save(tmp_path / "mask.png")
+    found = find_mask(photo_from_array(np.dstack([rgb, np.roll(mask, 40, 1).astype(np.uint8) * 255])), tmp_path / "mask.png")
+    assert found.source == "mask file"
+    assert np.array_equal(found.binary, mask)
+
+
+def test_uniform_background() -> None:
+    person, mask = draw_person()
+    found = find_mask(photo_from_array(np.where(mask[..., None], person, 245).astype(np.uint8)))
+    assert found.source == "uniform background"
+    assert found.trusted
+    assert iou(found.binary, mask) > 0.97
+
+
+@pytest.mark.parametrize("floor", [False, True])
+def test_smooth_background(floor: bool) -> None:
+    rgb, mask = wall_photo()
+    if floor:
+        ground = np.zeros_like(mask)
+        ground[340:] = True
+        rgb = np.where((ground & ~mask)[..., None], np.array([110, 85, 60], np.uint8), rgb)
+    found = find_mask(photo_from_array(rgb))
+    assert (found.source, found.trusted) == ("smooth background", True)
+    assert iou(found.binary, mask) > 0.95
+    assert any("look at the outline" in line for line in found.warnings)
+
+
+def test_gap_between_arm_and_trunk_stays_open() -> None:
+    rgb = wall_photo(600, 800)[0]
+    cv2.line(rgb, (450, 370), (350, 385), (170, 40, 40), 30)  # the hand on the hip closes the gap beside the trunk
+    found = find_mask(photo_from_array(rgb))
+    assert not found.binary[338, 396]
+    assert found.binary[338, 340]
+    assert found.binary[330, 433]
+
+
+def test_busy_background_is_not_trusted() -> None:
+    found = find_mask(photo_from_array(busy_photo()))
+    assert (found.source, found.trusted) == ("guess", False)
+
+
+def test_letterbox_bars_do_not_pass_for_a_smooth_background() -> None:
+    bars = np.full((400, 440, 3), 255, np.uint8)
+    bars[:, 70:370] = busy_photo()
+    assert not find_mask(photo_from_array(bars)).trusted
+
+
+def test_person_box_selects_one_of_two() -> None:
+    rgb, mask = wall_photo()
+    both = photo_from_array(np.hstack([rgb, rgb]))
+    found = find_mask(both, person_box=(310, 5, 280, 390))
+    assert found.source == "person box"
+    assert found.trusted
+    assert not found.binary[:, :300].any()
+    assert iou(found.binary[:, 300:], mask) > 0.9
+    with pytest.raises(NcpifuError, match="does not lie in the photo"):
+        find_mask(both, person_box=(2000, 0, 100, 100))
+
+
+def test_empty_full_and_tiny_masks_are_refused(tmp_path: Path) -> None:
+    rgb, _ = wall_photo()
+    photo = photo_from_array(rgb)
+    for value, message in ((0, "no person found"), (255, "covers all")):
+        Image.new("L", (300, 400), value).save(tmp_path / "mask.png")
+        with pytest.raises(NcpifuError, match=message):
+            find_mask(photo, tmp_path / "mask.png")
+    dot = np.zeros((400, 300), np.uint8)
+    dot[100:110, 100:110] = 255
+    Image.fromarray(dot).save(tmp_path / "mask.png")
+    with pytest.raises(NcpifuError, match="only 10 px tall"):
+        find_mask(photo, tmp_path / "mask.png")
+
+
+def test_no_person_on_a_plain_wall() -> None:
+    with pytest.raises(NcpifuError, match="no person found"):
+        find_mask(photo_from_array(np.full((200, 200, 3), 128, np.uint8)))
+
+
+def test_cut_off_feet_and_several_figures_are_told(tmp_path: Path) -> None:
+    rgb, mask = wall_photo()
+    Image.fromarray(mask[:250]).save(tmp_path / "mask.png")
+    cut = find_mask(photo_from_array(rgb[:250]), tmp_path / "mask.png")
+    assert any("lower border" in line for line in cut.warnings)
+    pair = np.hstack([mask, mask[:, ::-1]])
+    pair[:, :300] = cv2.resize(mask.astype(np.uint8), (150, 200), interpolation=cv2.INTER_NEAREST).astype(bool).repeat(2, 0).repeat(2, 1)
+    pair[330:, :300] = False  # the left one is smaller now
+    Image.fromarray(pair).save(tmp_path / "pair.png")
+    found = find_mask(photo_from_array(np.hstack([rgb, rgb])), tmp_path / "pair.png")
+    assert any("more than one" in line for line in found.warnings)
+    assert not found.binary[:, :300].any()
+
+
+class FakeSession:
+    """Stands for one of rembg's session classes; `download_models` is the method that would reach for the network."""
+
+    def __init__(self, name, options, **kwargs) -> None:
+        self.path = self.download_models()
+
+    @classmethod
+    def name(cls) -> str:
+        return "u2net_human_seg"
+
+    @classmethod
+    def download_models(cls, *args, **kwargs) -> str:
+        raise AssertionError("tried to download")
+
+
+def install_fake_rembg(monkeypatch: pytest.MonkeyPatch, mask: np.ndarray) -> list[str]:
+    """Put a fake rembg into sys.modules; returns the list of model paths it will have been asked with."""
+    asked: list[str] = []
+
+    def remove(image, session, **kwargs):
+        asked.append(session.path)
+        return Image.fromarray(mask.astype(np.uint8) * 255)
+
+    rembg, sessions = ModuleType("rembg"), ModuleType("rembg.sessions")
+    rembg.remove = remove  # type: ignore[attr-defined]
+    sessions.sessions_class = [FakeSession]  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "rembg", rembg)
+    monkeypatch.setitem(sys.modules, "rembg.sessions", sessions)
+    monkeypatch.setitem(sys.modules, "onnxruntime", SimpleNamespace(SessionOptions=object))
+    return asked
+
+
+def test_rembg_only_with_a_model_on_disk(no_model_on_disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rgb, mask = wall_photo()
+    asked = install_fake_rembg(monkeypatch, mask)
+    assert find_mask(photo_from_array(rgb)).source == "smooth background"
+    model = no_model_on_disk / "models" / "u2net_human_seg" / "u2net_human_seg.onnx"
+    model.parent.mkdir(parents=True)
+    model.write_bytes(bytes(200_000))
+    found = find_mask(photo_from_array(rgb))
+    assert found.source == "rembg u2net_human_seg"
+    assert np.array_equal(found.binary, mask)
+    assert asked == [str(model)]
+    assert find_mask(photo_from_array(rgb), use_rembg=False).source == "smooth background"
+    assert len(asked) == 1
+
+
+def test_rembg_that_exits_at_import_is_one_line(no_model_on_disk: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (no_model_on_disk).mkdir()
+    (no_model_on_disk / "u2net.onnx").write_bytes(bytes(200_000))
+    package = tmp_path / "site" / "rembg"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("import sys\nsys.exit(1)\n")
+    monkeypatch.syspath_prepend(str(tmp_path / "site"))
+    for name in [name for name in sys.modules if name.split(".")[0] == "rembg"]:
+        monkeypatch.delitem(sys.modules, name)
+    with pytest.raises(NcpifuError, match="rembg cannot be imported") as caught:
+        find_mask(photo_from_array(wall_photo()[0]))
+    assert "--no-rembg" in caught.value.hint

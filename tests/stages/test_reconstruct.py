@@ -1,0 +1,203 @@
+"""From a photo to a mesh in metres, with a network whose answer is known."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from photo_fixtures import busy_photo, draw_person, fake_model, save_rgba, wall_photo
+
+from ncpifu_cli.errors import NcpifuError
+from ncpifu_cli.geometry.camera import HALF_EXTENT_M
+from ncpifu_cli.geometry.extract import EmptySurface
+from ncpifu_cli.geometry.raster import rasterise
+from ncpifu_cli.stages.colours import skin_like, unseen_side, vertex_colours
+from ncpifu_cli.stages.reconstruct import UntrustedMask, reconstruct, reconstruct_view
+from ncpifu_cli.stages.weights import find_weights, load_model
+
+
+def cutout(width: int = 300, height: int = 400) -> np.ndarray:
+    person, mask = draw_person(width, height)
+    return np.dstack([person, mask.astype(np.uint8) * 255])
+
+
+def test_mesh_is_in_metres_on_the_ground() -> None:
+    result = reconstruct(cutout(), fake_model(), resolution=96, height_m=1.72)
+    low, high = result.mesh.bounds
+    assert low[1] == pytest.approx(0, abs=1e-9)
+    assert high[1] == pytest.approx(1.72)
+    assert result.mesh.is_watertight
+    assert result.mesh.volume > 0
+    assert abs(low[0] + high[0]) < 0.1
+    assert set(result.timings_s) == {"frame", "network and surface", "colours"}
+
+
+def test_similarity_projects_the_mesh_onto_the_photo() -> None:
+    photo = np.zeros((500, 700, 4), np.uint8)
+    photo[60:460, 350:650] = cutout()
+    result = reconstruct(photo, fake_model(), resolution=128)
+    pixels = result.to_photo_px(result.mesh.vertices)
+    true = photo[..., 3] > 0
+    rows, columns = np.nonzero(true)
+    assert pixels.min(axis=0) == pytest.approx((columns.min(), rows.min()), abs=6)
+    assert pixels.max(axis=0) == pytest.approx((columns.max() + 1, rows.max() + 1), abs=6)
+    drawn = rasterise(result.to_ndc(result.mesh.vertices).astype(np.float32), result.mesh.faces, 256).mask
+    framed = result.view.mask.repeat(2, 0).repeat(2, 1)
+    assert (drawn & framed).sum() / (drawn | framed).sum() > 0.85
+
+
+def test_colours_come_from_the_photo_in_front() -> None:
+    result = reconstruct(cutout(), fake_model(), resolution=128)
+    vertices, colours = result.mesh.vertices, np.asarray(result.mesh.visual.vertex_colors)[:, :3].astype(int)
+    normals = result.mesh.vertex_normals
+    chest = (np.abs(vertices[:, 0]) < 0.1) & (np.abs(vertices[:, 1] - 1.2) < 0.1)
+    thigh = (np.abs(vertices[:, 1] - 0.55) < 0.1) & (np.abs(vertices[:, 0]) > 0.06)
+    for side in (1, -1):
+        facing = normals[:, 2] * side > 0.6
+        assert np.abs(np.median(colours[chest & facing], axis=0) - (180, 45, 45)).max() < 20
+        assert np.abs(np.median(colours[thigh & facing], axis=0) - (40, 60, 150)).max() < 20
+
+
+def test_hidden_vertices_do_not_take_the_front_colour() -> None:
+    """A white sheet with a black square, a second sheet behind it: what lies behind the square is not black."""
+    steps = np.linspace(-0.8, 0.8, 33)
+    x, y = np.meshgrid(steps, steps)
+    front = np.stack([x.ravel(), y.ravel(), np.full(x.size, 0.2)], axis=1)
+    back = front - (0, 0, 0.4)
+    index = np.arange(33 * 33).reshape(33, 33)
+    quads = np.stack([index[:-1, :-1], index[:-1, 1:], index[1:, 1:], index[1:, :-1]], axis=-1).reshape(-1, 4)
+    faces = np.concatenate([quads[:, [0, 1, 2]], quads[:, [0, 2, 3]]])
+    vertices = np.concatenate([front, back])
+    faces = np.concatenate([faces, faces + 33 * 33]).astype(np.int32)
+    texture = np.full((128, 128, 3), 240, np.uint8)
+    texture[48:80, 48:80] = 0
+    colours = vertex_colours(vertices, faces, texture).astype(int)
+    middle = (np.abs(vertices[:, :2]) < 0.2).all(axis=1)
+    assert colours[middle & (vertices[:, 2] > 0)].max() < 30
+    assert colours[middle & (vertices[:, 2] < 0)].min() > 200
+
+
+def test_unseen_side_of_a_hand_before_a_coat_is_coat() -> None:
+    picture = np.zeros((192, 192, 3), np.uint8)
+    picture[10:60, 76:116] = (205, 150, 125)  # head
+    picture[60:185, 60:132] = (40, 60, 120)  # coat
+    picture[120:140, 60:72] = (205, 150, 125)  # a hand at its edge
+    inside = picture.any(axis=2)
+    assert skin_like(picture, inside)[125, 65]
+    assert not skin_like(picture, inside)[100, 80]
+    back = unseen_side(picture, inside).astype(int)
+    assert np.abs(back[130, 96] - (40, 60, 120)).max() < 25
+
+
+def test_untrusted_mask_stops_unless_allowed() -> None:
+    with pytest.raises(UntrustedMask) as caught:
+        reconstruct(busy_photo(), fake_model(), use_rembg=False)
+    assert caught.value.exit_code == 2
+    assert caught.value.draft.coverage.shape == (400, 300)
+    assert reconstruct(busy_photo(), fake_model(), resolution=48, use_rembg=False, allow_rough_mask=True).mesh.volume > 0
+
+
+def test_photo_files_masks_and_settings(tmp_path: Path) -> None:
+    path = save_rgba(tmp_path / "person.png")
+    assert reconstruct(path, fake_model(), resolution=48).prepared.mask.source == "alpha channel"
+    rgb, mask = wall_photo()
+    from PIL import Image
+
+    Image.fromarray(mask).save(tmp_path / "mask.png")
+    assert reconstruct(rgb, fake_model(), mask=tmp_path / "mask.png", resolution=48).prepared.mask.source == "mask file"
+    with pytest.raises(NcpifuError, match="reslution: unknown key"):
+        reconstruct(path, fake_model(), reslution=48)
+
+
+def test_view_is_in_normalised_camera_metres() -> None:
+    model = fake_model(128)
+    mask = np.zeros((128, 128), bool)
+    mask[8:120, 44:84] = True
+    image = np.where(mask[..., None], np.uint8(200), np.uint8(0)).repeat(3, axis=2)
+    mesh = reconstruct_view(model, image, mask, resolution=96)
+    pixel_m = 2 * HALF_EXTENT_M / 128
+    assert mesh.bounds[:, 1] == pytest.approx((-56 * pixel_m, 56 * pixel_m), abs=2 * pixel_m)
+    assert mesh.bounds[:, 0] == pytest.approx((-20 * pixel_m, 20 * pixel_m), abs=2 * pixel_m)
+    soft = reconstruct_view(model, image, mask.astype(np.float32), resolution=96)
+    assert np.allclose(soft.vertices, mesh.vertices)
+    with pytest.raises(ValueError, match="128 x 128"):
+        reconstruct_view(model, image[:64, :64], mask[:64, :64])
+
+
+def test_specks_are_dropped() -> None:
+    model = fake_model(128)
+    mask = np.zeros((128, 128), bool)
+    mask[8:120, 44:84] = True
+    mask[60:65, 100:105] = True
+    image = np.full((128, 128, 3), 200, np.uint8)
+    mesh = reconstruct_view(model, image, mask, resolution=128)
+    assert mesh.bounds[1, 0] < 0.5
+
+
+def test_nothing_inside_is_one_clear_error() -> None:
+    class Nothing:
+        def encode(self, image):
+            return None
+
+        def query(self, features, points):
+            from types import SimpleNamespace
+
+            import torch
+
+            return SimpleNamespace(occupancy=torch.zeros(points.shape[:2]))
+
+    from dataclasses import replace
+
+    with pytest.raises(EmptySurface) as caught:
+        reconstruct(cutout(), replace(fake_model(), model=Nothing()), resolution=32)
+    assert caught.value.hint
+
+
+def tiny_weights(path: Path) -> Path:
+    from ncpifu_cli.config.base import load
+    from ncpifu_cli.config.train import TrainConfig
+    from ncpifu_cli.models.build import build
+    from ncpifu_cli.models.checkpoint import save_weights
+
+    config = load(TrainConfig, "tiny").model
+    save_weights(path, build(config), config, {"steps": 0})
+    return path
+
+
+def test_load_model_and_where_weights_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from ncpifu_cli.stages import weights
+
+    path = tiny_weights(tmp_path / "tiny.safetensors")
+    loaded = load_model(path, "cpu")
+    assert (loaded.config.profile, loaded.meta, len(loaded.sha256)) == ("tiny", {"steps": 0}, 64)
+    monkeypatch.setattr(weights, "WEIGHTS_FOLDERS", (tmp_path,))
+    assert find_weights("tiny") == path
+    monkeypatch.setenv("NCPIFU_WEIGHTS", str(path))
+    assert find_weights() == path
+    monkeypatch.delenv("NCPIFU_WEIGHTS")
+    with pytest.raises(NcpifuError, match="'compact'") as caught:
+        find_weights()
+    assert "tiny" in caught.value.hint
+
+
+def test_weights_that_do_not_fit(tmp_path: Path) -> None:
+    path = tiny_weights(tmp_path / "tiny.safetensors")
+    with pytest.raises(NcpifuError, match="profile 'tiny', not 'paper'"):
+        load_model(path, "cpu", profile="paper")
+    with pytest.raises(NcpifuError, match="unknown device"):
+        load_model(path, "abacus")
+    cut = tmp_path / "cut.safetensors"
+    cut.write_bytes(path.read_bytes()[:2000])
+    with pytest.raises(NcpifuError, match="not a weights file"):
+        load_model(cut, "cpu")
+
+
+def test_a_real_tiny_network_runs_through(tmp_path: Path) -> None:
+    """Its last bias pushed up: the whole frame is inside, a closed block."""
+    import torch
+
+    model = load_model(tiny_weights(tmp_path / "tiny.safetensors"), "cpu")
+    last = [layer for layer in model.model.classifier.modules() if isinstance(layer, torch.nn.Linear)][-1]  # type: ignore[attr-defined]
+    torch.nn.init.constant_(last.bias, 20.0)
+    mesh = reconstruct(cutout(), model, resolution=32).mesh
+    assert mesh.is_watertight
+    assert mesh.volume > 0
