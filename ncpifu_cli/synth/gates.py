@@ -1,0 +1,109 @@
+"""What makes a human unfit to train on. Each gate is a measured number and a limit; a rejected human is named with its reasons."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ncpifu_cli.errors import NcpifuError
+from ncpifu_cli.synth.assemble import Mesh
+from ncpifu_cli.synth.body import BodyModel, BodyShape
+from ncpifu_cli.synth.cloth import SurfaceQuery
+from ncpifu_cli.synth.drape import Draped
+from ncpifu_cli.synth.garments.fields import Landmarks
+from ncpifu_cli.synth.layers import covered_share
+from ncpifu_cli.synth.poses import LARGEST_OVERLAP
+
+Array = NDArray[np.float64]
+
+LARGEST_STRETCH = 0.15  # 95th percentile of the edges' strain
+LARGEST_PIERCED = 0.01  # share of a garment's vertices more than 2 mm under the skin
+SMALLEST_COVER = 0.97  # share of chest and hips that must be under cloth
+HEIGHT_M = (1.0, 2.1)
+
+
+class RejectedHuman(NcpifuError):
+    """A human that fails a gate; `reasons` name gates and numbers."""
+
+    def __init__(self, name: str, reasons: Sequence[str]) -> None:
+        super().__init__(f"{name} rejected: {'; '.join(reasons)}")
+        self.name, self.reasons = name, tuple(reasons)
+
+    def __reduce__(self) -> tuple:
+        return type(self), (self.name, self.reasons)
+
+
+@dataclass(frozen=True)
+class Measures:
+    """What the gates look at. overlap: share of the body inside itself; stretch, pierced: the worst garment's; chest, hips: share covered;
+    height_m of the standing rest body with shoes off; deep, far: winding numbers in the chest and 1 m before it; finite: no NaN anywhere."""
+
+    overlap: float
+    stretch: float
+    pierced: float
+    chest: float
+    hips: float
+    height_m: float
+    deep: float
+    far: float
+    finite: bool
+
+
+def measure(model: BodyModel, shape: BodyShape, posed: Array, overlap: float, garments: Sequence[Draped], mesh: Mesh, chest_point: Array) -> Measures:
+    """Measure a finished human. posed (BODY_VERTICES, 3) body; chest_point (3,) deep inside, in the output frame."""
+    body = SurfaceQuery(posed, model.body_triangles)
+    chest, hips = decency_regions(model, shape)
+    deep, far = _winding(mesh, chest_point + np.array([[0, 0, 0], [0, 0, 1.5]]))
+    return Measures(
+        overlap=overlap,
+        stretch=max(draped.stretch for draped in garments),
+        pierced=max(_pierced(body, draped) for draped in garments),
+        chest=covered_share(posed[chest], garments),
+        hips=covered_share(posed[hips], garments),
+        height_m=float(np.ptp(shape.body[:, 2])),
+        deep=deep,
+        far=far,
+        finite=bool(np.isfinite(mesh.vertices).all()),
+    )
+
+
+def failures(m: Measures) -> list[str]:
+    """The gates that fail, each with its number and limit; empty for a good human."""
+    checks = (
+        (m.finite, "has positions that are not finite"),
+        (m.overlap < LARGEST_OVERLAP, f"{m.overlap:.1%} of the body inside itself (limit {LARGEST_OVERLAP:.0%})"),
+        (m.stretch < LARGEST_STRETCH, f"cloth stretched by {m.stretch:.0%} (limit {LARGEST_STRETCH:.0%})"),
+        (m.pierced < LARGEST_PIERCED, f"{m.pierced:.1%} of a garment under the skin (limit {LARGEST_PIERCED:.0%})"),
+        (m.chest > SMALLEST_COVER, f"only {m.chest:.0%} of the chest covered (at least {SMALLEST_COVER:.0%})"),
+        (m.hips > SMALLEST_COVER, f"only {m.hips:.0%} of the hips covered (at least {SMALLEST_COVER:.0%})"),
+        (HEIGHT_M[0] < m.height_m < HEIGHT_M[1], f"{m.height_m:.2f} m tall (allowed {HEIGHT_M[0]} to {HEIGHT_M[1]})"),
+        (abs(m.deep - 1) < 0.3, f"winding number {m.deep:.2f} inside the chest (should be 1)"),
+        (abs(m.far) < 0.05, f"winding number {m.far:.2f} far outside (should be 0)"),
+    )
+    return [reason for passed, reason in checks if not passed]
+
+
+def decency_regions(model: BodyModel, shape: BodyShape) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Body vertices (chest, hips) that every outfit must cover."""
+    marks = Landmarks.of(shape.skeleton)
+    torso_bones = [i for i, label in enumerate(shape.skeleton.labels) if label.startswith(("spine", "root", "pelvis", "upperleg01", "clavicle"))]
+    trunk = np.asarray(model.body_weights[:, torso_bones].sum(axis=1)).ravel() > 0.6
+    on_surface = np.zeros(len(trunk), bool)
+    on_surface[model.body_quads.ravel()] = True
+    z = shape.body[:, 2]
+    chest = trunk & on_surface & (z > marks.shoulder_z - 0.28) & (z < marks.shoulder_z - 0.12)
+    hips = trunk & on_surface & (z > marks.hip_z - 0.08) & (z < marks.hip_z + 0.06)
+    return np.flatnonzero(chest), np.flatnonzero(hips)
+
+
+def _pierced(body: SurfaceQuery, draped: Draped) -> float:
+    found, position, normal = body.nearest(draped.posed, 0.03)
+    return float((found & (((draped.posed - position) * normal).sum(axis=1) < -0.002)).mean())
+
+
+def _winding(mesh: Mesh, points: Array) -> tuple[float, float]:
+    import igl
+
+    values = igl.fast_winding_number(mesh.vertices.astype(np.float64), mesh.faces.astype(np.int64), np.ascontiguousarray(points, np.float64))
+    return float(values[0]), float(values[1])

@@ -1,0 +1,168 @@
+"""Seed -> Human: the one place that knows all rooms and their order."""
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ncpifu_cli.synth.assemble import TRAINING_FACES, Mesh, assemble, ground_level, to_output_frame
+from ncpifu_cli.synth.body import INGREDIENTS, BodyModel, Phenotype, load_body_model, sample_phenotype
+from ncpifu_cli.synth.cloth import SurfaceQuery
+from ncpifu_cli.synth.drape import Draped, drape
+from ncpifu_cli.synth.garments.build import build_garment
+from ncpifu_cli.synth.garments.finish import Finished, finish_garment
+from ncpifu_cli.synth.garments.outfit import Worn, choose_outfit, outfit_of
+from ncpifu_cli.synth.gates import Measures, RejectedHuman, failures, measure
+from ncpifu_cli.synth.hair import choose_style, make_hair
+from ncpifu_cli.synth.hair.scalp import Scalp
+from ncpifu_cli.synth.layers import Cover, tuck_under
+from ncpifu_cli.synth.looks.eyes import make_eyes
+from ncpifu_cli.synth.looks.head import Head
+from ncpifu_cli.synth.looks.skin import paint_skin, sample_complexion
+from ncpifu_cli.synth.parts import Part
+from ncpifu_cli.synth.poses import Pose, choose_family, solve_pose
+from ncpifu_cli.synth.shoes import choose_shoes, make_shoes
+from ncpifu_cli.synth.skeleton import rigid, skin
+from ncpifu_cli.synth.streams import GENERATOR_VERSION, Streams, global_seed
+from ncpifu_cli.synth.topology import vertex_normals
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What the caller fixes instead of leaving it to chance; None leaves it."""
+
+    pose: str | None = None
+    garments: Sequence[str] | None = None
+    shoes: str | None = None
+    hair: str | None = None
+
+
+@dataclass(frozen=True)
+class Human:
+    """A finished human. Attributes: name, mesh, description (JSON-able: what meta.json holds), seconds per stage."""
+
+    name: str
+    mesh: Mesh
+    description: dict[str, Any]
+    seconds: dict[str, float]
+
+
+@dataclass
+class _Clock:
+    """CPU seconds per stage."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        start = time.process_time()
+        yield
+        self.seconds[name] = self.seconds.get(name, 0.0) + time.process_time() - start
+
+
+def subject_name(split: str, number: int) -> str:
+    """`train-000001`."""
+    return f"{split}-{number:06d}"
+
+
+def make_human(split: str, number: int, wishes: Wishes = Wishes(), face_budget: int | None = TRAINING_FACES, device: str = "cpu") -> Human:
+    """Human `number` of a split: the same (split, number, generator version) always gives the same human.
+
+    Raises RejectedHuman when a quality gate fails, NcpifuError for unknown wishes, ValueError for a bad split or number.
+    """
+    streams, held_out, clock = Streams(global_seed(split, number)), split == "ood", _Clock()
+    model = load_body_model()
+    with clock.stage("body"):
+        shape = model.shape(sample_phenotype(streams.get("body")))
+    with clock.stage("pose"):
+        pose = solve_pose(model, shape, wishes.pose or choose_family(streams.get("pose family"), held_out), streams)
+        transforms = shape.skeleton.transforms(pose.rotations)
+        posed = skin(shape.body, model.body_weights, transforms)
+    female = shape.phenotype.is_female
+    with clock.stage("garments"):
+        outfit = choose_outfit(streams, female, held_out) if wishes.garments is None else outfit_of(wishes.garments, streams, held_out)
+        garments = [build_garment(worn.spec, model, shape, streams.get(f"cut {layer}")) for layer, worn in enumerate(outfit)]
+    with clock.stage("shoes"):
+        shoe_kind = wishes.shoes or choose_shoes(streams.get("shoe kind"))
+        shoes = make_shoes(shoe_kind, model, shape, streams.get("shoes"))
+    with clock.stage("cloth"):
+        draped = drape(garments, model, shape, pose, [shoe.part for shoe in shoes], streams.integer("cloth"), device)
+    with clock.stage("finish"):
+        finished = [
+            finish_garment(d, worn.pattern, shape.skeleton, transforms, streams.get(f"looks {layer}"), streams.integer(f"fabric {layer}"))
+            for layer, (d, worn) in enumerate(zip(draped, outfit, strict=True))
+        ]
+    head = Head.of(model, shape)
+    complexion = sample_complexion(shape, streams.get("skin"))
+    with clock.stage("skin"):
+        rest, color, relief = paint_skin(model, shape, head, complexion, streams.integer("skin"))
+        rest = rest + vertex_normals(rest, model.fine.triangles) * relief[:, None]
+        skin_part = Part("skin", skin(rest, model.fine.weights, transforms), model.fine.triangles, color)
+        parts = _layered(skin_part, rest, draped, finished)
+        parts += make_eyes(model, shape, transforms, streams.get("eyes"))
+        parts += [Part("shoe", skin(s.part.vertices, s.part.weights, transforms), s.part.triangles, s.colors) for s in shoes]
+    with clock.stage("hair"):
+        hair = wishes.hair or choose_style(streams.get("hair style"), female, held_out)
+        scalp = Scalp.of(model, shape, head, transforms)
+        surface = _outer_surface(model, posed, draped)
+        parts += make_hair(hair, scalp, complexion.hair_color, surface, streams.get("hair"), streams.integer("hair"))
+    with clock.stage("assemble"):
+        mesh = assemble(parts, face_budget)
+    name = subject_name(split, number)
+    with clock.stage("gates"):
+        chest = rigid(shape.skeleton.head("spine02")[None] - [[0, 0.06, 0]], transforms[shape.skeleton.index["spine02"]])
+        chest_point = to_output_frame(chest - [[0, 0, ground_level(parts)]])[0]
+        measures = measure(model, shape, posed, pose.overlap, draped, mesh, chest_point)
+        reasons = failures(measures)
+        if reasons:
+            raise RejectedHuman(name, reasons)
+    description = _describe(name, split, number, shape.phenotype, pose, outfit, shoe_kind, hair, complexion.beard, measures)
+    return Human(name, mesh, description, clock.seconds)
+
+
+def _layered(skin_part: Part, rest: Array, draped: Sequence[Draped], finished: Sequence[Finished]) -> list[Part]:
+    """Skin and garments, each tucked under everything worn above it."""
+    covers = [Cover.of(d) for d in draped]
+    parts = [tuck_under(skin_part, rest, covers)]
+    for layer, garment in enumerate(finished):
+        parts.append(tuck_under(garment.part, garment.rest, covers[layer + 1 :]))
+        if garment.collar is not None:
+            parts.append(garment.collar)
+    return parts
+
+
+def _outer_surface(model: BodyModel, posed: Array, draped: Sequence[Draped]) -> SurfaceQuery:
+    """Body and clothes together: what hair falls on."""
+    vertices, triangles, offset = [posed], [model.body_triangles], len(posed)
+    for d in draped:
+        vertices.append(d.posed)
+        triangles.append(d.triangles + offset)
+        offset += len(d.posed)
+    return SurfaceQuery(np.concatenate(vertices), np.concatenate(triangles))
+
+
+def _describe(
+    name: str, split: str, number: int, phenotype: Phenotype, pose: Pose, outfit: Sequence[Worn], shoes: str, hair: str, beard: str, measures: Measures
+) -> dict[str, Any]:
+    return {
+        "format": "ncpifu-human",
+        "generator_version": GENERATOR_VERSION,
+        "name": name,
+        "split": split,
+        "seed": number,
+        "body": {key: round(value, 4) for key, value in asdict(phenotype).items()},
+        "pose": {"family": pose.family, "tries": pose.tries},
+        "outfit": [{"garment": worn.spec.name, "pattern": worn.pattern} for worn in outfit],
+        "shoes": shoes,
+        "hair": hair,
+        "beard": beard,
+        "measures": {key: value if isinstance(value, bool) else round(value, 4) for key, value in asdict(measures).items()},
+        "licence": "CC0-1.0",
+        "ingredients": [dict(ingredient) for ingredient in INGREDIENTS],
+    }

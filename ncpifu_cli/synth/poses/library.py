@@ -1,0 +1,149 @@
+"""The 22 pose families of the design, section 1. Directions are for the left side, mirrored by `PoseContext.limb`."""
+
+from ncpifu_cli.synth.poses.families import PoseContext, family
+from ncpifu_cli.synth.skeleton import SIDES
+
+
+@family(weight=3.0)
+def stand(c: PoseContext) -> None:
+    """The default targets."""
+
+
+@family()
+def apose(c: PoseContext) -> None:
+    out = c.between(0.5, 1.0)
+    c.targets.arms = {side: c.limb(side, [out, 0.05, -1], [out * 0.95, -0.12, -1]) for side in SIDES}
+
+
+@family()
+def tpose(c: PoseContext) -> None:
+    rise = c.between(-0.25, 0.15)
+    c.targets.arms = {side: c.limb(side, [1, 0.02, rise], [1, -0.1, rise + c.jitter(0.05)]) for side in SIDES}
+
+
+@family()
+def akimbo(c: PoseContext) -> None:
+    for side in SIDES:
+        c.hand_on_hip(side)
+
+
+@family()
+def akimbo_one(c: PoseContext) -> None:
+    c.hand_on_hip(c.lead)
+
+
+@family()
+def crossed(c: PoseContext) -> None:
+    c.targets.arms[c.lead] = c.reach(c.lead, [-0.07, -0.235, c.chest_z + 0.16], [0.75, 0.25, -0.8])
+    c.targets.arms[c.other] = c.reach(c.other, [-0.05, -0.175, c.chest_z + 0.11], [0.75, 0.25, -0.8])
+    c.targets.curl = 12
+
+
+@family(weight=2.0)
+def walk(c: PoseContext) -> None:
+    stride, swing = c.between(0.25, 0.5), c.between(0.2, 0.5)
+    c.targets.legs[c.lead] = c.limb(c.lead, [0.05, -stride, -1], [0.05, -stride * 0.35, -1])
+    c.targets.legs[c.other] = c.limb(c.other, [0.05, stride * 0.55, -1], [0.03, stride * 1.35, -1])
+    c.targets.arms[c.other] = c.limb(c.other, [0.25, -swing, -1], [0.12, -swing - 0.45, -1])
+    c.targets.arms[c.lead] = c.limb(c.lead, [0.27, swing, -1], [0.17, swing * 0.3, -1])
+    c.targets.lean = c.between(0, 5)
+
+
+@family(held_out=True)
+def stride_turn(c: PoseContext) -> None:
+    walk(c)
+    c.targets.twist = float(c.rng.choice([-1, 1])) * c.between(12, 25)
+
+
+@family()
+def run(c: PoseContext) -> None:
+    c.targets.legs[c.lead] = c.limb(c.lead, [0.04, -0.85, -1], [0.04, 0.55, -1])
+    c.targets.legs[c.other] = c.limb(c.other, [0.04, 0.35, -1], [0.03, 1.1, -1])
+    c.targets.arms[c.other] = c.limb(c.other, [0.3, -0.35, -1], [-0.12, -1, 0.25])
+    c.targets.arms[c.lead] = c.limb(c.lead, [0.35, 0.7, -1], [0.1, -1, -0.45])
+    c.targets.lean = c.between(6, 14)
+    c.targets.curl = 55
+
+
+@family(held_out=True)
+def lunge(c: PoseContext) -> None:
+    c.targets.legs[c.lead] = c.limb(c.lead, [0.12, -0.9, -1], [0.08, 0.12, -1])
+    c.targets.legs[c.other] = c.limb(c.other, [0.1, 0.45, -1], [0.05, 0.9, -1])
+    c.targets.arms[c.lead] = c.limb(c.lead, [0.4, 0.1, -1], [0.1, -0.8, -0.6])
+    c.targets.lean = c.between(0, 10)
+
+
+@family()
+def squat(c: PoseContext) -> None:
+    depth = c.between(0.6, 1.6)
+    c.targets.legs = {side: c.limb(side, [0.22, -depth, -1], [0.12, depth * 0.42, -1]) for side in SIDES}
+    c.targets.arms = {side: c.limb(side, [0.2, -0.8, -0.6], [-0.02, -1, 0.1]) for side in SIDES}
+    c.targets.lean = c.between(8, 24)
+
+
+@family()
+def reach(c: PoseContext) -> None:
+    rise = c.between(-0.5, 0.5)
+    c.targets.arms[c.lead] = c.limb(c.lead, [0.25 + c.jitter(0.15), -1, rise], [0.1, -1, rise + 0.15])
+    if c.rng.random() < 0.4:
+        c.targets.arms[c.other] = c.limb(c.other, [0.3, -1, rise], [0.1, -1, rise + 0.1])
+
+
+@family()
+def wave(c: PoseContext) -> None:
+    c.targets.arms[c.lead] = c.limb(c.lead, [1, -0.2, 0.1 + c.jitter(0.15)], [0.3 + c.jitter(0.2), -0.25, 1])
+    c.targets.curl = 8
+
+
+@family()
+def point(c: PoseContext) -> None:
+    c.targets.arms[c.lead] = c.limb(c.lead, [0.7 + c.jitter(0.3), -0.7, 0.05 + c.jitter(0.2)], [0.7, -0.75, 0.1])
+    c.targets.curl = 20
+
+
+@family()
+def phone(c: PoseContext) -> None:
+    c.targets.arms[c.lead] = c.reach(c.lead, [0.13, -0.31, c.chest_z + 0.16 + c.jitter(0.04)], [0.6, 0.5, -1])
+    c.targets.curl = 35
+
+
+@family(held_out=True)
+def chin(c: PoseContext) -> None:
+    c.targets.arms[c.lead] = c.reach(c.lead, [0.06, -0.235, c.head_z - 0.17], [0.5, -0.35, -1])
+    c.targets.arms[c.other] = c.reach(c.other, [-0.06, -0.2, c.chest_z + 0.1], [0.8, 0.3, -0.8])
+
+
+@family()
+def clasp(c: PoseContext) -> None:
+    spot = [0.075, -0.24, c.pelvis_z + 0.10 + c.jitter(0.02)]
+    c.targets.arms = {side: c.reach(side, spot, [1, 0.7, 0]) for side in SIDES}
+
+
+@family()
+def behind(c: PoseContext) -> None:
+    c.targets.arms = {side: c.reach(side, [0.10, 0.20, c.pelvis_z + 0.06], [1, 0.35, 0]) for side in SIDES}
+
+
+@family()
+def hands_on_head(c: PoseContext) -> None:
+    c.targets.arms = {side: c.reach(side, [0.12, -0.02, c.head_z + 0.16], [1, -0.35, 0.15]) for side in SIDES}
+
+
+@family(weight=2.0)
+def contrapposto(c: PoseContext) -> None:
+    c.targets.side = float(c.rng.choice([-1, 1])) * 5
+    c.targets.legs[c.lead] = c.limb(c.lead, [0.10, -0.18, -1], [0.08, 0.12, -1])
+    if c.rng.random() < 0.5:
+        c.hand_on_hip(c.lead)
+
+
+@family()
+def shrug(c: PoseContext) -> None:
+    c.targets.arms = {side: c.limb(side, [0.45, 0, -1], [0.75, -0.8, 0.15]) for side in SIDES}
+    c.targets.curl = 5
+
+
+@family()
+def thumb_in_pocket(c: PoseContext) -> None:
+    for side in (c.lead,) if c.rng.random() < 0.5 else SIDES:
+        c.targets.arms[side] = c.reach(side, [c.hip_x + 0.095, -0.085, c.pelvis_z - 0.045], [1, 0.8, 0])

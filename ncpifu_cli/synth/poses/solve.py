@@ -1,0 +1,108 @@
+"""A pose family and a person -> joint rotations; and the check that the result does not go through itself."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ncpifu_cli.errors import NcpifuError
+from ncpifu_cli.synth.body import BodyModel, BodyShape
+from ncpifu_cli.synth.poses import library  # noqa: F401  (importing it registers the families)
+from ncpifu_cli.synth.poses.families import FAMILIES, PoseContext
+from ncpifu_cli.synth.poses.limbs import level_foot, pose_arm, pose_hand, pose_leg
+from ncpifu_cli.synth.rotations import about, scaled
+from ncpifu_cli.synth.skeleton import SIDES, Skeleton, skin
+from ncpifu_cli.synth.streams import Streams
+from ncpifu_cli.synth.topology import vertex_normals
+
+Array = NDArray[np.float64]
+
+LARGEST_OVERLAP = 0.02  # share of the body inside itself
+CLOTHING_M = 0.012  # hands stay this much further away to leave room for cloth
+PUSH_STEP_M = 0.018  # how much further out the hands go on each retry
+TRIES = 6
+FALLBACK = "stand"
+
+
+@dataclass(frozen=True)
+class Pose:
+    """Attributes: family; rotations per joint, rest-world axes; overlap: share of the body inside itself; tries needed."""
+
+    family: str
+    rotations: Mapping[str, Array]
+    overlap: float = 0.0
+    tries: int = 1
+
+    def at(self, fraction: float) -> dict[str, Array]:
+        """The rotations on the way from rest (0) to the pose (1)."""
+        if fraction == 1:
+            return dict(self.rotations)
+        return {joint: scaled(rotation, fraction) for joint, rotation in self.rotations.items()}
+
+
+def choose_family(rng: np.random.Generator, held_out: bool) -> str:
+    """Draw a family by weight; `held_out` chooses among those that only the `ood` split shows."""
+    choices = [f for f in FAMILIES.values() if f.held_out == held_out]
+    weights = np.array([f.weight for f in choices])
+    return choices[rng.choice(len(choices), p=weights / weights.sum())].name
+
+
+def rotations_for(family: str, skeleton: Skeleton, rng: np.random.Generator, push_m: float = 0.0) -> dict[str, Array]:
+    """Joint rotations of one jittered pose. Raises NcpifuError for an unknown family, naming those that exist."""
+    if family not in FAMILIES:
+        raise NcpifuError(f"unknown pose {family!r}", f"poses: {', '.join(FAMILIES)}")
+    context = PoseContext(skeleton, rng, push_m)
+    FAMILIES[family].aim(context)
+    targets = context.targets
+    rotations = dict(targets.joints)
+    for side in SIDES:
+        rotations |= pose_arm(skeleton, side, targets.arms[side])
+        rotations |= pose_leg(skeleton, side, targets.legs[side])
+        rotations |= pose_hand(skeleton, side, targets.curl, rng)
+    _share(rotations, about([1, 0, 0], targets.lean) @ about([0, 1, 0], targets.side) @ about([0, 0, 1], targets.twist), "spine04 spine03 spine02 spine01")
+    nod = about([0, 0, 1], rng.normal(0, 13)) @ about([1, 0, 0], rng.normal(0, 6)) @ about([0, 1, 0], rng.normal(0, 4))
+    _share(rotations, nod, "neck01 neck02 head")
+    rotations["root"] = about([1, 0, 0], targets.lean * 0.25)
+    world = skeleton.transforms(rotations)
+    for side in SIDES:
+        parent = skeleton.parents[skeleton.index[f"foot.{side}"]]
+        rotations[f"foot.{side}"] = level_foot(world[parent, :, :3], side, 4 + abs(rng.normal(0, 6)))
+    return rotations
+
+
+def _share(rotations: dict[str, Array], whole: Array, joints: str) -> None:
+    names = joints.split()
+    for name in names:
+        rotations[name] = scaled(whole, 1 / len(names))
+
+
+def self_overlap(vertices: Array, triangles: NDArray[np.int64]) -> float:
+    """Share of the surface's vertices that lie inside the body twice (winding number above 1.5), moved 6 mm inwards first."""
+    import igl
+
+    inwards = (vertices - 0.006 * vertex_normals(vertices, triangles))[::3]
+    winding = igl.fast_winding_number(vertices, triangles, inwards)
+    return float((winding > 1.5).mean())
+
+
+def solve_pose(model: BodyModel, shape: BodyShape, family: str, streams: Streams) -> Pose:
+    """The pose with the hands pushed outwards until less than 2 % of the body is inside itself; a plain stand where that fails.
+
+    Raises NcpifuError for an unknown family.
+    """
+    best = Pose(family, {}, overlap=np.inf)
+    for attempt in range(TRIES):
+        # The same jitter on every try: only the push differs.
+        pose = _attempt(model, shape, family, streams, CLOTHING_M + attempt * PUSH_STEP_M, attempt + 1)
+        if pose.overlap < LARGEST_OVERLAP:
+            return pose
+        best = min(best, pose, key=lambda p: p.overlap)
+    fallback = _attempt(model, shape, FALLBACK, streams, 0.0, TRIES + 1)
+    return min(fallback, best, key=lambda p: p.overlap)
+
+
+def _attempt(model: BodyModel, shape: BodyShape, family: str, streams: Streams, push_m: float, tries: int) -> Pose:
+    rotations = rotations_for(family, shape.skeleton, streams.get("pose"), push_m)
+    posed = skin(shape.body, model.body_weights, shape.skeleton.transforms(rotations))
+    return Pose(family, rotations, self_overlap(posed, model.body_triangles), tries)
