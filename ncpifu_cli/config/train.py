@@ -25,6 +25,7 @@ class DataConfig(Settings):
     """Which subjects, which views, how many points."""
 
     points: int = Field(4096, ge=16, description="query points per image, half inside, half outside")
+    column_share: float = Field(0.25, ge=0, lt=1, description="share of the outside points taken from empty space right before or behind the subject")
     validation_subjects: int = Field(8, ge=0, description="training subjects kept out of training to watch over-fitting; their views are never trained on")
     validation_views: int = Field(2, ge=1, description="views per validation subject")
     workers: int = Field(0, ge=0, description="loader processes; 0 loads in a thread beside the training")

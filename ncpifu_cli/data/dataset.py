@@ -16,26 +16,32 @@ from ncpifu_cli.config.train import DataConfig
 from ncpifu_cli.data.augment import Placement, photographic, random_placement
 from ncpifu_cli.data.network_input import network_input, resize_masked
 from ncpifu_cli.errors import NcpifuError
-from ncpifu_cli.geometry.camera import Camera
+from ncpifu_cli.geometry.camera import Camera, ndc_to_px
 
 
 @dataclass(frozen=True)
 class LabelledPoints:
-    """Cached occupancy samples of one subject: uint16 positions, inside points first.
+    """Cached occupancy samples of one subject, uint16 positions: metres = low_m + step_m * quantised, normalised frame at yaw 0.
 
-    Attributes: quantised (N, 3) uint16; inside_count; low_m, step_m: metres = low_m + step_m * quantised, normalised frame at yaw 0.
+    Attributes: inside (N_i, 3) and outside (N_o, 3), PIFu's mixture of near-surface and uniform points; empty (N_e, 3), the uniform ones outside.
     """
 
-    quantised: NDArray[np.uint16]
-    inside_count: int
+    inside: NDArray[np.uint16]
+    outside: NDArray[np.uint16]
+    empty: NDArray[np.uint16]
     low_m: float
     step_m: float
 
+    def metres(self, quantised: NDArray[np.uint16]) -> NDArray[np.float32]:
+        """(N, 3) metres."""
+        return quantised.astype(np.float32) * np.float32(self.step_m) + np.float32(self.low_m)
+
     def draw(self, count: int, rng: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-        """`count` points, half inside, half outside (PIFu's balance): (count, 3) metres and (count,) bool."""
+        """`count` points, half inside, half outside (PIFu's balance), inside first: (count, 3) metres and (count,) bool."""
         half = count // 2
-        chosen = np.concatenate([rng.integers(0, self.inside_count, half), rng.integers(self.inside_count, len(self.quantised), count - half)])
-        return self.quantised[chosen].astype(np.float32) * np.float32(self.step_m) + np.float32(self.low_m), np.arange(count) < half
+        inside = self.inside[rng.integers(0, len(self.inside), half)]
+        outside = self.outside[rng.integers(0, len(self.outside), count - half)]
+        return self.metres(np.concatenate([inside, outside])), np.arange(count) < half
 
 
 @dataclass
@@ -65,11 +71,10 @@ def read_points(path: Path) -> LabelledPoints:
             low, high = (float(bound) for bound in arrays["bounds_m"])
     except (OSError, KeyError, ValueError, EOFError, BadZipFile) as error:
         raise NcpifuError(f"cannot read the samples in {path}: {error}", "render this subject again: delete its folder and run `ncpifu render`") from error
-    order = np.argsort(np.concatenate([near, uniform]) == 0, kind="stable")
-    inside_count = int(near.sum()) + int(uniform.sum())
-    if not 0 < inside_count < len(quantised):
+    within = np.concatenate([near, uniform]) > 0
+    if within.all() or not within.any():
         raise NcpifuError(f"{path} has points on one side of the surface only", "the scan is broken or its units are wrong; check it, then render it again")
-    return LabelledPoints(quantised[order], inside_count, low, (high - low) / 65535)
+    return LabelledPoints(quantised[within], quantised[~within], quantised[len(near) :][uniform == 0], low, (high - low) / 65535)
 
 
 def find_subjects(folder: Path) -> list[RenderedSubject]:
@@ -98,9 +103,12 @@ class RenderDataset(Dataset[dict[str, Tensor]]):
         subject = self.subjects[np.random.default_rng([self.seed, 1, epoch]).permutation(len(self.subjects))[place]]
         rng = np.random.default_rng([self.seed, 2, index])
         view = subject.views[int(rng.integers(len(subject.views)))]
-        points_m, inside = subject.points.draw(self.config.points, rng)
-        points_ndc = Camera(view["yaw_deg"], view["pitch_deg"]).world_to_ndc(points_m)
+        camera = Camera(view["yaw_deg"], view["pitch_deg"])
         rgb, mask = read_view(subject.folder, view)
+        points_m, inside = subject.points.draw(self.config.points, rng)
+        points_ndc = camera.world_to_ndc(points_m)
+        deep = self._before_and_behind(camera.world_to_ndc(subject.points.metres(subject.points.empty)), mask, rng)
+        points_ndc[len(points_ndc) - len(deep) :] = deep
         placement = random_placement(self.config.augment, rng) if self.augment else Placement()
         rgb, mask = placement.image(rgb), placement.image(mask.astype(np.uint8), cv2.INTER_NEAREST) > 0
         color, coverage = resize_masked(rgb, mask, self.size_px)
@@ -111,6 +119,18 @@ class RenderDataset(Dataset[dict[str, Tensor]]):
             "points": torch.from_numpy(placement.points(points_ndc)),
             "inside": torch.from_numpy(inside),
         }
+
+
+    def _before_and_behind(self, empty_ndc: NDArray[np.float32], mask: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.float32]:
+        """Some of the empty points that project onto the subject: (k, 3) NDC.
+
+        They lie far in front of or behind the body, where near-surface samples never are and only depth tells that nothing is there;
+        a uniform point beside the silhouette is ruled out by the mask alone and teaches nothing.
+        """
+        column, row = np.floor(ndc_to_px(empty_ndc, mask.shape[0])).astype(int).clip(0, mask.shape[0] - 1).T
+        hidden = np.flatnonzero(mask[row, column])
+        count = int(self.config.column_share * self.config.points / 2)
+        return empty_ndc[rng.choice(hidden, count)] if len(hidden) else empty_ndc[:0]
 
 
 def read_view(folder: Path, view: dict) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:

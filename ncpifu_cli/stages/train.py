@@ -66,6 +66,7 @@ def train(
     batches = _batches(config, training, start=state.step, device=where)
     deadline = time.monotonic() + limit_seconds if limit_seconds is not None else None
     metrics: dict[str, float] = {}
+    saved = -1
     with reporter.task("training", config.steps) as bar:
         bar.advance(state.step)
         try:
@@ -81,11 +82,11 @@ def train(
                 if state.step % config.revive_every == 0 and state.step < 0.75 * config.steps:
                     state.keeper.revive()
                 if state.step % config.validate_every == 0 or state.step == config.steps:
-                    metrics = _validate_and_save(state, config, validation, run, log, reporter)
+                    metrics, saved = _validate_and_save(state, config, validation, run, log, reporter), state.step
                 bar.advance(1, f"loss {terms['total']:.3f}")
         except KeyboardInterrupt:
             reporter.warn(f"stopped at step {state.step}; go on with --resume")
-    if not metrics:
+    if saved != state.step:
         metrics = _validate_and_save(state, config, validation, run, log, reporter)
     return TrainResult(run / "weights.safetensors", state.step, metrics)
 
