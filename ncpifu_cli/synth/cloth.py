@@ -132,12 +132,15 @@ class Cloth:
         """The next frames hold the pins still."""
         self._pin_start = self._pin_end
 
-    def frame(self, collider: Collider, settings: StepSettings) -> None:
-        """Advance one frame while the collider goes from its `start` to its `end`."""
-        dt = settings.frame_s / settings.substeps
+    def find_partners(self, collider: Collider, settings: StepSettings) -> None:
+        """Look up what each vertex may touch in the next frames: collider points and other vertices. Needed before the first `frame`."""
         self._launch(kernels.find_contacts, self.count, [collider.mesh.id, self._x, self._face, self._u, self._v, settings.reach_m])
         self._grid.build(self._x, settings.self_radius_m * 1.6)
         self._launch(kernels.find_neighbours, self.count, [self._grid.id, self._x, self._rest, self._neighbours, settings.self_radius_m])
+
+    def frame(self, collider: Collider, settings: StepSettings) -> None:
+        """Advance one frame while the collider goes from its `start` to its `end`, with the partners last found."""
+        dt = settings.frame_s / settings.substeps
         for step in range(settings.substeps):
             t_before, t = step / settings.substeps, (step + 1) / settings.substeps
             self._launch(kernels.integrate, self.count, [self._x, self._previous, self._velocity, wp.vec3(0.0, 0.0, -settings.gravity), dt])

@@ -1,7 +1,7 @@
 """Laying an outfit on a moving body: the body goes from rest to its pose while each layer is simulated, then settles on a finer mesh (design 2a)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import scipy.sparse as sparse
@@ -22,6 +22,7 @@ Array = NDArray[np.float64]
 Index = NDArray[np.int64]
 
 MOVING_FRAMES, SETTLING_FRAMES, FINE_FRAMES = 36, 12, 34
+FINE_FRAMES_PER_SEARCH = 2  # cloth moves millimetres per frame by then: contact partners keep
 COARSE = StepSettings(substeps=14, gravity=9.8, damping=0.985, friction=0.4, thickness_m=0.004, reach_m=0.06, self_radius_m=0.008)
 COARSE_SETTLING = StepSettings(substeps=14, gravity=9.8, damping=0.97, friction=0.4, thickness_m=0.004, reach_m=0.05, self_radius_m=0.008)
 # Weaker gravity makes up for the fine mesh's sag: one sweep per substep leaves a longer chain of springs softer.
@@ -151,11 +152,13 @@ def _simulate_coarse(fabric: _Fabric, shape: BodyShape, motion: _Motion, device:
     for index in range(1, len(motion.frames)):
         collider.move(motion.frames[index])
         cloth.move_pins(targets[index])
+        cloth.find_partners(collider, COARSE)
         cloth.frame(collider, COARSE)
         frames.append(cloth.positions)
     collider.rest()
     cloth.rest_pins()
     for _ in range(SETTLING_FRAMES):
+        cloth.find_partners(collider, COARSE_SETTLING)
         cloth.frame(collider, COARSE_SETTLING)
     frames[-1] = cloth.positions
     return frames
@@ -176,8 +179,10 @@ def _simulate_fine(fabric: _Fabric, coarse: Array, shape: BodyShape, motion: _Mo
     collider = Collider(motion.final, motion.final_triangles, device)
     thickness = FINE.thickness_m + LAYER_THICKNESS_M * layer
     for index in range(FINE_FRAMES):
-        settings = FINE if index < 0.6 * FINE_FRAMES else FINE_SETTLING
-        cloth.frame(collider, StepSettings(**{**vars(settings), "thickness_m": thickness}))
+        settings = replace(FINE if index < 0.6 * FINE_FRAMES else FINE_SETTLING, thickness_m=thickness)
+        if index % FINE_FRAMES_PER_SEARCH == 0:
+            cloth.find_partners(collider, settings)
+        cloth.frame(collider, settings)
     posed = cloth.positions
     edges = springs[0]
     length = np.linalg.norm(posed[edges.pairs[:, 0]] - posed[edges.pairs[:, 1]], axis=1)

@@ -41,7 +41,7 @@ def align(source: ArrayLike, target: ArrayLike) -> Array:
     sine = float(np.linalg.norm(axis))
     if sine < 1e-8:
         return np.eye(3)
-    return about(axis, np.rad2deg(np.arctan2(sine, a @ b)))
+    return about(axis, float(np.rad2deg(np.arctan2(sine, a @ b))))
 
 
 def hinge_frame(first: ArrayLike, second: ArrayLike) -> Array:

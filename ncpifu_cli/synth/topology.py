@@ -91,7 +91,7 @@ def triangulate(quads: Index) -> Index:
     return np.concatenate([even[:, [0, 1, 2]], even[:, [0, 2, 3]], odd[:, [0, 1, 3]], odd[:, [1, 2, 3]]])
 
 
-def submesh(faces: Index, keep: NDArray[np.bool_]) -> tuple[Index, Index]:
+def submesh(faces: Index, keep: NDArray[np.bool_] | np.bool_) -> tuple[Index, Index]:
     """The kept faces over their own vertices: (faces renumbered, ids of the vertices kept)."""
     kept = faces[keep]
     ids, renumbered = np.unique(kept, return_inverse=True)

@@ -78,14 +78,15 @@ def _resample(points: Array, closed: bool) -> Array:
 
 def make_collar(kind: str, line: Neckline, color: Array, size: float, rng: np.random.Generator, noise_seed: int) -> Part:
     """A collar of one of `SWEPT`; `color` (3,), `size` 1 for a shirt's."""
+    keep, closed = np.arange(SAMPLES), line.closed
     if kind == "hood":
-        profile, closed, keep = _hood_profile(line, noise_seed), line.closed, slice(None)
+        profile = _hood_profile(line, noise_seed)
     elif kind == "roll":
-        profile, closed, keep = _roll_profile(rng), line.closed, slice(None)
+        profile = _roll_profile(rng)
     else:
         profile, closed = _folded_profile(line, size), False
-        # A buttoned collar opens in front: start and end the sweep there.
-        keep = np.roll(np.arange(SAMPLES), -int(line.side.argmin()) - 1)[:-1] if line.closed else slice(None)
+        if line.closed:  # a buttoned collar opens in front: start and end the sweep there
+            keep = np.roll(keep, -int(line.side.argmin()) - 1)[:-1]
     profile = np.broadcast_to(profile, (SAMPLES, *profile.shape[-2:]))[keep]
     vertices, triangles = _sweep(line.posed[keep], line.outwards[keep], line.up, profile, closed)
     weave = 1 + 0.05 * fractal_noise(vertices * 200, 2, noise_seed)

@@ -29,9 +29,9 @@ class Cloth:
     def plain(self) -> Array:
         return np.tile(self.base, (len(self.u), 1))
 
-    def mixed(self, share: Array) -> Array:
+    def mixed(self, share: NDArray[np.floating]) -> Array:
         """base and accent blended; share (N,) of the accent."""
-        return self.base + (self.accent - self.base) * share[:, None]
+        return self.base + (self.accent - self.base) * np.asarray(share, np.float64)[:, None]
 
 
 Painter = Callable[[Cloth, np.random.Generator], Array]

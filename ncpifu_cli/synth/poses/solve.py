@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
 
 from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.synth.body import BodyModel, BodyShape
@@ -38,7 +39,8 @@ class Pose:
         """The rotations on the way from rest (0) to the pose (1)."""
         if fraction == 1:
             return dict(self.rotations)
-        return {joint: scaled(rotation, fraction) for joint, rotation in self.rotations.items()}
+        vectors = Rotation.from_matrix(np.stack(list(self.rotations.values()))).as_rotvec() * fraction
+        return dict(zip(self.rotations, Rotation.from_rotvec(vectors).as_matrix(), strict=True))
 
 
 def choose_family(rng: np.random.Generator, held_out: bool) -> str:

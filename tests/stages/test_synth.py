@@ -1,0 +1,125 @@
+"""The synth stage and command around a stand-in for the generator: what is written, kept, reported."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from ncpifu_cli.cli.app import app
+from ncpifu_cli.config.synth import SynthConfig
+from ncpifu_cli.errors import NcpifuError
+from ncpifu_cli.stages import synth as stage
+from ncpifu_cli.synth.streams import GENERATOR_VERSION
+
+
+@pytest.fixture(autouse=True)
+def _stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tetrahedron for a human; number 13 fails a gate, 14 breaks."""
+    import ncpifu_cli.synth.body
+    import ncpifu_cli.synth.human
+    from ncpifu_cli.synth.assemble import Mesh
+    from ncpifu_cli.synth.gates import RejectedHuman
+
+    def make(split: str, number: int, face_budget: int | None = None, device: str = "cpu") -> ncpifu_cli.synth.human.Human:
+        name = f"{split}-{number:06d}"
+        if number == 13:
+            raise RejectedHuman(name, ["2.50 m tall"])
+        if number == 14:
+            raise ValueError("no such loop")
+        vertices = np.array([[0, 0, 0], [0.5, 0, 0], [0, 1.7, 0], [0, 0, 0.5]], np.float32)
+        mesh = Mesh(vertices, np.array([[0, 2, 1], [0, 1, 3], [0, 3, 2], [1, 2, 3]], np.int32), np.full((4, 3), 99, np.uint8))
+        meta = {
+            "generator_version": GENERATOR_VERSION,
+            "name": name,
+            "outfit": [{"garment": "coat", "pattern": "plain"}],
+            "pose": {"family": "stand"},
+            "hair": "bob",
+        }
+        return ncpifu_cli.synth.human.Human(name, mesh, meta, {})
+
+    monkeypatch.setattr(ncpifu_cli.synth.human, "make_human", make)
+    monkeypatch.setattr(ncpifu_cli.synth.body, "load_body_model", lambda reporter=None: None)
+
+
+def test_each_human_is_a_folder_with_mesh_and_meta(tmp_path: Path) -> None:
+    result = stage.synth(SynthConfig(count=3, split="train", seed=5), tmp_path)
+    assert result.made == ["train-000005", "train-000006", "train-000007"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == result.made
+    meta = json.loads((tmp_path / "train-000005" / "meta.json").read_text())
+    assert meta["name"] == "train-000005"
+    from ncpifu_cli.synth.assemble import decode_draco
+
+    assert len(decode_draco((tmp_path / "train-000005" / "mesh.drc").read_bytes()).faces) == 4
+
+
+def test_without_a_split_there_are_test_humans_too(tmp_path: Path) -> None:
+    assert stage.synth(SynthConfig(count=4), tmp_path).made == [*(f"test-{n:06d}" for n in (1, 2)), *(f"train-{n:06d}" for n in (1, 2, 3, 4))]
+    assert len(stage.planned(SynthConfig(count=200))) == 220
+
+
+def test_finished_humans_are_kept_and_unfinished_made_again(tmp_path: Path) -> None:
+    stage.synth(SynthConfig(count=3, split="train"), tmp_path)
+    (tmp_path / "train-000002" / "meta.json").unlink()
+    (tmp_path / "train-000003" / "meta.json").write_text(json.dumps({"generator_version": -1}))
+    before = (tmp_path / "train-000001" / "mesh.drc").stat().st_mtime_ns
+    result = stage.synth(SynthConfig(count=4, split="train"), tmp_path)
+    assert result.kept == ["train-000001"]
+    assert result.made == ["train-000002", "train-000003", "train-000004"]
+    assert (tmp_path / "train-000001" / "mesh.drc").stat().st_mtime_ns == before
+
+
+def test_bad_seeds_are_named_and_skipped(tmp_path: Path) -> None:
+    result = stage.synth(SynthConfig(count=4, split="train", seed=12), tmp_path)
+    assert result.made == ["train-000012", "train-000015"]
+    assert result.rejected == {"train-000013": "2.50 m tall"}
+    assert result.failed == {"train-000014": "ValueError: no such loop"}
+    assert not (tmp_path / "train-000013").exists()
+
+
+def test_nothing_made_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(NcpifuError, match="2.50 m tall"):
+        stage.synth(SynthConfig(count=1, split="train", seed=13), tmp_path)
+
+
+def test_seeds_end_somewhere(tmp_path: Path) -> None:
+    with pytest.raises(NcpifuError, match="999999"):
+        stage.synth(SynthConfig(count=2, seed=999_999, split="train"), tmp_path)
+
+
+def test_a_file_in_the_way_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "scans").write_text("not a folder")
+    with pytest.raises(NcpifuError, match="scans"):
+        stage.synth(SynthConfig(count=1), tmp_path / "scans")
+
+
+def test_the_sheet_shows_them(tmp_path: Path) -> None:
+    import cv2
+
+    stage.synth(SynthConfig(count=2, split="train"), tmp_path / "scans", tmp_path / "sheet.png")
+    picture = cv2.imread(str(tmp_path / "sheet.png"))
+    assert picture.shape[0] == 640
+    assert picture.std() > 1
+
+
+def test_the_command_prints_its_result(tmp_path: Path) -> None:
+    run = CliRunner().invoke(app, ["synth", "-o", str(tmp_path), "--split", "train", "--count", "2", "--quiet", "--json"])
+    assert run.exit_code == 0, run.output
+    assert json.loads(run.stdout)["made"] == ["train-000001", "train-000002"]
+
+
+@pytest.mark.parametrize("arguments", [["--split", "valid"], ["--count", "0"], ["--seed", "-1"], ["--jobs", "0"], ["--device", "tpu"], ["--detail", "huge"]])
+def test_bad_options_are_one_line(arguments: list[str], tmp_path: Path) -> None:
+    run = CliRunner().invoke(app, ["synth", "-o", str(tmp_path / "scans"), *arguments])
+    assert run.exit_code != 0
+    assert "Traceback" not in run.output
+    assert not (tmp_path / "scans").exists()
+
+
+def test_cuda_where_there_is_none_is_one_line(tmp_path: Path) -> None:
+    import warp
+
+    if not warp.is_cuda_available():
+        with pytest.raises(NcpifuError, match="CUDA"):
+            stage.synth(SynthConfig(count=1, device="cuda"), tmp_path)

@@ -1,0 +1,86 @@
+"""One whole human. Needs the body model's cache (about a gigabyte, minutes to build once), so it does not run on a fresh machine."""
+
+import os
+
+import numpy as np
+import pytest
+
+from ncpifu_cli.errors import NcpifuError
+from ncpifu_cli.synth.body import is_cached
+
+pytestmark = pytest.mark.skipif(
+    not is_cached() and os.environ.get("NCPIFU_TEST_ANNY") != "1",
+    reason="the body model is not prepared on this machine (minutes, 1 GB): run `ncpifu synth --count 1` once or set NCPIFU_TEST_ANNY=1",
+)
+
+
+@pytest.fixture(scope="module")
+def human():
+    from ncpifu_cli.synth.human import Wishes, make_human
+
+    return make_human("train", 2, Wishes(pose="walk", garments=("shorts", "tshirt"), shoes="sneaker", hair="short"))
+
+
+def test_a_human_is_a_compact_closed_person(human) -> None:
+    from ncpifu_cli.synth.assemble import TRAINING_FACES, encode_draco
+
+    mesh = human.mesh
+    assert human.name == "train-000002"
+    assert 0.9 * TRAINING_FACES < len(mesh.faces) <= TRAINING_FACES
+    assert len(encode_draco(mesh)) < 500_000
+    assert mesh.vertices[:, 1].min() == pytest.approx(0, abs=1e-4)
+    assert 1.4 < np.ptp(mesh.vertices[:, 1]) < 2.1
+    assert human.description["outfit"][0]["garment"] == "shorts"
+    assert human.description["ingredients"]
+
+
+def test_inside_and_outside_are_told_apart_everywhere(human) -> None:
+    import igl
+
+    vertices, faces = human.mesh.vertices.astype(np.float64), human.mesh.faces.astype(np.int64)
+    slab = np.stack(np.meshgrid(np.linspace(-1, 1, 41), np.linspace(0.1, 1.5, 15), np.linspace(-1, 1, 41)), axis=-1).reshape(-1, 3)
+    winding = igl.fast_winding_number(vertices, faces, slab)
+    from scipy.spatial import cKDTree
+
+    far = cKDTree(vertices).query(slab)[0] > 0.1
+    assert np.abs(winding[far] * 1.0).max() < 0.15  # nobody is thicker than 20 cm everywhere, so far points are outside
+    assert (winding > 0.5).sum() > 100
+
+
+def test_the_same_seed_is_the_same_human(human) -> None:
+    from ncpifu_cli.synth.human import Wishes, make_human
+
+    again = make_human("train", 2, Wishes(pose="walk", garments=("shorts", "tshirt"), shoes="sneaker", hair="short"))
+    assert np.array_equal(again.mesh.vertices, human.mesh.vertices)
+    assert np.array_equal(again.mesh.colors, human.mesh.colors)
+    assert again.description == human.description
+
+
+def test_unknown_wishes_are_refused_early() -> None:
+    from ncpifu_cli.synth.human import Wishes, make_human
+
+    with pytest.raises(NcpifuError, match="pose"):
+        make_human("train", 1, Wishes(pose="moonwalk"))
+    with pytest.raises(NcpifuError, match="garment"):
+        make_human("train", 1, Wishes(pose="stand", garments=("toga",)))
+
+
+@pytest.mark.parametrize("style", ["short", "long", "afro", "ponytail", "baseball_cap"])
+def test_hair_sits_on_the_head_and_off_the_face(style: str) -> None:
+    from ncpifu_cli.synth.body import load_body_model, sample_phenotype
+    from ncpifu_cli.synth.cloth import SurfaceQuery
+    from ncpifu_cli.synth.hair import make_hair
+    from ncpifu_cli.synth.hair.scalp import Scalp
+    from ncpifu_cli.synth.looks.head import Head
+
+    model = load_body_model()
+    shape = model.shape(sample_phenotype(np.random.default_rng(1)))
+    transforms = shape.skeleton.transforms({})
+    head = Head.of(model, shape)
+    surface = SurfaceQuery(shape.body, model.body_triangles)
+    parts = make_hair(style, Scalp.of(model, shape, head, transforms), np.full(3, 0.3), surface, np.random.default_rng(2), 3)
+    points = np.concatenate([part.vertices for part in parts])
+    assert points[:, 2].max() > head.top_z
+    assert points[:, 2].max() < head.top_z + 0.12
+    nose = head.eyes + np.array([0, -0.03, -0.04])
+    assert np.linalg.norm(points - nose, axis=1).min() > 0.03

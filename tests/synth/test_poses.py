@@ -1,0 +1,111 @@
+import numpy as np
+import pytest
+from stick_figure import skeleton
+
+from ncpifu_cli.errors import NcpifuError
+from ncpifu_cli.synth.poses import FAMILIES, choose_family, rotations_for, self_overlap
+from ncpifu_cli.synth.poses.limbs import Limb, pose_arm, pose_leg, two_bone_ik
+from ncpifu_cli.synth.poses.solve import Pose
+from ncpifu_cli.synth.rotations import about, align, limited, scaled, swing_twist, unit
+
+
+def _posed_head(label: str, rotations: dict) -> np.ndarray:
+    bones = skeleton()
+    transform = bones.transforms(rotations)[bones.parents[bones.index[label]]]
+    return transform[:, :3] @ bones.head(label) + transform[:, 3]
+
+
+def test_ik_reaches_its_target_bent_towards_the_pole() -> None:
+    root, target = np.array([0.2, 0.0, 1.4]), np.array([0.3, -0.3, 1.2])
+    limb = two_bone_ik(root, 0.3, 0.25, target, [1, 0, 0])
+    assert np.allclose(root + limb.upper + limb.lower, target)
+    assert np.linalg.norm(limb.upper) == pytest.approx(0.3)
+    assert np.linalg.norm(limb.lower) == pytest.approx(0.25)
+    assert limb.upper[0] > 0.1
+
+
+def test_ik_out_of_reach_points_at_the_target() -> None:
+    limb = two_bone_ik(np.zeros(3), 0.3, 0.25, [0, 0, -5], [1, 0, 0])
+    end = limb.upper + limb.lower
+    assert np.allclose(unit(end), [0, 0, -1])
+    assert np.linalg.norm(end) == pytest.approx(0.985 * 0.55)
+
+
+@pytest.mark.parametrize("side", ["L", "R"])
+def test_an_arm_points_where_it_is_told(side: str) -> None:
+    mirror = 1 if side == "L" else -1
+    upper, lower = np.array([0.3 * mirror, -0.8, -0.5]), np.array([0.1 * mirror, -0.9, 0.4])
+    rotations = pose_arm(skeleton(), side, Limb(upper, lower))
+    elbow, wrist = _posed_head(f"lowerarm01.{side}", rotations), _posed_head(f"wrist.{side}", rotations)
+    shoulder = _posed_head(f"upperarm01.{side}", rotations)
+    assert unit(elbow - shoulder) @ unit(upper) > 0.999
+    assert unit(wrist - elbow) @ unit(lower) > 0.98
+
+
+def test_a_leg_points_where_it_is_told_and_the_knee_bends_forwards() -> None:
+    upper, lower = np.array([0.05, -0.8, -1]), np.array([0.05, 0.3, -1])
+    rotations = pose_leg(skeleton(), "L", Limb(upper, lower))
+    hip, knee, ankle = (_posed_head(f"{bone}.L", rotations) for bone in ("upperleg01", "lowerleg01", "foot"))
+    assert unit(knee - hip) @ unit(upper) > 0.999
+    assert unit(ankle - knee) @ unit(lower) > 0.99
+    assert knee[1] < hip[1]
+
+
+@pytest.mark.parametrize("name", sorted(FAMILIES))
+def test_every_family_gives_rotations_and_keeps_bones_long(name: str) -> None:
+    bones = skeleton()
+    rotations = rotations_for(name, bones, np.random.default_rng(0), 0.02)
+    assert set(rotations) <= set(bones.labels)
+    for joint, matrix in rotations.items():
+        assert np.allclose(matrix @ matrix.T, np.eye(3), atol=1e-9), joint
+        assert np.linalg.det(matrix) == pytest.approx(1)
+    arm = np.linalg.norm(_posed_head("wrist.L", rotations) - _posed_head("lowerarm01.L", rotations))
+    assert arm == pytest.approx(np.linalg.norm(bones.head("wrist.L") - bones.head("lowerarm01.L")), rel=1e-6)
+
+
+def test_there_are_at_least_22_families_and_the_held_out_ones_are_kept_out() -> None:
+    assert len(FAMILIES) >= 22
+    rng = np.random.default_rng(0)
+    seen = {choose_family(rng, held_out=False) for _ in range(400)}
+    assert seen == {f.name for f in FAMILIES.values() if not f.held_out}
+    assert FAMILIES[choose_family(rng, held_out=True)].held_out
+
+
+def test_poses_are_reproducible_and_jittered() -> None:
+    a, b, c = (rotations_for("walk", skeleton(), np.random.default_rng(seed), 0.0) for seed in (1, 1, 2))
+    assert all(np.array_equal(a[joint], b[joint]) for joint in a)
+    assert not np.allclose(a["upperleg01.L"], c["upperleg01.L"])
+
+
+def test_an_unknown_pose_lists_those_there_are() -> None:
+    with pytest.raises(NcpifuError) as caught:
+        rotations_for("moonwalk", skeleton(), np.random.default_rng(0))
+    assert "moonwalk" in caught.value.message
+    assert "walk" in caught.value.hint
+
+
+def test_half_way_into_a_pose() -> None:
+    pose = Pose("test", {"head": about([0, 0, 1], 60)})
+    assert np.allclose(pose.at(0.5)["head"], about([0, 0, 1], 30))
+    assert np.allclose(pose.at(0.0)["head"], np.eye(3))
+
+
+def test_rotation_helpers() -> None:
+    rotation = about([1, 2, 3], 70)
+    swing, twist = swing_twist(rotation, [0, 0, 1])
+    assert np.allclose(swing @ twist, rotation)
+    assert np.allclose(twist @ [0, 0, 1], [0, 0, 1])
+    assert np.allclose(align([1, 0, 0], [0, 1, 1]) @ [1, 0, 0], unit([0, 1, 1]))
+    assert np.allclose(scaled(rotation, 0.5) @ scaled(rotation, 0.5), rotation)
+    assert np.allclose(limited(rotation, 35), scaled(rotation, 0.5))
+
+
+def test_overlap_sees_a_body_inside_itself() -> None:
+    import trimesh
+
+    sphere = trimesh.creation.icosphere(subdivisions=3, radius=0.2)
+    vertices, faces = np.asarray(sphere.vertices), np.asarray(sphere.faces, np.int64)
+    apart, inside = [np.concatenate([vertices, vertices + np.array([x, 0, 0])]) for x in (1.0, 0.2)]
+    both = np.concatenate([faces, faces + len(vertices)])
+    assert self_overlap(apart, both) == 0
+    assert self_overlap(inside, both) > 0.1
