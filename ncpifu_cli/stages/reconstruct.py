@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["LoadedModel", "Reconstruction", "UntrustedMask", "load_model", "prepare", "reconstruct", "reconstruct_prepared", "reconstruct_view"]
 
 MIN_PART = 0.02  # separate pieces under this share of the largest are noise
-QUERY_FLOATS = 48_000_000  # floats of one query's widest layers: bounds the memory, whatever the profile
+QUERY_FLOATS = 150_000_000  # floats of one layer of one query: bounds the memory (some layers live at once), whatever the profile
 
 
 class UntrustedMask(NcpifuError):
@@ -171,10 +171,11 @@ def reconstruct_view(model: LoadedModel, image: NDArray[np.uint8], mask: NDArray
 
 
 def chunk_points(model: LoadedModel) -> int:
-    """Points per query so that the widest layers stay within QUERY_FLOATS; results do not depend on it."""
+    """Points per query: on a CPU few enough for its caches (16 k are 30 % faster than 64 k), and never more than QUERY_FLOATS in the widest layers."""
     config = model.config
     widest = max((*config.classifier, 2 * config.width + config.feature_channels, 2 * config.feature_channels))
-    return int(min(65_536, max(4096, QUERY_FLOATS // (2 * widest))))
+    cap = 16_384 if model.device.type == "cpu" else 131_072
+    return int(min(cap, max(4096, QUERY_FLOATS // widest)))
 
 
 class _Clock:

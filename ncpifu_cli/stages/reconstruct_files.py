@@ -35,11 +35,14 @@ def reconstruct_to_files(
         raise NcpifuError(error.message, f"a draft is in {draft}: correct it and give it as --mask; or {error.hint}", error.exit_code) from error
     reporter.info(f"mask: {prepared.mask.source}")
     use_all_cores()
-    with reporter.task("reconstructing", None) as task:
+    with reporter.task("reconstructing", 3) as task:
+        task.advance(0, note="reading the weights")
         model = load_model(path, device, profile)
+        task.advance(note="network and surface")
         result = reconstruct_prepared(prepared, model, config)
-        task.advance()
+        task.advance(note="writing")
         save(result, outputs)
+        task.advance(note="done")
     return result, outputs
 
 
