@@ -12,7 +12,7 @@ from ncpifu_cli.config.render import RenderSettings
 from ncpifu_cli.errors import NcpifuError
 
 PARTLY_FAILED = 3  # exit code: some scans were left out, all others are complete
-_DEFAULT = RenderSettings()  # type: ignore[call-arg]
+_DEFAULT = RenderSettings()
 
 
 @handle_errors

@@ -66,7 +66,7 @@ def render(scans: Path, out: Path, settings: RenderSettings | None = None, repor
 
     Raises NcpifuError where there is nothing to render, no renderer works, or `out` cannot be written.
     """
-    settings = settings or RenderSettings()  # type: ignore[call-arg]
+    settings = settings or RenderSettings()
     started = time.monotonic()
     sources = find_scans(Path(scans), settings.dataset)
     _check_writable(Path(out))
