@@ -80,7 +80,7 @@ def read_points(path: Path) -> LabelledPoints:
 def find_subjects(folder: Path) -> list[RenderedSubject]:
     """Every complete training subject below `folder`, sorted by name; held-out humans (`test-`, `ood-`) are left out."""
     subjects = []
-    for marker in sorted(Path(folder).glob("*/subject.json")):
+    for marker in sorted(Path(folder).glob("[!.]*/subject.json")):
         content = read_json(marker)
         if not content["name"].startswith(HELD_OUT_PREFIXES) and content["views"]:
             subjects.append(RenderedSubject(marker.parent, content["name"], content["views"]))
