@@ -106,6 +106,9 @@ def _checked(mask: Mask, photo: Photo) -> Mask:
             f"the mask ({mask.source}) covers all of {photo.name}",
             "white must be the person and black the background; give --mask FILE or --person-box X,Y,WIDTH,HEIGHT",
         )
+    border = np.concatenate([binary[0], binary[-1], binary[:, 0], binary[:, -1]])
+    if mask.source == "mask file" and border.mean() > 0.6:
+        raise NcpifuError(f"the mask of {photo.name} seems to be inverted: its border is white", "white must be the person and black the background")
     kept, dropped = _main_person(binary)
     coverage = np.where(_grown(kept), mask.coverage, 0).astype(np.uint8)
     rows, columns = np.flatnonzero(kept.any(axis=1)), np.flatnonzero(kept.any(axis=0))

@@ -109,6 +109,8 @@ def read_mask_file(path: Path, photo: Photo) -> NDArray[np.uint8]:
     except DECODE_ERRORS as error:
         raise _unreadable(Path(path), error) from error
     coverage = _upright(alpha if alpha is not None else rgb.max(axis=2), turned)
+    if coverage.max() == 1:  # masks of 0 and 1
+        coverage = coverage * np.uint8(255)
     height, width = photo.rgb.shape[:2]
     if coverage.shape == (height, width):
         return coverage

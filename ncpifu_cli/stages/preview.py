@@ -17,10 +17,10 @@ VIEWS = (("front", 0.0), ("left side", -90.0), ("back", 180.0))
 OUTLINE = (255, 64, 129)
 PAPER = np.array([244, 244, 242], np.float32)
 INK = (70, 70, 74)
-CLAY = np.array([0.80, 0.77, 0.74], np.float32)  # linear light
+CLAY = np.array([0.74, 0.68, 0.62], np.float32)  # linear light
 # direction towards the light (x right, y up, z to the camera), strength
-LIGHTS = (((-0.5, 0.6, 0.75), 0.72), ((0.9, 0.1, 0.5), 0.22), ((0.1, 0.3, -1.0), 0.25))
-AMBIENT = 0.16
+LIGHTS = (((-0.75, 0.7, 0.45), 0.78), ((0.9, 0.0, 0.4), 0.16), ((0.0, 0.2, 1.0), 0.14))
+AMBIENT = 0.07
 
 
 def preview_picture(result: "Reconstruction", tile_px: int = 512) -> NDArray[np.uint8]:

@@ -161,9 +161,8 @@ def reconstruct_view(model: LoadedModel, image: NDArray[np.uint8], mask: NDArray
         features = model.model.encode(pixels[None].to(model.device))
 
         def occupancy(points_ndc: NDArray[np.float32]) -> NDArray[np.float32]:
-            with torch.inference_mode():
-                points = torch.from_numpy(points_ndc).to(model.device)[None]
-                return model.model.query(features, points).occupancy[0].cpu().numpy()  # type: ignore[no-any-return]
+            points = torch.from_numpy(points_ndc).to(model.device)[None]
+            return model.model.query(features, points).occupancy[0].cpu().numpy()  # type: ignore[no-any-return]
 
         surface = extract_surface(occupancy, resolution, valid=mask >= 0.5, chunk_points=chunk_points(model))
     vertices, faces = largest_components(surface.vertices, surface.faces, keep=8, min_fraction=MIN_PART)

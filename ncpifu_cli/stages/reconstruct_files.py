@@ -26,7 +26,8 @@ def reconstruct_to_files(
     Raises NcpifuError and leaves no output behind. Where the mask cannot be trusted, only `<mesh>_mask_guess.png` is written, for the user to correct.
     """
     path = find_weights(weights)
-    outputs = plan_outputs(mesh, config.preview, None if config.save_mask is None else Path(config.save_mask))
+    inputs = [Path(photo)] if config.mask is None else [Path(photo), Path(config.mask)]
+    outputs = plan_outputs(mesh, config.preview, None if config.save_mask is None else Path(config.save_mask), inputs)
     try:
         prepared = prepare(photo, config, reporter)
     except UntrustedMask as error:

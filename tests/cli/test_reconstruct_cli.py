@@ -72,6 +72,16 @@ def test_photo_to_mesh(run: Run, tmp_path: Path) -> None:
     assert "alpha channel" in result.stderr
 
 
+def test_the_photo_is_never_replaced(run: Run) -> None:
+    photo = save_rgba(Path("person.png"))
+    before = photo.read_bytes()
+    result = run(photo, "-o", "person.obj")
+    assert result.exit_code == 0, result.output
+    assert files() == ["person.json", "person.obj", "person.png", "person_preview.png"]
+    assert_one_clear_line(run(photo, "-o", "person.obj", "--save-mask", "person.png"), "would replace an input")
+    assert photo.read_bytes() == before
+
+
 def test_default_output_quiet_and_json(run: Run, tmp_path: Path) -> None:
     photo = save_rgba(photos(tmp_path) / "person.png")
     quiet = run(photo, "--quiet", "--no-preview")

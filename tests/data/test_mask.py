@@ -116,6 +116,15 @@ def test_empty_full_and_tiny_masks_are_refused(tmp_path: Path) -> None:
         find_mask(photo, tmp_path / "mask.png")
 
 
+def test_zero_one_masks_work_and_inverted_ones_are_told(tmp_path: Path) -> None:
+    rgb, mask = wall_photo()
+    Image.fromarray(mask.astype(np.uint8)).save(tmp_path / "mask.png")
+    assert np.array_equal(find_mask(photo_from_array(rgb), tmp_path / "mask.png").binary, mask)
+    Image.fromarray(~mask).save(tmp_path / "mask.png")
+    with pytest.raises(NcpifuError, match="inverted"):
+        find_mask(photo_from_array(rgb), tmp_path / "mask.png")
+
+
 def test_no_person_on_a_plain_wall() -> None:
     with pytest.raises(NcpifuError, match="no person found"):
         find_mask(photo_from_array(np.full((200, 200, 3), 128, np.uint8)))
