@@ -73,7 +73,9 @@ def _automatic(photo: Photo, box: Box | None, use_rembg: bool, reporter: Reporte
         reporter.info(f"masking with rembg {model[0]} (its first use compiles for about a minute)")
         return Mask(rembg_coverage(photo.rgb, *model), f"rembg {model[0]}")
     if box is not None:
-        return Mask(_to_coverage(grabcut.box_grabcut(photo.rgb, box)), "person box")
+        return Mask(
+            _to_coverage(grabcut.box_grabcut(photo.rgb, box)), "person box", warnings=("masked by colour inside the box: look at the outline in the preview",)
+        )
     fit = grabcut.smooth_background(photo.rgb)
     note = f"masked by its smooth background (noise {fit.noise:.1f} of at most {grabcut.MAX_NOISE_LAB:.0f}): look at the outline in the preview"
     if fit.trusted and not _implausible(fit.mask):

@@ -166,11 +166,13 @@ def _to_rgb(image: "Image.Image") -> tuple[NDArray[np.uint8], NDArray[np.uint8] 
     if image.mode in ("I;16", "I;16B", "I;16L", "I;16N", "I", "F"):
         image = _grey_to_8bit(image)
     transparent = "transparency" in image.info or image.mode in ("RGBA", "LA", "PA", "RGBa", "La")
-    image = _to_srgb(image)
-    rgba = image.convert("RGBA") if transparent else image.convert("RGB")
-    array = np.asarray(rgba)
-    fitting = _fitting(rgba.size)
-    if fitting != rgba.size:
+    fitting = _fitting(image.size)
+    if image.mode in ("1", "P", "PA"):
+        image = image.convert("RGBA" if transparent else "RGB")
+    # Shrink by a whole factor first: every later step copies the pixels, and 200 million of them are 0.8 GB.
+    image = _to_srgb(image.reduce(max(1, max(image.size) // (2 * WORKING_SIDE_PX))))
+    array = np.asarray(image.convert("RGBA") if transparent else image.convert("RGB"))
+    if fitting != (array.shape[1], array.shape[0]):
         array = cv2.resize(array, fitting, interpolation=cv2.INTER_AREA)
     rgb = np.ascontiguousarray(array[..., :3])
     alpha = np.ascontiguousarray(array[..., 3]) if transparent else None

@@ -49,10 +49,11 @@ class UntrustedMask(NcpifuError):
 
 @dataclass(frozen=True)
 class Prepared:
-    """A photo with its mask, before any network is loaded."""
+    """A photo with its mask, before any network is loaded. Attributes: photo, mask; seconds that took."""
 
     photo: Photo
     mask: Mask
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -106,6 +107,7 @@ def prepare(photo: str | Path | NDArray[np.uint8], config: ReconstructConfig, re
 
     Raises UntrustedMask (with a draft) where the mask would be a guess and `config.allow_rough_mask` is off.
     """
+    clock = _Clock()
     picture = photo_from_array(photo) if isinstance(photo, np.ndarray) else read_photo(Path(photo))
     for note in picture.notes:
         reporter.info(f"{picture.name}: {note}")
@@ -116,7 +118,8 @@ def prepare(photo: str | Path | NDArray[np.uint8], config: ReconstructConfig, re
         if not config.allow_rough_mask:
             raise UntrustedMask(picture, mask)
         reporter.warn("going on with a mask that is only a guess")
-    return Prepared(picture, mask)
+    clock.lap("all")
+    return Prepared(picture, mask, clock.laps["all"])
 
 
 def reconstruct_prepared(prepared: Prepared, model: LoadedModel, config: ReconstructConfig) -> Reconstruction:
@@ -126,6 +129,7 @@ def reconstruct_prepared(prepared: Prepared, model: LoadedModel, config: Reconst
     from ncpifu_cli.stages.colours import vertex_colours
 
     clock = _Clock()
+    clock.laps["photo and mask"] = prepared.seconds
     view = frame(prepared.photo, prepared.mask, model.config.image_size_px)
     clock.lap("frame")
     normalised = reconstruct_view(model, view.image, view.coverage, config.resolution)
@@ -161,8 +165,15 @@ def reconstruct_view(model: LoadedModel, image: NDArray[np.uint8], mask: NDArray
         features = model.model.encode(pixels[None].to(model.device))
 
         def occupancy(points_ndc: NDArray[np.float32]) -> NDArray[np.float32]:
-            points = torch.from_numpy(points_ndc).to(model.device)[None]
-            return model.model.query(features, points).occupancy[0].cpu().numpy()  # type: ignore[no-any-return]
+            try:
+                points = torch.from_numpy(points_ndc).to(model.device)[None]
+                return model.model.query(features, points).occupancy[0].cpu().numpy()  # type: ignore[no-any-return]
+            except torch.cuda.OutOfMemoryError as error:
+                if len(points_ndc) < 2048:
+                    raise NcpifuError("the device is out of memory", "close other programs on it, or use --device cpu") from error
+            torch.cuda.empty_cache()  # the GPU is shared: go on with halves, the answers are the same
+            middle = len(points_ndc) // 2
+            return np.concatenate([occupancy(points_ndc[:middle]), occupancy(points_ndc[middle:])])
 
         surface = extract_surface(occupancy, resolution, valid=mask >= 0.5, chunk_points=chunk_points(model))
     vertices, faces = largest_components(surface.vertices, surface.faces, keep=8, min_fraction=MIN_PART)

@@ -1,10 +1,11 @@
 """From a photo to a mesh in metres, with a network whose answer is known."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from photo_fixtures import busy_photo, draw_person, fake_model, save_rgba, wall_photo
+from photo_fixtures import InflatedOutline, busy_photo, draw_person, fake_model, save_rgba, wall_photo
 
 from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.geometry.camera import HALF_EXTENT_M
@@ -28,7 +29,7 @@ def test_mesh_is_in_metres_on_the_ground() -> None:
     assert result.mesh.is_watertight
     assert result.mesh.volume > 0
     assert abs(low[0] + high[0]) < 0.1
-    assert set(result.timings_s) == {"frame", "network and surface", "colours"}
+    assert set(result.timings_s) == {"photo and mask", "frame", "network and surface", "colours"}
 
 
 def test_similarity_projects_the_mesh_onto_the_photo() -> None:
@@ -123,6 +124,27 @@ def test_view_is_in_normalised_camera_metres() -> None:
         reconstruct_view(model, image[:64, :64], mask[:64, :64])
 
 
+def test_a_full_device_is_asked_in_smaller_pieces() -> None:
+    import torch
+
+    class Crowded(InflatedOutline):
+        def query(self, features, points_ndc):
+            if points_ndc.shape[1] > limit:
+                raise torch.cuda.OutOfMemoryError("full")
+            return super().query(features, points_ndc)
+
+    roomy = fake_model(128)
+    mask = np.zeros((128, 128), bool)
+    mask[8:120, 44:84] = True
+    image = np.full((128, 128, 3), 200, np.uint8)
+    crowded = replace(roomy, model=Crowded())
+    limit = 3000
+    assert np.array_equal(reconstruct_view(crowded, image, mask, 64).vertices, reconstruct_view(roomy, image, mask, 64).vertices)
+    limit = 0
+    with pytest.raises(NcpifuError, match="out of memory"):
+        reconstruct_view(crowded, image, mask, 64)
+
+
 def test_specks_are_dropped() -> None:
     model = fake_model(128)
     mask = np.zeros((128, 128), bool)
@@ -144,8 +166,6 @@ def test_nothing_inside_is_one_clear_error() -> None:
             import torch
 
             return SimpleNamespace(occupancy=torch.zeros(points.shape[:2]))
-
-    from dataclasses import replace
 
     with pytest.raises(EmptySurface) as caught:
         reconstruct(cutout(), replace(fake_model(), model=Nothing()), resolution=32)
