@@ -22,7 +22,7 @@ from ncpifu_cli.geometry.camera import rotation_y
 from ncpifu_cli.geometry.extract import EmptySurface
 from ncpifu_cli.stages import reconstruct
 from ncpifu_cli.stages.eval import evaluate
-from ncpifu_cli.stages.eval_inputs import input_path, read_input, read_split
+from ncpifu_cli.stages.eval_inputs import find_subjects, input_path, read_input, read_split
 from ncpifu_cli.stages.eval_score import FAILED_DISTANCE_CM, item_name
 
 FAST = {"samples": 3000, "volume_points": 20_000, "normal_size_px": 64, "figure_rows": 0, "resolution": 32}
@@ -311,6 +311,25 @@ def test_shipped_thuman_lists_have_the_papers_sizes(tmp_path: Path) -> None:
     assert read_split(str(tmp_path / "mine.txt")) == ["0001", "0002"]
     with pytest.raises(NcpifuError, match="no split"):
         read_split("absent")
+
+
+def test_default_subjects_of_buff_and_thuman(tmp_path: Path) -> None:
+    sequence = tmp_path / "buff" / "sequences" / "00005" / "longshort_hips"
+    sequence.mkdir(parents=True)
+    for frame in range(300):
+        (sequence / f"longshort_hips.{frame:06d}.ply").touch()
+    chosen = [source.name for source in find_subjects(EvalConfig(dataset="buff", data=str(tmp_path / "buff")))[1]]
+    assert len(set(chosen)) == 143
+    assert (chosen[0], chosen[-1]) == ("00005_longshort_hips.000000", "00005_longshort_hips.000299")
+    for index in range(300):
+        (tmp_path / "thuman2" / f"{index:04d}").mkdir(parents=True)
+        (tmp_path / "thuman2" / f"{index:04d}" / f"{index:04d}.obj").touch()
+    config = EvalConfig(dataset="thuman2", data=str(tmp_path / "thuman2"))
+    with pytest.raises(NcpifuError, match="of the 122 subjects of the split are not in"):
+        find_subjects(config)
+    (tmp_path / "mine.txt").write_text("0007\n0005\n")
+    mine = find_subjects(config.model_copy(update={"split": str(tmp_path / "mine.txt")}))[1]
+    assert [source.name for source in mine] == ["0005", "0007"]
 
 
 def test_command_line(tmp_path: Path, scans: Path, truth: trimesh.Trimesh) -> None:
