@@ -19,11 +19,13 @@ LARGEST_SEED = 999_999
 
 @dataclass
 class SynthResult:
-    """What a run did. Attributes: folder; made, kept: subject names; rejected, failed: subject name -> why."""
+    """What a run did. Attributes: folder; made, kept: subject names; retried: made humans that failed a gate in other poses
+    first -> why; rejected, failed: subject name -> why."""
 
     folder: Path
     made: list[str] = field(default_factory=list)
     kept: list[str] = field(default_factory=list)
+    retried: dict[str, str] = field(default_factory=dict)
     rejected: dict[str, str] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
 
@@ -33,7 +35,7 @@ class SynthResult:
         return sorted(self.made + self.kept)
 
     def as_json(self) -> dict[str, Any]:
-        return {"folder": str(self.folder), "made": self.made, "kept": self.kept, "rejected": self.rejected, "failed": self.failed}
+        return {**vars(self), "folder": str(self.folder)}
 
 
 @dataclass(frozen=True)
@@ -157,6 +159,9 @@ def _run(jobs: list[_Job], workers: int, result: SynthResult, reporter: Reporter
         for outcome in outcomes:
             if outcome.status == "made":
                 result.made.append(outcome.name)
+                if outcome.reason:
+                    result.retried[outcome.name] = outcome.reason
+                    reporter.info(f"{outcome.name} had to be posed anew: {outcome.reason}")
             else:
                 (result.rejected if outcome.status == "rejected" else result.failed)[outcome.name] = outcome.reason
                 reporter.warn(f"{outcome.name} {outcome.status}: {outcome.reason}")
@@ -205,4 +210,5 @@ def _make(job: _Job) -> _Outcome:
             write_json(temporary / META_FILE, human.description)
     except OSError as error:
         raise NcpifuError(f"cannot write {target}: {error.strerror or error}", "is the disk full?") from error
-    return _Outcome(name, "made")
+    retried = human.description.get("rejected_attempts", [])
+    return _Outcome(name, "made", "; then ".join("; ".join(reasons) for reasons in retried))

@@ -43,6 +43,10 @@ class Wishes:
     hair: str | None = None
 
 
+NO_WISHES = Wishes()
+ATTEMPTS = 3
+
+
 @dataclass(frozen=True)
 class Human:
     """A finished human. Attributes: name, mesh, description (JSON-able: what meta.json holds), seconds per stage."""
@@ -71,17 +75,32 @@ def subject_name(split: str, number: int) -> str:
     return f"{split}-{number:06d}"
 
 
-def make_human(split: str, number: int, wishes: Wishes = Wishes(), face_budget: int | None = TRAINING_FACES, device: str = "cpu") -> Human:
+def make_human(split: str, number: int, wishes: Wishes = NO_WISHES, face_budget: int | None = TRAINING_FACES, device: str = "cpu") -> Human:
     """Human `number` of a split: the same (split, number, generator version) always gives the same human.
 
-    Raises RejectedHuman when a quality gate fails, NcpifuError for unknown wishes, ValueError for a bad split or number.
+    A human that fails a gate is posed anew, `ATTEMPTS` times in all; its description tells what was rejected.
+    Raises RejectedHuman when no pose passes, NcpifuError for unknown wishes, ValueError for a bad split or number.
     """
-    streams, held_out, clock = Streams(global_seed(split, number)), split == "ood", _Clock()
+    seed, rejected = global_seed(split, number), []
+    for attempt in range(ATTEMPTS):
+        try:
+            human = _attempt(split, number, Streams(seed), Streams(seed, attempt), wishes, face_budget, device)
+        except RejectedHuman as error:
+            rejected.append(list(error.reasons))
+        else:
+            human.description["rejected_attempts"] = rejected
+            return human
+    raise RejectedHuman(subject_name(split, number), rejected[-1])
+
+
+def _attempt(split: str, number: int, streams: Streams, pose_streams: Streams, wishes: Wishes, face_budget: int | None, device: str) -> Human:
+    """One try: everything from `streams`, the pose from `pose_streams`. Raises RejectedHuman when a gate fails."""
+    held_out, clock, name = split == "ood", _Clock(), subject_name(split, number)
     model = load_body_model()
     with clock.stage("body"):
         shape = model.shape(sample_phenotype(streams.get("body")))
     with clock.stage("pose"):
-        pose = solve_pose(model, shape, wishes.pose or choose_family(streams.get("pose family"), held_out), streams)
+        pose = solve_pose(model, shape, wishes.pose or choose_family(pose_streams.get("pose family"), held_out), pose_streams)
         transforms = shape.skeleton.transforms(pose.rotations)
         posed = skin(shape.body, model.body_weights, transforms)
     female = shape.phenotype.is_female
@@ -114,7 +133,6 @@ def make_human(split: str, number: int, wishes: Wishes = Wishes(), face_budget: 
         parts += make_hair(hair, scalp, complexion.hair_color, surface, streams.get("hair"), streams.integer("hair"))
     with clock.stage("assemble"):
         mesh = assemble(parts, face_budget)
-    name = subject_name(split, number)
     with clock.stage("gates"):
         chest = rigid(shape.skeleton.head("spine02")[None] - [[0, 0.06, 0]], transforms[shape.skeleton.index["spine02"]])
         chest_point = to_output_frame(chest - [[0, 0, ground_level(parts)]])[0]

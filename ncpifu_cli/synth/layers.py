@@ -21,6 +21,7 @@ Mask = NDArray[np.bool_]
 GAP_M = 0.003  # kept below the cloth above
 REACH_M = 0.03  # how far below the cloth things are looked for
 HEM_M = 0.006  # so close to an edge nothing is pulled
+FURTHEST_COVER_M = 0.3  # a wide skirt still covers
 HIDDEN_FROM_HEM_M = 0.05  # so far from every edge nothing can be seen
 
 
@@ -67,13 +68,13 @@ def tuck_under(part: Part, rest: Array, covers: Sequence[Cover]) -> Part:
 
 
 def covered_share(points: Array, garments: Sequence[Draped]) -> float:
-    """Share of posed skin points (N, 3) with cloth before them (within 12 cm, not beyond an edge); 1 for no points."""
+    """Share of posed skin points (N, 3) with cloth before them (within 30 cm, not beyond an edge); 1 for no points."""
     if not len(points):
         return 1.0
     covered = np.zeros(len(points), bool)
     for draped in garments:
         rim = draped.posed[np.unique(boundary_edges(draped.triangles))]
-        found, position, normal = SurfaceQuery(draped.posed, draped.triangles).nearest(points, 0.12)
+        found, position, normal = SurfaceQuery(draped.posed, draped.triangles).nearest(points, FURTHEST_COVER_M)
         inside = ((points - position) * normal).sum(axis=1) < 0.004
         covered |= found & inside & (cKDTree(rim).query(position)[0] > 0.003)
     return float(covered.mean())

@@ -22,12 +22,12 @@ def global_seed(split: str, number: int) -> int:
 class Streams:
     """Named random generators of one human: `streams.get("hair")` is the same sequence whatever other stages drew."""
 
-    def __init__(self, seed: int) -> None:
-        self.seed = seed
+    def __init__(self, seed: int, attempt: int = 0) -> None:
+        self.seed, self.attempt = seed, attempt
 
-    def get(self, name: str, attempt: int = 0) -> np.random.Generator:
-        """A fresh generator for stage `name`; equal (seed, name, attempt) give equal sequences on every machine."""
-        return np.random.default_rng(np.random.SeedSequence([self.seed, zlib.crc32(name.encode()), attempt]))
+    def get(self, name: str) -> np.random.Generator:
+        """A fresh generator for stage `name`; equal (seed, attempt, name) give equal sequences on every machine."""
+        return np.random.default_rng(np.random.SeedSequence([self.seed, zlib.crc32(name.encode()), self.attempt]))
 
     def integer(self, name: str) -> int:
         """A seed for the hash noise of stage `name`, 0 .. 2^20 - 1."""

@@ -15,7 +15,7 @@ def test_a_stream_does_not_depend_on_what_others_drew() -> None:
 
 
 def test_streams_differ_by_name_seed_and_attempt() -> None:
-    values = {float(g.random()) for g in (Streams(1).get("a"), Streams(1).get("b"), Streams(2).get("a"), Streams(1).get("a", 1))}
+    values = {float(g.random()) for g in (Streams(1).get("a"), Streams(1).get("b"), Streams(2).get("a"), Streams(1, 1).get("a"))}
     assert len(values) == 4
 
 

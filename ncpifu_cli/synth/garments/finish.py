@@ -82,7 +82,7 @@ def _on_the_table(
     marks = Landmarks.of(skeleton)
     height = np.where(fields.arm, fields.along * marks.arm_length, rest[:, 2])
     front = fields.torso & (rest[:, 1] < skeleton.head("spine03")[1])
-    around = fields.azimuth * fields.radius + sleeve_seed(fields)
+    around = fields.azimuth * np.where(fields.torso, _girth_radius(rest, fields.torso), fields.radius) + sleeve_seed(fields)
     u = np.where(front, rest[:, 0], around) if pattern == "logo" else around
     color = paint_fabric(pattern, Cloth(u, height, rest, front, base, accent, noise_seed), rng)
     edge = np.unique(boundary_edges(quads))
@@ -90,6 +90,22 @@ def _on_the_table(
     return Sewing(
         draped.garment.spec, rest, fields, marks, height, front, to_edge, base, accent, pattern == "denim", noise_seed, rng, color, np.zeros(len(rest))
     )
+
+
+def _girth_radius(rest: Array, torso: NDArray[np.bool_]) -> Array:
+    """(V,) mean radius of the cloth around the body at each height, so that patterns keep their size on wide skirts."""
+    bins = np.clip(((rest[:, 2] - rest[:, 2].min()) / 0.02).astype(int), 0, None)
+    count = np.bincount(bins[torso], minlength=bins.max() + 1)
+    filled = np.flatnonzero(count)
+
+    def mean(values: Array) -> Array:
+        sums = np.bincount(bins[torso], values[torso], bins.max() + 1)
+        return np.interp(np.arange(len(sums)), filled, sums[filled] / count[filled])
+
+    centre_y = mean(rest[:, 1])[bins]
+    radius = mean(np.hypot(rest[:, 0], rest[:, 1] - centre_y))
+    smooth = np.convolve(np.pad(radius, 2, mode="edge"), np.full(5, 0.2), mode="valid")
+    return np.interp((rest[:, 2] - rest[:, 2].min()) / 0.02 - 0.5, np.arange(len(smooth)), smooth)
 
 
 def _neck_band(s: Sewing) -> None:

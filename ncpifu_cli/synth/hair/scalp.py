@@ -96,7 +96,12 @@ def grow_shell(scalp: Scalp, line: Hairline, thickness: Thickness, color: Array,
     kept = (height > -0.004) & (scalp.on_head > 0.45) & (scalp.points[:, 1] > scalp.head.eyes[1]) & (scalp.ears < 0.3)
     quads, ids = submesh(scalp.model.fine.quads, kept[scalp.model.fine.quads].all(axis=1))
     step = catmull_clark(quads, len(ids))
-    points, height = step.matrix @ scalp.points[ids], step.matrix @ height[ids]
+    coarse, height = scalp.points[ids], height[ids]
+    if not style.is_hair:  # a hat's edge is straight
+        rim = np.unique(boundary_edges(quads))
+        coarse[rim, 2] -= height[rim]
+        height[rim] = 0
+    points, height = step.matrix @ coarse, step.matrix @ height
     weights: sparse.csr_matrix = (step.matrix @ scalp.model.fine.weights[ids]).tocsr()
     triangles = triangulate(step.quads)
     mean = neighbour_mean(step.quads, len(points))
@@ -106,9 +111,9 @@ def grow_shell(scalp: Scalp, line: Hairline, thickness: Thickness, color: Array,
     normals = unit_rows(normals)
     offset = points - scalp.head.centre
     where = ScalpPoints(points, scalp.head.azimuth(points), np.arctan2(offset[:, 2], np.hypot(offset[:, 0], offset[:, 1])), height, offset)
-    rim = smoothstep(-0.003, 0.018, height)
+    rise = smoothstep(-0.003, 0.018, height) if style.is_hair else np.ones(len(points))
     strands = _strands(offset, style.fineness, seed) if style.is_hair else np.zeros(len(points))
-    grown = points + normals * (rim * (thickness(where) + style.relief_m * strands))[:, None]
+    grown = points + normals * (rise * (thickness(where) + style.relief_m * strands))[:, None]
     grown = grown + 0.3 * (mean @ grown - grown)
     edge = np.unique(boundary_edges(step.quads))
     grown[edge] = points[edge] - normals[edge] * 0.002

@@ -45,7 +45,7 @@ def grow_strands(scalp: Scalp, line: Hairline, style: StrandStyle, surface: Surf
     wander = rng.normal(0, style.spread, (len(roots), 3)) + 2 * style.spread * np.stack([value_noise(roots * 45, k) for k in (3, 4, 5)], axis=1)
     phase = rng.uniform(0, 2 * np.pi, len(roots))
     # Hair lies in layers: each strand keeps its own distance from skin and cloth.
-    gap = rng.uniform(0.004, 0.010 + (0.010 if style.length_m > 0.1 else 0.0), len(roots))
+    gap = rng.uniform(0.003, 0.015, len(roots))
     strand = [rigid(roots, transform)]
     for index in range(style.segments):
         direction = unit_rows(direction + np.array([0, 0, -25.0]) * style.droop * step + wander * 0.3)
@@ -98,11 +98,12 @@ def _flow(roots: Array, normals: Array, centre: Array, scale: float, style: Stra
 
 
 def _off_the_face(points: Array, roots: Array, scalp: Scalp) -> Array:
-    """Strands before the face are moved to its side."""
+    """Strands before the face are moved to its side and back to the cheeks."""
     head, transform = scalp.head, scalp.head_transform
     local = (points - transform[:, 3]) @ transform[:, :3]
     above_eyes = local[:, 2] - head.eyes[2]
     in_face = (local[:, 1] < head.centre[1] - 0.01) & (np.abs(local[:, 0]) < 0.074 * head.scale) & (above_eyes < 0.055 * head.scale) & (above_eyes > -0.16)
     side = np.where(roots[:, 0] >= 0, 1.0, -1.0)
-    local[in_face, 0] = (side * 0.076 * head.scale)[in_face]
+    local[in_face, 0] = (side * 0.080 * head.scale)[in_face]
+    local[in_face, 1] = np.maximum(local[in_face, 1], head.centre[1] - 0.05 * head.scale)
     return np.where(in_face[:, None], rigid(local, transform), points)

@@ -149,12 +149,12 @@ def curly_short(b: Barber) -> list[Part]:
 
 @style(men=0.2, women=0.9)
 def curly_long(b: Barber) -> list[Part]:
-    return b.fused(0.016, StrandStyle(1500, b.between(0.14, 0.26), 0.15, 0.005, 0.5, 16, 0.05), VolumeStyle(2.0, 0.12, 0.0015))
+    return b.fused(0.016, StrandStyle(2200, b.between(0.16, 0.28), 0.1, 0.005, 0.6, 16, 0.03), VolumeStyle(1.7, 0.2, 0.002))
 
 
 @style(men=0.15, women=0.2)
 def dreads(b: Barber) -> list[Part]:
-    return b.fused(0.012, StrandStyle(800, b.between(0.12, 0.32), 0.06, 0.002, 0.7, 18, 0.04), VolumeStyle(1.3, 0.15, 0.0005, 1.6))
+    return b.fused(0.012, StrandStyle(800, b.between(0.12, 0.32), 0.06, 0.002, 0.7, 18, 0.04), VolumeStyle(1.1, 0.2, 0.0005, 1.6))
 
 
 @style(men=0.2, women=1.4)
@@ -170,7 +170,7 @@ def long(b: Barber) -> list[Part]:
 @style(men=0.1, women=1.3)
 def long_wavy(b: Barber) -> list[Part]:
     strands = StrandStyle(1900, b.between(0.3, 0.48), 0.08, 0.003, 0.7, 20, 0.03, float(b.rng.choice([-0.03, 0, 0.03])))
-    return b.fused(0.012, strands, VolumeStyle(2.2, 0.11, 0.0015, 1.3))
+    return b.fused(0.012, strands, VolumeStyle(1.7, 0.2, 0.0015, 1.3))
 
 
 def _pulled_back(b: Barber) -> Part:
@@ -188,11 +188,11 @@ def bun(b: Barber) -> list[Part]:
 
 
 def _fringe(b: Barber) -> list[Part]:
-    """The hair that shows under a hat: short, or long behind."""
-    if b.rng.random() < 0.6:
-        return [b.shell(lambda p: 0.006 * smoothstep(0.05, 0.0, p.height) + 0.002, 0.0015, 1.6)]
-    strands = StrandStyle(900, b.between(0.15, 0.3), droop=0.8, part_x=0.0, highest_m=0.03)
-    return b.fused(0.004, strands)
+    """The hair that shows under a hat: short, or tied behind."""
+    parts = [b.shell(lambda p: 0.006 * smoothstep(0.05, 0.0, p.height) + 0.002, 0.0015, 1.6)]
+    if b.scalp.shape.phenotype.is_female and b.rng.random() < 0.6:
+        parts.append(make_ponytail(b.scalp, b.color, b.surface, b.rng, b.seed, low=True))
+    return parts
 
 
 @style(men=0.45, women=0.4)

@@ -15,9 +15,10 @@ Array = NDArray[np.float64]
 RINGS, SIDES = 30, 28
 
 
-def _knot(scalp: Scalp, rng: np.random.Generator) -> Array:
-    """Where the hair is tied, (3,) at rest."""
-    return scalp.head.centre + np.array([0, 0.105, rng.uniform(0.0, 0.07)]) * scalp.head.scale
+def _knot(scalp: Scalp, rng: np.random.Generator, low: bool = False) -> Array:
+    """Where the hair is tied, (3,) at rest; low: at the nape, under a hat."""
+    back, height = (0.085, rng.uniform(-0.06, -0.045)) if low else (0.105, rng.uniform(0.0, 0.07))
+    return scalp.head.centre + np.array([0, back, height]) * scalp.head.scale
 
 
 def make_bun(scalp: Scalp, color: Array, rng: np.random.Generator, seed: int) -> Part:
@@ -31,12 +32,12 @@ def make_bun(scalp: Scalp, color: Array, rng: np.random.Generator, seed: int) ->
     return Part("hair", rigid(vertices, scalp.head_transform), np.asarray(sphere.faces, np.int64), np.clip(color * (1 + 0.4 * wound[:, None]), 0, 1))
 
 
-def make_ponytail(scalp: Scalp, color: Array, surface: SurfaceQuery, rng: np.random.Generator, seed: int) -> Part:
+def make_ponytail(scalp: Scalp, color: Array, surface: SurfaceQuery, rng: np.random.Generator, seed: int, low: bool = False) -> Part:
     """A tail hanging from the knot, outside body and clothes."""
     length = rng.uniform(0.18, 0.34)
     t = np.linspace(0, 1, RINGS)
     back = 0.05 * np.sin(np.minimum(t * 3, np.pi / 2)) - 0.01 * t
-    path = _knot(scalp, rng) + np.stack([np.zeros(RINGS), back, -length * t**1.25 + 0.015 * np.sin(t * 3)], axis=1)
+    path = _knot(scalp, rng, low) + np.stack([np.zeros(RINGS), back, -length * t**1.25 + 0.015 * np.sin(t * 3)], axis=1)
     width = 0.024 * np.sin(np.pi * np.clip(t * 0.85 + 0.12, 0, 1)) ** 0.6
     angle = np.arange(SIDES) / SIDES * 2 * np.pi
     place = np.stack([np.tile(np.cos(angle) * 5, RINGS), np.tile(np.sin(angle) * 5, RINGS), np.repeat(t, SIDES) * 3], axis=1)

@@ -9,11 +9,11 @@ from scipy.ndimage import gaussian_filter
 from scipy.spatial import cKDTree
 
 from ncpifu_cli.synth.parts import Part
-from ncpifu_cli.synth.topology import largest_component, neighbour_mean, submesh, vertex_normals
+from ncpifu_cli.synth.topology import facing_outwards, largest_component, neighbour_mean, submesh, vertex_normals
 
 Array = NDArray[np.float64]
 
-VOXEL_M = 0.0035
+VOXEL_M = 0.0042
 SAMPLE_STEP_M = 0.0028
 CAP_LAYERS_M = (0.0, 0.003, 0.006, 0.009)  # the cap is filled inwards so that no void stays under the strands
 
@@ -22,8 +22,8 @@ CAP_LAYERS_M = (0.0, 0.003, 0.006, 0.009)  # the cap is filled inwards so that n
 class VolumeStyle:
     """blur: smoothing in voxels; level of the surface; relief_m of single strands; width: weight of a strand."""
 
-    blur: float = 2.2
-    level: float = 0.11
+    blur: float = 1.8
+    level: float = 0.22
     relief_m: float = 0.0012
     width: float = 1.1
 
@@ -36,9 +36,10 @@ def fuse(cap: Part, strands: Array, color: Array, style: VolumeStyle, rng: np.ra
     low = points.min(axis=0) - 0.02
     size = np.ceil((points.max(axis=0) + 0.02 - low) / VOXEL_M).astype(int)
     density = gaussian_filter(np.minimum(_splat((points - low) / VOXEL_M, weight, size), 1.2), style.blur)
-    vertices, faces, _, _ = marching_cubes(density, style.level, spacing=(VOXEL_M,) * 3, gradient_direction="descent")
+    vertices, faces, _, _ = marching_cubes(density, style.level, spacing=(VOXEL_M,) * 3)
     faces, ids = submesh(faces.astype(np.int64), largest_component(faces.astype(np.int64)))
     vertices = vertices[ids].astype(np.float64) + low
+    faces = facing_outwards(vertices, faces)
     mean = neighbour_mean(faces, len(vertices))
     for strength in (0.5, -0.3, 0.5):
         vertices = vertices + strength * (mean @ vertices - vertices)

@@ -55,18 +55,23 @@ class PoseContext:
     def between(self, low: float, high: float) -> float:
         return float(self.rng.uniform(low, high))
 
-    def limb(self, side: str, upper: ArrayLike, lower: ArrayLike) -> Limb:
+    def limb(self, side: str, upper: ArrayLike, lower: ArrayLike, supination_deg: float = 0.0) -> Limb:
         """Directions given for the left side, mirrored for the right."""
         mirror = np.array([sign(side), 1.0, 1.0])
-        return Limb(np.asarray(upper, np.float64) * mirror, np.asarray(lower, np.float64) * mirror)
+        return Limb(np.asarray(upper, np.float64) * mirror, np.asarray(lower, np.float64) * mirror, supination_deg)
 
     def hanging(self, side: str) -> Limb:
         """A relaxed arm."""
-        out = 0.24 + abs(self.jitter(0.06))
-        return self.limb(side, [out, 0.08 + self.jitter(0.05), -1], [0.10 + self.jitter(0.05) + 0.07, -0.20 + self.jitter(0.08), -1])
+        out = 0.22 + abs(self.jitter(0.06))
+        lower = [0.07 + out * 0.3 + self.jitter(0.05), -0.20 + self.jitter(0.08), -1]
+        return self.limb(side, [out, 0.08 + self.jitter(0.05), -1], lower, self.relaxed_hand())
+
+    def relaxed_hand(self) -> float:
+        """Degrees of supination: from palms to the thighs to palms half backwards."""
+        return 50 + self.jitter(15)
 
     def standing(self, side: str) -> Limb:
-        direction = [0.02 + abs(self.jitter(0.05)), self.jitter(0.03), -1]
+        direction = [abs(self.jitter(0.045)), self.jitter(0.03), -1]
         return self.limb(side, direction, direction)
 
     def reach(self, side: str, wrist: ArrayLike, pole: ArrayLike) -> Limb:
@@ -85,7 +90,7 @@ class PoseContext:
     def hand_on_hip(self, side: str) -> None:
         spot = [self.hip_x + 0.115 + abs(self.jitter(0.01)), -0.03 + self.jitter(0.015), self.pelvis_z + 0.075 + self.jitter(0.015)]
         self.targets.arms[side] = self.reach(side, spot, [1, 0.55, 0])
-        self.targets.joints[f"wrist.{side}"] = about([0, 1, 0], -30 * sign(side))
+        self.targets.joints[f"wrist.{side}"] = about([0, 1, 0], -30 * sign(side))  # in place of the forearm's twist
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ def stand(c: PoseContext) -> None:
 @family()
 def apose(c: PoseContext) -> None:
     out = c.between(0.5, 1.0)
-    c.targets.arms = {side: c.limb(side, [out, 0.05, -1], [out * 0.95, -0.12, -1]) for side in SIDES}
+    c.targets.arms = {side: c.limb(side, [out, 0.05, -1], [out * 0.95, -0.12, -1], c.between(0, 60)) for side in SIDES}
 
 
 @family()
@@ -34,8 +34,8 @@ def akimbo_one(c: PoseContext) -> None:
 
 @family()
 def crossed(c: PoseContext) -> None:
-    c.targets.arms[c.lead] = c.reach(c.lead, [-0.07, -0.235, c.chest_z + 0.16], [0.75, 0.25, -0.8])
-    c.targets.arms[c.other] = c.reach(c.other, [-0.05, -0.175, c.chest_z + 0.11], [0.75, 0.25, -0.8])
+    c.targets.arms[c.lead] = c.reach(c.lead, [-0.06, -0.255, c.chest_z + 0.17], [0.75, 0.25, -0.8])
+    c.targets.arms[c.other] = c.reach(c.other, [-0.05, -0.185, c.chest_z + 0.10], [0.75, 0.25, -0.8])
     c.targets.curl = 12
 
 
@@ -44,8 +44,8 @@ def walk(c: PoseContext) -> None:
     stride, swing = c.between(0.25, 0.5), c.between(0.2, 0.5)
     c.targets.legs[c.lead] = c.limb(c.lead, [0.05, -stride, -1], [0.05, -stride * 0.35, -1])
     c.targets.legs[c.other] = c.limb(c.other, [0.05, stride * 0.55, -1], [0.03, stride * 1.35, -1])
-    c.targets.arms[c.other] = c.limb(c.other, [0.25, -swing, -1], [0.12, -swing - 0.45, -1])
-    c.targets.arms[c.lead] = c.limb(c.lead, [0.27, swing, -1], [0.17, swing * 0.3, -1])
+    c.targets.arms[c.other] = c.limb(c.other, [0.25, -swing, -1], [0.12, -swing - 0.45, -1], c.relaxed_hand())
+    c.targets.arms[c.lead] = c.limb(c.lead, [0.27, swing, -1], [0.17, swing * 0.3, -1], c.relaxed_hand())
     c.targets.lean = c.between(0, 5)
 
 
@@ -59,8 +59,8 @@ def stride_turn(c: PoseContext) -> None:
 def run(c: PoseContext) -> None:
     c.targets.legs[c.lead] = c.limb(c.lead, [0.04, -0.85, -1], [0.04, 0.55, -1])
     c.targets.legs[c.other] = c.limb(c.other, [0.04, 0.35, -1], [0.03, 1.1, -1])
-    c.targets.arms[c.other] = c.limb(c.other, [0.3, -0.35, -1], [-0.12, -1, 0.25])
-    c.targets.arms[c.lead] = c.limb(c.lead, [0.35, 0.7, -1], [0.1, -1, -0.45])
+    c.targets.arms[c.other] = c.limb(c.other, [0.3, -0.35, -1], [-0.12, -1, 0.25], 50)
+    c.targets.arms[c.lead] = c.limb(c.lead, [0.35, 0.7, -1], [0.1, -1, -0.45], 50)
     c.targets.lean = c.between(6, 14)
     c.targets.curl = 55
 
@@ -115,13 +115,18 @@ def chin(c: PoseContext) -> None:
 
 @family()
 def clasp(c: PoseContext) -> None:
-    spot = [0.075, -0.24, c.pelvis_z + 0.10 + c.jitter(0.02)]
-    c.targets.arms = {side: c.reach(side, spot, [1, 0.7, 0]) for side in SIDES}
+    """One hand laid over the other before the belly."""
+    height = c.pelvis_z + 0.08 + c.jitter(0.02)
+    c.targets.arms[c.lead] = c.reach(c.lead, [0.105, -0.29, height + 0.03], [1, 0.7, 0])
+    c.targets.arms[c.other] = c.reach(c.other, [0.105, -0.235, height - 0.03], [1, 0.7, 0])
+    c.targets.curl = 30
 
 
 @family()
 def behind(c: PoseContext) -> None:
-    c.targets.arms = {side: c.reach(side, [0.10, 0.20, c.pelvis_z + 0.06], [1, 0.35, 0]) for side in SIDES}
+    """One hand over the other behind the back."""
+    c.targets.arms[c.lead] = c.reach(c.lead, [0.11, 0.26, c.pelvis_z + 0.08], [1, 0.35, 0])
+    c.targets.arms[c.other] = c.reach(c.other, [0.11, 0.20, c.pelvis_z + 0.04], [1, 0.35, 0])
 
 
 @family()

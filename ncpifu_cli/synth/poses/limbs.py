@@ -14,13 +14,15 @@ Rotations = dict[str, Array]
 # Shares of a limb's twist taken by its two halves: one joint alone would wring the skin like a sweet's wrapper.
 UPPER_ARM_TWIST = (0.55, 0.45)
 UPPER_LEG_TWIST = (0.6, 0.4)
+FOREARM_TWIST = (0.6, 0.4)
 
 
 class Limb(NamedTuple):
-    """Directions (any length) of the upper and the lower segment."""
+    """Directions (any length) of the upper and the lower segment. Arms: supination_deg turns the hand, thumb outwards and forwards."""
 
     upper: Array
     lower: Array
+    supination_deg: float = 0.0
 
 
 def sign(side: str) -> int:
@@ -61,6 +63,8 @@ def pose_arm(skeleton: Skeleton, side: str, limb: Limb) -> Rotations:
         f"upperarm01.{side}": swing @ scaled(twist, UPPER_ARM_TWIST[0]),
         f"upperarm02.{side}": scaled(twist, UPPER_ARM_TWIST[1]),
         f"lowerarm01.{side}": align(rest_lower, whole.T @ lower),
+        f"lowerarm02.{side}": about(rest_lower, -sign(side) * limb.supination_deg * FOREARM_TWIST[0]),
+        f"wrist.{side}": about(rest_lower, -sign(side) * limb.supination_deg * FOREARM_TWIST[1]),
     }
 
 
@@ -120,7 +124,7 @@ def pose_hand(skeleton: Skeleton, side: str, curl_deg: float, rng: np.random.Gen
         flat_middle = unit(middle - (middle @ palm) * palm)
         close = scaled(align(flat, flat_middle), 1 - spread)
         for joint, share in ((1, 1.0), (2, 1.15), (3, 0.7)):
-            bend = about(np.cross(palm, _segment(skeleton, side, finger, joint)), -strength * share)
+            bend = about(np.cross(palm, _segment(skeleton, side, finger, joint)), strength * share)
             rotations[f"finger{finger}-{joint}.{side}"] = close @ bend if joint == 1 else bend
     thumb = _segment(skeleton, side, 1, 2)
     towards_palm = about(np.cross(thumb, -palm), rng.uniform(10, 22))

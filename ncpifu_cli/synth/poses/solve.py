@@ -57,11 +57,12 @@ def rotations_for(family: str, skeleton: Skeleton, rng: np.random.Generator, pus
     context = PoseContext(skeleton, rng, push_m)
     FAMILIES[family].aim(context)
     targets = context.targets
-    rotations = dict(targets.joints)
+    rotations: dict[str, Array] = {}
     for side in SIDES:
         rotations |= pose_arm(skeleton, side, targets.arms[side])
         rotations |= pose_leg(skeleton, side, targets.legs[side])
         rotations |= pose_hand(skeleton, side, targets.curl, rng)
+    rotations |= targets.joints
     _share(rotations, about([1, 0, 0], targets.lean) @ about([0, 1, 0], targets.side) @ about([0, 0, 1], targets.twist), "spine04 spine03 spine02 spine01")
     nod = about([0, 0, 1], rng.normal(0, 13)) @ about([1, 0, 0], rng.normal(0, 6)) @ about([0, 1, 0], rng.normal(0, 4))
     _share(rotations, nod, "neck01 neck02 head")
@@ -94,9 +95,9 @@ def solve_pose(model: BodyModel, shape: BodyShape, family: str, streams: Streams
     Raises NcpifuError for an unknown family.
     """
     best = Pose(family, {}, overlap=np.inf)
-    for attempt in range(TRIES):
+    for index in range(TRIES):
         # The same jitter on every try: only the push differs.
-        pose = _attempt(model, shape, family, streams, CLOTHING_M + attempt * PUSH_STEP_M, attempt + 1)
+        pose = _attempt(model, shape, family, streams, CLOTHING_M + index * PUSH_STEP_M, index + 1)
         if pose.overlap < LARGEST_OVERLAP:
             return pose
         best = min(best, pose, key=lambda p: p.overlap)
