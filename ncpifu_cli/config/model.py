@@ -43,6 +43,7 @@ class ModelConfig(Settings):
     profile: str = Field("paper", description="a name for messages and model cards")
     image_size_px: int = Field(512, ge=32, multiple_of=32, description="side of the square input image")
     encoder: EncoderConfig = EncoderConfig()
+    depth_scale: float = Field(8.0, gt=0, description="phi(X) = depth_scale * z in NDC: a body's depth becomes as large as any other channel of x_c")
     codebook: CodebookConfig = CodebookConfig()
     local_codebook: bool = Field(True, description="codebook in the local branch")
     global_codebook: bool = Field(True, description="codebook in the global branch")

@@ -27,7 +27,7 @@ def build(config: ModelConfig) -> Network:
     """A network with fresh weights (seed torch before for repeatable ones)."""
     encoder = StackedHourglass(config.encoder.stem_channels, config.encoder.channels, config.encoder.stacks, config.encoder.depth)
     if config.kind == "pifu":
-        return PIFu(encoder, SurfaceClassifier(config.encoder.channels + 1, config.classifier), config.supervise == "all")
+        return PIFu(encoder, SurfaceClassifier(config.encoder.channels + 1, config.classifier), config.depth_scale, config.supervise == "all")
     channels = config.feature_channels
     coarse = config.width if config.fusion == "mlp" else channels
     fine = 2 * coarse
@@ -40,6 +40,7 @@ def build(config: ModelConfig) -> Network:
         "attention": GlobalAttention(channels, config.attention_width, config.attention_heads),
         "channel_mixing": nn.Identity() if config.integration == "none" else ChannelMixing(fine, config.mixer_expansion),
         "classifier": SurfaceClassifier(fine + channels, config.classifier),
+        "depth_scale": config.depth_scale,
         "supervise_all": config.supervise == "all",
     }
     if config.integration == "points":

@@ -58,6 +58,7 @@ class NeuralCodePIFu(nn.Module):
         attention: GlobalAttention,
         channel_mixing: ChannelMixing | nn.Identity,
         classifier: SurfaceClassifier,
+        depth_scale: float,
         supervise_all: bool,
     ) -> None:
         super().__init__()
@@ -67,7 +68,7 @@ class NeuralCodePIFu(nn.Module):
         self.attention = attention
         self.channel_mixing = channel_mixing
         self.classifier = classifier
-        self.supervise_all = supervise_all
+        self.depth_scale, self.supervise_all = depth_scale, supervise_all
 
     def encode(self, image: Tensor) -> Features:
         """(B, 3, H, W) -> features to query: of every hourglass output in training with deep supervision, else of the last."""
@@ -96,7 +97,7 @@ class NeuralCodePIFu(nn.Module):
 
     def _x_c(self, encoded: Encoded, points_ndc: Tensor) -> Tensor:
         """Pixel-aligned feature x_c (B, N, C): hourglass, stem and depth (section 2)."""
-        depth = points_ndc[..., 2:3].to(encoded.feature_map.dtype)
+        depth = self.depth_scale * points_ndc[..., 2:3].to(encoded.feature_map.dtype)
         return torch.cat([sample_image(encoded.feature_map, points_ndc), sample_image(encoded.stem, points_ndc), depth], dim=-1)
 
     def _coarse(self, x: Tensor, points_ndc: Tensor, seen: KeysValues, gates: Gates) -> tuple[Tensor, Reports]:

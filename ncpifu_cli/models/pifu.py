@@ -15,9 +15,10 @@ from ncpifu_cli.models.ncpifu import OUTSIDE_LOGIT
 class PIFu(nn.Module):
     """f(F(x), z): hourglass feature and depth into an MLP with skips; every hourglass output is supervised."""
 
-    def __init__(self, encoder: StackedHourglass, classifier: SurfaceClassifier, supervise_all: bool) -> None:
+    def __init__(self, encoder: StackedHourglass, classifier: SurfaceClassifier, depth_scale: float, supervise_all: bool) -> None:
         super().__init__()
-        self.encoder, self.classifier, self.supervise_all = encoder, classifier, supervise_all
+        self.encoder, self.classifier = encoder, classifier
+        self.depth_scale, self.supervise_all = depth_scale, supervise_all
 
     def encode(self, image: Tensor) -> Features:
         """(B, 3, H, W) in [-1, 1] -> feature maps (B, C, H/4, W/4): all in training with deep supervision, else the last."""
@@ -28,7 +29,7 @@ class PIFu(nn.Module):
         """Logits at (B, N, 3) NDC points."""
         answers = []
         for feature_map in cast("tuple[Tensor, ...]", features.stacks):
-            depth = points_ndc[..., 2:3].to(feature_map.dtype)
+            depth = self.depth_scale * points_ndc[..., 2:3].to(feature_map.dtype)
             logits = self.classifier(torch.cat([sample_image(feature_map, points_ndc), depth], dim=-1)).float()
             answers.append(torch.where(inside_image(points_ndc), logits, OUTSIDE_LOGIT))
         return Prediction(torch.stack(answers), {})
