@@ -180,7 +180,7 @@ def measure(method: str, resolution: int, table: Path, result: Path) -> None:
     seconds = time.process_time() - start
     peak = peak_mb()
     np.savez(result, vertices=vertices, faces=faces)
-    print(json.dumps({"seconds": seconds - network.seconds, "points": network.points, "peak_mb": peak}))  # noqa: T201
+    print(json.dumps({"seconds": seconds - network.seconds, "points": network.points, "peak_mb": peak}))
 
 
 def deviation_mm(vertices: NDArray, reference: NDArray) -> float:
@@ -204,8 +204,8 @@ def describe_deviation(mesh: tuple[NDArray, NDArray], reference: tuple[NDArray, 
 
 def compare(table: Path, folder: Path, resolutions: list[int]) -> None:
     """Measure all methods and print the table row by row."""
-    print("| resolution | method | CPU seconds | points asked | peak memory MB | vertices | largest deviation from brute force |")  # noqa: T201
-    print("|---|---|---|---|---|---|---|")  # noqa: T201
+    print("| resolution | method | CPU seconds | points asked | peak memory MB | vertices | largest deviation from brute force |")
+    print("|---|---|---|---|---|---|---|")
     for resolution in resolutions:
         methods = METHODS if resolution <= 512 else METHODS[:2]
         meshes: dict[str, tuple[NDArray, NDArray]] = {}
@@ -219,7 +219,7 @@ def compare(table: Path, folder: Path, resolutions: list[int]) -> None:
         for method in methods:
             row, (vertices, faces) = rows[method], meshes[method]
             deviation = describe_deviation((vertices, faces), meshes["brute force"]) if "brute force" in meshes else "not compared"
-            print(  # noqa: T201
+            print(
                 f"| {resolution} | {method} | {row['seconds']:.2f} | {row['points']:,} | {row['peak_mb']:,.0f} | {len(vertices):,} | {deviation} |", flush=True
             )
 

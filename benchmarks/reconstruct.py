@@ -114,8 +114,8 @@ def main() -> None:
         return
     given = {**{name: str(path) for name, path in released_weights().items()}, **dict(text.split("=", 1) for text in options.weights)}
     names = list(dict.fromkeys([*given, *options.profiles.split(",")]))
-    print(f"{len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()} cores; the fastest of {options.repeat} runs\n")  # noqa: T201
-    print("| weights | resolution | wall s | CPU s | peak MB |\n|---|---|---|---|---|")  # noqa: T201
+    print(f"{len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()} cores; the fastest of {options.repeat} runs\n")
+    print("| weights | resolution | wall s | CPU s | peak MB |\n|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as folder:
         photo = options.photo or Path(folder) / "person.png"
         if options.photo is None:
@@ -129,7 +129,7 @@ def main() -> None:
                 else:
                     command, label = [sys.executable, __file__, "--fresh", name, str(photo), mesh, resolution], f"{name} (fresh, known answer)"
                 wall, cpu, peak = min(measure(command) for _ in range(options.repeat))
-                print(f"| {label} | {resolution} | {wall:.1f} | {cpu:.1f} | {peak:.0f} |", flush=True)  # noqa: T201
+                print(f"| {label} | {resolution} | {wall:.1f} | {cpu:.1f} | {peak:.0f} |", flush=True)
 
 
 if __name__ == "__main__":

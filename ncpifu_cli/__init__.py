@@ -1,8 +1,12 @@
 """Neural-code PIFu: one photo of a person in, a clothed 3D human mesh out.
 
+Usage::
+
     from ncpifu_cli import load_model, reconstruct
+
     model = load_model()                      # the released compact weights
     result = reconstruct("photo.jpg", model)  # result.mesh is a trimesh.Trimesh in metres, y up
+
 """
 
 from typing import TYPE_CHECKING, Any

@@ -120,7 +120,6 @@ class RenderDataset(Dataset[dict[str, Tensor]]):
             "inside": torch.from_numpy(inside),
         }
 
-
     def _before_and_behind(self, empty_ndc: NDArray[np.float32], mask: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.float32]:
         """Some of the empty points that project onto the subject: (k, 3) NDC.
 

@@ -77,7 +77,7 @@ def frame(photo: Photo, mask: Mask, size_px: int, camera: PhotoCamera | None = N
     camera = camera or frame_camera(mask, photo)
     colours = without_fringe(photo.rgb, mask.coverage)
     image = _warp(colours, photo.scale, camera, size_px, cv2.BORDER_REPLICATE)
-    coverage = _warp(mask.coverage, photo.scale, camera, size_px, cv2.BORDER_CONSTANT).astype(np.float32) / 255
+    coverage = (_warp(mask.coverage, photo.scale, camera, size_px, cv2.BORDER_CONSTANT) / 255).astype(np.float32)
     if not (coverage >= 0.5).any():
         raise NcpifuError(f"nothing of the mask of {photo.name} is left at {size_px} px", "give a better --mask FILE")
     return FramedView(image * (coverage > 0)[..., None].astype(np.uint8), coverage, camera)
@@ -116,7 +116,7 @@ def _warp(image: NDArray[np.uint8], scale: float, camera: PhotoCamera, size_px: 
     pixels = 2 * camera.half_extent_px * scale / size_px  # working pixels per framed pixel
     while pixels > 4:
         even = image[: image.shape[0] // 2 * 2, : image.shape[1] // 2 * 2]
-        image = cv2.resize(even, (even.shape[1] // 2, even.shape[0] // 2), interpolation=cv2.INTER_AREA)  # type: ignore[assignment]
+        image = cv2.resize(even, (even.shape[1] // 2, even.shape[0] // 2), interpolation=cv2.INTER_AREA)
         scale, pixels = scale / 2, pixels / 2
     factor = max(1, int(np.ceil(pixels)))
     large = size_px * factor
@@ -126,4 +126,4 @@ def _warp(image: NDArray[np.uint8], scale: float, camera: PhotoCamera, size_px: 
     top = camera.centre_px[1] * scale - large / 2 * step + 0.5 * step - 0.5
     matrix = np.array([[step, 0, left], [0, step, top]])
     warped = cv2.warpAffine(image, matrix, (large, large), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderMode=border)
-    return warped if factor == 1 else cv2.resize(warped, (size_px, size_px), interpolation=cv2.INTER_AREA)  # type: ignore[return-value]
+    return warped if factor == 1 else cv2.resize(warped, (size_px, size_px), interpolation=cv2.INTER_AREA)

@@ -149,7 +149,7 @@ def _ellipse(shape: tuple[int, int], box: tuple[int, int, int, int] | None = Non
     left, top, right, bottom = box or (0, 0, shape[1], shape[0])
     rows, columns = np.mgrid[0 : shape[0], 0 : shape[1]]
     half_width, half_height = max(1.0, min((right - left) * 0.36, (bottom - top) * 0.2)), max(1.0, (bottom - top) * 0.49)
-    return ((columns - (left + right) / 2) / half_width) ** 2 + ((rows - (top + bottom) / 2) / half_height) ** 2 < 1  # type: ignore[no-any-return]
+    return ((columns - (left + right) / 2) / half_width) ** 2 + ((rows - (top + bottom) / 2) / half_height) ** 2 < 1
 
 
 def _polynomial(lab: NDArray[np.float32], frame: NDArray[np.bool_]) -> NDArray[np.float32]:
@@ -166,7 +166,7 @@ def _polynomial(lab: NDArray[np.float32], frame: NDArray[np.bool_]) -> NDArray[n
         distance = np.linalg.norm(values - rows @ coefficients, axis=1)
         sigma = max(1.4826 * float(np.median(distance)), 0.5)
         weight = 1 / (1 + (distance / (2 * sigma)) ** 2) ** 2
-    return basis @ coefficients  # type: ignore[no-any-return]
+    return basis @ coefficients
 
 
 def _side_to_side(lab: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -184,7 +184,7 @@ def _grabcut(rgb: NDArray[np.uint8], labels: NDArray[np.uint8], rounds: int = 6)
         return np.zeros(labels.shape, bool)
     cv2.setRNGSeed(0)  # its k-means starts at random: the same photo must give the same mask
     result = labels.copy()
-    cv2.grabCut(np.ascontiguousarray(rgb[..., ::-1]), result, None, np.zeros((1, 65)), np.zeros((1, 65)), rounds, cv2.GC_INIT_WITH_MASK)  # type: ignore[call-overload]
+    cv2.grabCut(np.ascontiguousarray(rgb[..., ::-1]), result, None, np.zeros((1, 65)), np.zeros((1, 65)), rounds, cv2.GC_INIT_WITH_MASK)
     mask = np.isin(result, (cv2.GC_FGD, cv2.GC_PR_FGD))
     opened = cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_OPEN, cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3)))
     return fill_small_holes(opened.astype(bool), 0.002)
@@ -203,4 +203,4 @@ def _enlarge(mask: NDArray[np.bool_], rgb: NDArray[np.uint8]) -> NDArray[np.bool
     slope = (cv2.blur(guide * coarse, window) - mean * mean_mask) / (cv2.blur(guide * guide, window) - mean * mean + 1e-3)
     offset = mean_mask - slope * mean
     refined = cv2.blur(slope, window) * guide + cv2.blur(offset, window)
-    return refined > 0.5  # type: ignore[no-any-return]
+    return refined > 0.5

@@ -120,7 +120,7 @@ def read_mask_file(path: Path, photo: Photo) -> NDArray[np.uint8]:
             "a mask must have the photo's size, or at least its aspect ratio",
         )
     method = cv2.INTER_AREA if coverage.shape[0] > height else cv2.INTER_LINEAR
-    return cv2.resize(coverage, (width, height), interpolation=method)  # type: ignore[return-value]
+    return cv2.resize(coverage, (width, height), interpolation=method)
 
 
 def _check_file(path: Path, what: str) -> None:
@@ -136,7 +136,7 @@ def _open(path: Path) -> "Image.Image":
     Image.MAX_IMAGE_PIXELS = None  # our own bound, with our own message
     if path.suffix.lower() in (".heic", ".heif"):
         try:
-            from pillow_heif import register_heif_opener  # type: ignore[import-not-found]
+            from pillow_heif import register_heif_opener
         except ImportError as error:
             raise NcpifuError(f"{path.name} is HEIC, which needs one more package", "pip install pillow-heif, or export the photo as JPEG") from error
         register_heif_opener()

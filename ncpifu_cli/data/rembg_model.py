@@ -48,8 +48,8 @@ def rembg_coverage(rgb: NDArray[np.uint8], name: str, model_file: Path) -> NDArr
     try:
         import onnxruntime
         from PIL import Image
-        from rembg import remove  # type: ignore[import-untyped]
-        from rembg.sessions import sessions_class  # type: ignore[import-untyped]
+        from rembg import remove
+        from rembg.sessions import sessions_class
     except (SystemExit, ImportError, AttributeError) as error:  # without onnxruntime rembg calls sys.exit(1)
         raise NcpifuError(f"rembg cannot be imported ({type(error).__name__}: {error})", 'pip install "rembg[cpu]", or use --no-rembg') from error
     try:

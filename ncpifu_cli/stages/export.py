@@ -103,7 +103,7 @@ def glb_bytes(mesh: "trimesh.Trimesh") -> bytes:
     positions = np.asarray(mesh.vertices, "<f4")
     normals = np.asarray(mesh.vertex_normals, "<f4")
     indices = np.asarray(mesh.faces, "<u4").reshape(-1)
-    srgb = np.asarray(mesh.visual.vertex_colors, np.float64)[:, :3] / 255
+    srgb = np.asarray(mesh.visual.vertex_colors, np.float64)[:, :3] / 255  # type: ignore[union-attr]
     linear = np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)
     colours = np.full((len(positions), 4), 65535, "<u2")
     colours[:, :3] = np.round(linear * 65535)
@@ -154,7 +154,7 @@ def write_mask(mask: "Mask", size_px: tuple[int, int], path: Path) -> None:
 
     height, width = mask.coverage.shape
     full = mask.coverage if (width, height) == size_px else cv2.resize(mask.coverage, size_px, interpolation=cv2.INTER_LINEAR)
-    write_png(full, path)  # type: ignore[arg-type]
+    write_png(full, path)
 
 
 def sidecar(result: "Reconstruction", outputs: Outputs) -> dict[str, Any]:
@@ -202,4 +202,10 @@ def versions() -> dict[str, str]:
     import torch
     import trimesh
 
-    return {"ncpifu": __version__, "python": platform.python_version(), "numpy": np.__version__, "torch": torch.__version__, "trimesh": trimesh.__version__}
+    return {
+        "ncpifu": __version__,
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "torch": torch.__version__,
+        "trimesh": str(trimesh.__version__),
+    }

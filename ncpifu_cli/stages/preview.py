@@ -27,7 +27,7 @@ def preview_picture(result: "Reconstruction", tile_px: int = 512) -> NDArray[np.
     """(2 tiles + captions high, 4 tiles wide, 3) uint8: photo with the mask's outline and the framed input; clay views; coloured views."""
     ndc = result.to_ndc(result.mesh.vertices).astype(np.float32)
     faces = np.asarray(result.mesh.faces)
-    colours = np.asarray(result.mesh.visual.vertex_colors)[:, :3]
+    colours = np.asarray(result.mesh.visual.vertex_colors)[:, :3]  # type: ignore[union-attr]
     left = [
         captioned(photo_tile(result, tile_px), "photo and mask"),
         captioned(input_tile(result, tile_px), f"what the network saw, {result.view.image.shape[0]} px"),
@@ -61,7 +61,7 @@ def photo_tile(result: "Reconstruction", size_px: int) -> NDArray[np.uint8]:
 
 def input_tile(result: "Reconstruction", size_px: int) -> NDArray[np.uint8]:
     """The framed view on the black background that the network was given."""
-    return cv2.resize(result.view.image, (size_px, size_px), interpolation=cv2.INTER_NEAREST)  # type: ignore[return-value]
+    return cv2.resize(result.view.image, (size_px, size_px), interpolation=cv2.INTER_NEAREST)
 
 
 def captioned(tile: NDArray[np.uint8], text: str) -> NDArray[np.uint8]:
@@ -82,7 +82,7 @@ def clay_view(vertices_ndc: NDArray[np.floating], faces: NDArray[np.integer], ya
 
 
 def _turned(ndc: NDArray[np.float32], yaw_deg: float) -> NDArray[np.float32]:
-    return ndc @ Camera(yaw_deg).rotation.T.astype(np.float32)  # type: ignore[no-any-return]
+    return ndc @ Camera(yaw_deg).rotation.T.astype(np.float32)
 
 
 def _draw(ndc: NDArray[np.float32], faces: NDArray[np.integer], attributes: NDArray[np.float32], size_px: int) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
@@ -97,7 +97,7 @@ def _clay(normals: NDArray[np.float32]) -> NDArray[np.float32]:
     for direction, strength in LIGHTS:
         towards = np.array(direction, np.float32)
         light += strength * np.clip(unit @ (towards / np.linalg.norm(towards)), 0, None)
-    return 255 * np.clip(light[..., None] * CLAY, 0, 1) ** (1 / 2.2)  # type: ignore[no-any-return]
+    return 255 * np.clip(light[..., None] * CLAY, 0, 1) ** (1 / 2.2)
 
 
 def _on_paper(colours: NDArray[np.float32], mask: NDArray[np.bool_]) -> NDArray[np.uint8]:

@@ -167,7 +167,7 @@ def reconstruct_view(model: LoadedModel, image: NDArray[np.uint8], mask: NDArray
         def occupancy(points_ndc: NDArray[np.float32]) -> NDArray[np.float32]:
             try:
                 points = torch.from_numpy(points_ndc).to(model.device)[None]
-                return model.model.query(features, points).occupancy[0].cpu().numpy()  # type: ignore[no-any-return]
+                return model.model.query(features, points).occupancy[0].cpu().numpy()
             except torch.cuda.OutOfMemoryError as error:
                 if len(points_ndc) < 2048:
                     raise NcpifuError("the device is out of memory", "close other programs on it, or use --device cpu") from error

@@ -184,7 +184,7 @@ def _process_renderer(name: str, size_px: int) -> Renderer:
 
 def _start_worker() -> None:
     # The processes share the cores already; the libraries' own threads would only get in each other's way.
-    os.environ["LIBIGL_NUM_THREADS"] = "1"
+    os.environ["IGL_NUM_THREADS"] = "1"
     cv2.setNumThreads(1)
     signal.signal(signal.SIGINT, lambda *_: os._exit(130))  # Ctrl-C: the parent says it once; half a subject is only a temporary folder
     threading.Thread(target=_end_with_parent, daemon=True).start()
