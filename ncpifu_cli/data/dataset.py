@@ -14,6 +14,7 @@ from torch.utils.data import Dataset
 from ncpifu_cli.artifacts import HELD_OUT_PREFIXES, read_json
 from ncpifu_cli.config.train import DataConfig
 from ncpifu_cli.data.augment import Placement, photographic, random_placement
+from ncpifu_cli.data.depth import decode_depth
 from ncpifu_cli.data.network_input import network_input, resize_masked
 from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.geometry.camera import Camera, ndc_to_px
@@ -90,7 +91,7 @@ def find_subjects(folder: Path) -> list[RenderedSubject]:
 
 
 class RenderDataset(Dataset[dict[str, Tensor]]):
-    """Training items {"image" (3, S, S), "points" (N, 3) NDC, "inside" (N,) bool}; endless: any index is valid."""
+    """Training items {"image" (3, S, S), "depth" (2, S/4, S/4), "points" (N, 3) NDC, "inside" (N,) bool}; endless: any index is valid."""
 
     def __init__(self, subjects: list[RenderedSubject], config: DataConfig, image_size_px: int, seed: int, length: int, augment: bool = True) -> None:
         self.subjects, self.config, self.size_px, self.seed, self.length, self.augment = subjects, config, image_size_px, seed, length, augment
@@ -116,9 +117,20 @@ class RenderDataset(Dataset[dict[str, Tensor]]):
             color, coverage = photographic(color, coverage, self.config.augment, rng)
         return {
             "image": torch.from_numpy(network_input(color, coverage)),
+            "depth": torch.from_numpy(self._depth(subject, view, placement)),
             "points": torch.from_numpy(placement.points(points_ndc)),
             "inside": torch.from_numpy(inside),
         }
+
+    def _depth(self, subject: RenderedSubject, view: dict, placement: Placement) -> NDArray[np.float32]:
+        """(2, S / 4, S / 4) NDC of front and back surface at the resolution of the feature map, NaN where there is none or the render has none."""
+        size = self.size_px // 4
+        if "depth" not in view:
+            return np.full((2, size, size), np.nan, np.float32)
+        image = _read(subject.folder / view["depth"], cv2.IMREAD_UNCHANGED)
+        halves = image.reshape(2, image.shape[1], image.shape[1])
+        moved = np.concatenate([placement.image(half, cv2.INTER_NEAREST) for half in halves])
+        return decode_depth(moved, size) * np.float32(placement.scale)
 
     def _before_and_behind(self, empty_ndc: NDArray[np.float32], mask: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.float32]:
         """Some of the empty points that project onto the subject: (k, 3) NDC.
@@ -134,9 +146,12 @@ class RenderDataset(Dataset[dict[str, Tensor]]):
 
 def read_view(folder: Path, view: dict) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
     """RGB (S, S, 3) and mask (S, S) of one rendered view; NcpifuError names an unreadable file."""
-    rgb = cv2.imread(str(folder / view["rgb"]), cv2.IMREAD_COLOR)
-    mask = cv2.imread(str(folder / view["mask"]), cv2.IMREAD_GRAYSCALE)
-    for image, name in ((rgb, view["rgb"]), (mask, view["mask"])):
-        if image is None:
-            raise NcpifuError(f"cannot read {folder / name}", "render this subject again: delete its folder and run `ncpifu render`")
+    rgb, mask = _read(folder / view["rgb"], cv2.IMREAD_COLOR), _read(folder / view["mask"], cv2.IMREAD_GRAYSCALE)
     return cv2.cvtColor(rgb, cv2.COLOR_BGR2RGB), mask > 127
+
+
+def _read(path: Path, flags: int) -> NDArray:
+    image = cv2.imread(str(path), flags)
+    if image is None:
+        raise NcpifuError(f"cannot read {path}", "render this subject again: delete its folder and run `ncpifu render`")
+    return image

@@ -21,9 +21,14 @@ class CodebookReport(NamedTuple):
 
 @dataclass(frozen=True)
 class Features:
-    """An encoded photo: one entry per hourglass output that is to be queried. What an entry holds is the network's own affair."""
+    """An encoded photo.
+
+    Attributes: stacks, one entry per hourglass output that is to be queried (what it holds is the network's own affair); depth (S, B, 2, h, w),
+    predicted front and back depth in units of phi, in training only.
+    """
 
     stacks: tuple[Any, ...]
+    depth: Tensor | None = None
 
 
 @dataclass(frozen=True)

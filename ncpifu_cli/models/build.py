@@ -11,6 +11,7 @@ from ncpifu_cli.config.train import TrainConfig
 from ncpifu_cli.models.blocks.attention import GlobalAttention
 from ncpifu_cli.models.blocks.classifier import SurfaceClassifier
 from ncpifu_cli.models.blocks.codebook import Codebook, NoCodebook
+from ncpifu_cli.models.blocks.depth_head import DepthHead
 from ncpifu_cli.models.blocks.fusion import Branch, CodeFusion, MLPFusion, SumFusion
 from ncpifu_cli.models.blocks.gate import Gate, OpenGate
 from ncpifu_cli.models.blocks.hourglass import StackedHourglass
@@ -26,8 +27,10 @@ Network = NeuralCodePIFu | PIFu
 def build(config: ModelConfig) -> Network:
     """A network with fresh weights (seed torch before for repeatable ones)."""
     encoder = StackedHourglass(config.encoder.stem_channels, config.encoder.channels, config.encoder.stacks, config.encoder.depth)
+    depth_head = DepthHead(config.encoder.channels)
     if config.kind == "pifu":
-        return PIFu(encoder, SurfaceClassifier(config.encoder.channels + 1, config.classifier), config.depth_scale, config.supervise == "all")
+        classifier = SurfaceClassifier(config.encoder.channels + 1, config.classifier)
+        return PIFu(encoder, classifier, depth_head, config.depth_scale, config.supervise == "all")
     channels = config.feature_channels
     coarse = config.width if config.fusion == "mlp" else channels
     fine = 2 * coarse
@@ -40,6 +43,7 @@ def build(config: ModelConfig) -> Network:
         "attention": GlobalAttention(channels, config.attention_width, config.attention_heads),
         "channel_mixing": nn.Identity() if config.integration == "none" else ChannelMixing(fine, config.mixer_expansion),
         "classifier": SurfaceClassifier(fine + channels, config.classifier),
+        "depth_head": depth_head,
         "depth_scale": config.depth_scale,
         "supervise_all": config.supervise == "all",
     }

@@ -9,7 +9,7 @@ from ncpifu_cli.models.api import Prediction
 
 
 def loss(prediction: Prediction, inside: Tensor, config: LossConfig) -> dict[str, Tensor]:
-    """Terms of the loss.
+    """Terms of the loss that any network has.
 
     Args: prediction at N points; inside (B, N) bool labels.
     Returns {"total", "occupancy", "balance"}: occupancy is the mean over supervised stacks; balance the mean over codebooks (0 without).
@@ -22,6 +22,17 @@ def loss(prediction: Prediction, inside: Tensor, config: LossConfig) -> dict[str
     reports = list(prediction.codebooks.values())
     balance = torch.stack([report.balance for report in reports]).mean() if reports else occupancy.new_zeros(())
     return {"total": config.occupancy * occupancy + config.balance * balance, "occupancy": occupancy, "balance": balance}
+
+
+def depth_loss(predicted: Tensor, true_ndc: Tensor, depth_scale: float) -> Tensor:
+    """(): how far predicted depths are off, smooth L1 in units of phi (1 = 1 / depth_scale NDC), mean over stacks and pixels with a surface.
+
+    Args: predicted (S, B, 2, h, w); true_ndc (B, 2, h, w), NaN where there is no surface. 0 where no pixel has one.
+    """
+    known = torch.isfinite(true_ndc)
+    target = torch.where(known, true_ndc * depth_scale, 0.0).expand_as(predicted)
+    error = F.smooth_l1_loss(predicted.float(), target, reduction="none", beta=0.1) * known
+    return error.sum() / (known.sum() * predicted.shape[0]).clamp_min(1)
 
 
 @torch.no_grad()

@@ -10,6 +10,7 @@ from ncpifu_cli.geometry.sample import inside_image, sample_image
 from ncpifu_cli.models.api import CodebookReport, Features, Prediction
 from ncpifu_cli.models.blocks.attention import GlobalAttention, KeysValues
 from ncpifu_cli.models.blocks.classifier import SurfaceClassifier
+from ncpifu_cli.models.blocks.depth_head import DepthHead
 from ncpifu_cli.models.blocks.fusion import Branch
 from ncpifu_cli.models.blocks.groups import strided_groups
 from ncpifu_cli.models.blocks.hourglass import StackedHourglass
@@ -58,6 +59,7 @@ class NeuralCodePIFu(nn.Module):
         attention: GlobalAttention,
         channel_mixing: ChannelMixing | nn.Identity,
         classifier: SurfaceClassifier,
+        depth_head: DepthHead,
         depth_scale: float,
         supervise_all: bool,
     ) -> None:
@@ -68,13 +70,15 @@ class NeuralCodePIFu(nn.Module):
         self.attention = attention
         self.channel_mixing = channel_mixing
         self.classifier = classifier
+        self.depth_head = depth_head
         self.depth_scale, self.supervise_all = depth_scale, supervise_all
 
     def encode(self, image: Tensor) -> Features:
         """(B, 3, H, W) -> features to query: of every hourglass output in training with deep supervision, else of the last."""
         maps, stem = self.encoder(image)
         chosen = maps if self.training and self.supervise_all else maps[-1:]
-        return Features(tuple(self._prepare(feature_map, stem) for feature_map in chosen))
+        depth = torch.stack([self.depth_head(feature_map) for feature_map in chosen]) if self.training else None
+        return Features(tuple(self._prepare(feature_map, stem) for feature_map in chosen), depth)
 
     def query(self, features: Features, points_ndc: Tensor) -> Prediction:
         """Occupancy logits at (B, N, 3) points; every point's answer is independent of the others (but see `LiteralGroups`)."""

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from ncpifu_cli.geometry.sample import inside_image, sample_image
 from ncpifu_cli.models.api import Features, Prediction
 from ncpifu_cli.models.blocks.classifier import SurfaceClassifier
+from ncpifu_cli.models.blocks.depth_head import DepthHead
 from ncpifu_cli.models.blocks.hourglass import StackedHourglass
 from ncpifu_cli.models.ncpifu import OUTSIDE_LOGIT
 
@@ -15,15 +16,17 @@ from ncpifu_cli.models.ncpifu import OUTSIDE_LOGIT
 class PIFu(nn.Module):
     """f(F(x), z): hourglass feature and depth into an MLP with skips; every hourglass output is supervised."""
 
-    def __init__(self, encoder: StackedHourglass, classifier: SurfaceClassifier, depth_scale: float, supervise_all: bool) -> None:
+    def __init__(self, encoder: StackedHourglass, classifier: SurfaceClassifier, depth_head: DepthHead, depth_scale: float, supervise_all: bool) -> None:
         super().__init__()
         self.encoder, self.classifier = encoder, classifier
+        self.depth_head = depth_head
         self.depth_scale, self.supervise_all = depth_scale, supervise_all
 
     def encode(self, image: Tensor) -> Features:
         """(B, 3, H, W) in [-1, 1] -> feature maps (B, C, H/4, W/4): all in training with deep supervision, else the last."""
         maps, _ = self.encoder(image)
-        return Features(tuple(maps if self.training and self.supervise_all else maps[-1:]))
+        chosen = maps if self.training and self.supervise_all else maps[-1:]
+        return Features(tuple(chosen), torch.stack([self.depth_head(feature_map) for feature_map in chosen]) if self.training else None)
 
     def query(self, features: Features, points_ndc: Tensor) -> Prediction:
         """Logits at (B, N, 3) NDC points."""

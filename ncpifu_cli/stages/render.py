@@ -26,6 +26,7 @@ from ncpifu_cli.config.base import dump
 from ncpifu_cli.config.render import RenderSettings
 from ncpifu_cli.data import light as lighting
 from ncpifu_cli.data import prt
+from ncpifu_cli.data.depth import depth_maps
 from ncpifu_cli.data.renderers import Renderer, choose_renderer, make_renderer
 from ncpifu_cli.data.samples import write_samples
 from ncpifu_cli.data.scans import ScanSource, find_scans, read_scan
@@ -34,7 +35,7 @@ from ncpifu_cli.geometry.camera import Camera
 from ncpifu_cli.geometry.mesh import Scan
 from ncpifu_cli.progress import SILENT, Reporter
 
-FORMAT, VERSION = "ncpifu-subject", 1
+FORMAT, VERSION = "ncpifu-subject", 2
 STALE_S = 3600  # a temporary folder this old was left by a killed run
 
 
@@ -210,6 +211,7 @@ def _draw_views(
 ) -> list[dict[str, Any]]:
     (folder / "rgb").mkdir()
     (folder / "mask").mkdir()
+    (folder / "depth").mkdir()
     views = []
     for pitch in settings.pitch_deg:
         for yaw in range(0, 360, settings.yaw_step_deg):
@@ -220,15 +222,17 @@ def _draw_views(
                 on_vertices = np.ones_like(scan.vertices) if transfer is None else lighting.shading(transfer, light, camera.rotation)
                 view = renderer.view(camera, on_vertices)
                 rgb = f"rgb/{stem}.jpg" if settings.lights_per_view == 1 else f"rgb/{stem}_{number:02d}.jpg"
-                mask = f"mask/{stem}.png"
+                mask, depth = f"mask/{stem}.png", f"depth/{stem}.png"
                 _write_image(folder / rgb, view.rgb[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, settings.jpeg_quality])
                 if number == 0:
                     _write_image(folder / mask, view.mask.astype(np.uint8) * 255, [])
-                views.append({"yaw_deg": camera.yaw_deg, "pitch_deg": camera.pitch_deg, "rgb": rgb, "mask": mask, "light": light.round(5).tolist()})
+                    _write_image(folder / depth, depth_maps(scan, camera), [])
+                files = {"rgb": rgb, "mask": mask, "depth": depth}
+                views.append({"yaw_deg": camera.yaw_deg, "pitch_deg": camera.pitch_deg, **files, "light": light.round(5).tolist()})
     return views
 
 
-def _write_image(path: Path, image: NDArray[np.uint8], options: list[int]) -> None:
+def _write_image(path: Path, image: NDArray[np.uint8] | NDArray[np.uint16], options: list[int]) -> None:
     done, data = cv2.imencode(path.suffix, image, options)
     if not done:
         raise NcpifuError(f"cannot encode {path.name}")

@@ -16,7 +16,7 @@ from ncpifu_cli.data.dataset import RenderDataset, RenderedSubject, find_subject
 from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.models.build import Network, build
 from ncpifu_cli.models.checkpoint import save_weights
-from ncpifu_cli.models.losses import loss, scores
+from ncpifu_cli.models.losses import depth_loss, loss, scores
 from ncpifu_cli.progress import SILENT, Reporter
 from ncpifu_cli.stages.device import pick_device
 from ncpifu_cli.stages.training import MetricsLog, TrainingState, in_background, learning_rate
@@ -119,9 +119,13 @@ def _step(state: TrainingState, batch: dict[str, Tensor], config: TrainConfig) -
     for group in state.optimizer.param_groups:
         group["lr"] = learning_rate(config, state.step)
     with torch.autocast(device.type, torch.bfloat16, enabled=config.optim.precision == "bfloat16"):
-        prediction = model.query(model.encode(batch["image"].to(device)), batch["points"].to(device))
+        features = model.encode(batch["image"].to(device))
+        prediction = model.query(features, batch["points"].to(device))
         inside = batch["inside"].to(device)
         terms = loss(prediction, inside, config.loss)
+        if config.loss.depth > 0 and features.depth is not None:
+            terms["depth"] = depth_loss(features.depth, batch["depth"].to(device), config.model.depth_scale)
+            terms["total"] = terms["total"] + config.loss.depth * terms["depth"]
     terms["total"].backward()
     norm = torch.nn.utils.clip_grad_norm_(model.parameters(), config.optim.clip_norm)
     finite = bool(torch.isfinite(norm)) and bool(torch.isfinite(terms["total"]))

@@ -12,11 +12,15 @@ from ncpifu_cli.artifacts import write_json
 from ncpifu_cli.config.base import load
 from ncpifu_cli.config.train import TrainConfig
 from ncpifu_cli.data.dataset import RenderDataset, find_subjects, read_points
+from ncpifu_cli.data.depth import FULL_SCALE
 from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.geometry.camera import HALF_EXTENT_M
 from ncpifu_cli.models.checkpoint import load_weights
+from ncpifu_cli.models.losses import depth_loss
 from ncpifu_cli.stages.train import split_subjects, train
 from ncpifu_cli.stages.training import in_background, learning_rate
+
+FILES = {"rgb": "jpg", "mask": "png", "depth": "png"}
 
 
 def write_subject(root: Path, name: str, radius_m: float) -> None:
@@ -24,15 +28,20 @@ def write_subject(root: Path, name: str, radius_m: float) -> None:
     folder = root / name
     (folder / "rgb").mkdir(parents=True)
     (folder / "mask").mkdir()
+    (folder / "depth").mkdir()
     size = 64
     rows, columns = np.mgrid[:size, :size] + 0.5
     x, y = (columns / size * 2 - 1) * HALF_EXTENT_M, (1 - rows / size * 2) * HALF_EXTENT_M
     mask = (x**2 + y**2 < radius_m**2).astype(np.uint8)
+    height = np.sqrt(np.where(mask, radius_m**2 - x**2 - y**2, 0)) / HALF_EXTENT_M
+    steps = 1 + np.rint((np.concatenate([height, -height]) + 1) / 2 * FULL_SCALE)
+    depth = np.where(np.concatenate([mask, mask]), steps, 0).astype(np.uint16)
     views = []
     for yaw in (0, 90):
         cv2.imwrite(str(folder / f"rgb/{yaw:03d}.jpg"), mask[..., None] * np.array([40, 160, 220], np.uint8))
         cv2.imwrite(str(folder / f"mask/{yaw:03d}.png"), mask * 255)
-        views.append({"yaw_deg": float(yaw), "pitch_deg": 0.0, "rgb": f"rgb/{yaw:03d}.jpg", "mask": f"mask/{yaw:03d}.png"})
+        cv2.imwrite(str(folder / f"depth/{yaw:03d}.png"), depth)
+        views.append({"yaw_deg": float(yaw), "pitch_deg": 0.0, **{kind: f"{kind}/{yaw:03d}.{ending}" for kind, ending in FILES.items()}})
     rng = np.random.default_rng(0)
     near = rng.normal(size=(4000, 3))
     near = near / np.linalg.norm(near, axis=1, keepdims=True) * radius_m + rng.normal(size=(4000, 3)) * 0.1
@@ -89,7 +98,7 @@ def test_items_are_functions_of_their_index_and_inside_points_project_into_the_m
     first, second = (RenderDataset(find_subjects(renders), config.data, 64, seed=3, length=8) for _ in range(2))
     _ = second[5]
     for index in (0, 7):
-        assert all(torch.equal(a, b) for a, b in zip(first[index].values(), second[index].values(), strict=True))
+        assert all(torch.allclose(a.float(), b.float(), 0, 0, equal_nan=True) for a, b in zip(first[index].values(), second[index].values(), strict=True))
     plain = RenderDataset(find_subjects(renders), config.data, 64, seed=3, length=8, augment=False)[2]
     xyz = plain["points"]
     column, row = ((xyz[:, 0] + 1) * 32).long().clamp(0, 63), ((1 - xyz[:, 1]) * 32).long().clamp(0, 63)
@@ -178,6 +187,30 @@ def test_broken_samples_name_the_file(renders: Path, tmp_path: Path) -> None:
     (tmp_path / "samples.npz").write_bytes((renders / "train-000000" / "samples.npz").read_bytes()[:200])
     with pytest.raises(NcpifuError, match=r"samples\.npz"):
         read_points(tmp_path / "samples.npz")
+
+
+def test_depth_targets_agree_with_the_labels(renders: Path) -> None:
+    """Under augmentation too, points beyond the front or the back surface are outside."""
+    config = load(TrainConfig, "tiny", ["data.points=2000"])
+    dataset = RenderDataset(find_subjects(renders), config.data, 256, seed=0, length=6)
+    for index in range(6):
+        item = dataset[index]
+        size = item["depth"].shape[-1]
+        xyz, inside = item["points"], item["inside"]
+        column = ((xyz[:, 0] + 1) * size / 2).long().clamp(0, size - 1)
+        row = ((1 - xyz[:, 1]) * size / 2).long().clamp(0, size - 1)
+        front, back = item["depth"][:, row, column]
+        beyond, between = (xyz[:, 2] > front + 0.06) | (xyz[:, 2] < back - 0.06), (xyz[:, 2] < front - 0.06) & (xyz[:, 2] > back + 0.06)
+        assert inside[beyond].float().mean() < 0.03  # at the outline a pixel holds many depths
+        assert inside[between].float().mean() > 0.97
+
+
+def test_depth_loss_by_hand() -> None:
+    predicted = torch.zeros(1, 1, 2, 2, 2)
+    true = torch.full((1, 2, 2, 2), torch.nan)
+    assert depth_loss(predicted, true, 8.0) == 0
+    true[0, 0, 0, 0] = 0.25  # two units of phi away: 2 - beta / 2
+    assert depth_loss(predicted, true, 8.0).item() == pytest.approx(1.95)
 
 
 def test_learning_rate_schedule() -> None:

@@ -1,0 +1,30 @@
+"""Depth of the first and the last surface along each pixel's ray: a dense target that teaches the encoder what points alone teach slowly."""
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from ncpifu_cli.geometry.camera import Camera
+from ncpifu_cli.geometry.mesh import Scan
+from ncpifu_cli.geometry.raster import rasterise
+
+SIZE_PX = 128
+FULL_SCALE = 65534  # steps over NDC -1..1; 0 is kept for "nothing here"
+
+
+def depth_maps(scan: Scan, camera: Camera, size_px: int = SIZE_PX) -> NDArray[np.uint16]:
+    """(2 S, S) uint16: front surface above back surface, 1 + (z_ndc + 1) / 2 * 65534, 0 where there is no surface."""
+    points = camera.world_to_ndc(scan.vertices)
+    front = rasterise(points, scan.faces, size_px)
+    back = rasterise(points * np.array([1, 1, -1], np.float32), scan.faces, size_px)
+    depth = np.concatenate([front.depth_ndc, -back.depth_ndc])
+    steps = 1 + np.rint((depth.clip(-1, 1) + 1) / 2 * FULL_SCALE)
+    return np.where(np.concatenate([front.mask, back.mask]), steps, 0).astype(np.uint16)
+
+
+def decode_depth(image: NDArray[np.uint16], size_px: int) -> NDArray[np.float32]:
+    """(2 S, S) uint16 -> (2, size_px, size_px) float32 NDC by the nearest pixel, NaN where there is no surface."""
+    halves = image.reshape(2, image.shape[1], image.shape[1])
+    small = np.stack([cv2.resize(half, (size_px, size_px), interpolation=cv2.INTER_NEAREST) for half in halves])
+    depth = (small.astype(np.float32) - 1) * np.float32(2 / FULL_SCALE) - 1
+    return np.where(small > 0, depth, np.float32(np.nan))

@@ -1,0 +1,43 @@
+"""Depth maps: both surfaces of a ball by formula, the file's coding, and the way through augmentation."""
+
+import numpy as np
+import pytest
+import trimesh
+
+from ncpifu_cli.data.augment import Placement
+from ncpifu_cli.data.depth import decode_depth, depth_maps
+from ncpifu_cli.geometry.camera import HALF_EXTENT_M, Camera, Similarity
+from ncpifu_cli.geometry.mesh import Scan
+
+
+def ball(radius_m: float, centre_m: tuple[float, float, float]) -> Scan:
+    mesh = trimesh.creation.icosphere(4, radius_m)
+    vertices = (mesh.vertices + centre_m).astype(np.float32)
+    identity = Similarity(1.0, ((1, 0, 0), (0, 1, 0), (0, 0, 1)), (0, 0, 0))
+    return Scan("ball", vertices, mesh.faces.astype(np.int32), np.zeros((len(vertices), 3), np.uint8), mesh.vertex_normals.astype(np.float32), identity)
+
+
+def test_front_and_back_of_a_ball() -> None:
+    depth = decode_depth(depth_maps(ball(0.4, (0.1, 0.2, 0.3)), Camera()), 128)
+    rows, columns = np.mgrid[:128, :128] + 0.5
+    x, y = (columns / 64 - 1) * HALF_EXTENT_M - 0.1, (1 - rows / 64) * HALF_EXTENT_M - 0.2
+    inner = x**2 + y**2 < 0.38**2
+    height = np.sqrt(np.where(inner, 0.4**2 - x**2 - y**2, 0))
+    assert np.abs(depth[0] - (0.3 + height) / HALF_EXTENT_M)[inner].max() < 0.01
+    assert np.abs(depth[1] - (0.3 - height) / HALF_EXTENT_M)[inner].max() < 0.01
+    assert np.isnan(depth[:, x**2 + y**2 > 0.42**2]).all()
+
+
+def test_the_front_is_towards_the_camera_at_every_yaw() -> None:
+    scan = ball(0.2, (0.0, 0.0, 0.5))  # something on the face's side
+    for yaw, z in ((0, 0.5), (180, -0.5)):
+        depth = decode_depth(depth_maps(scan, Camera(yaw)), 64)
+        assert np.nanmax(depth[0]) == pytest.approx((z + 0.2) / HALF_EXTENT_M, abs=0.01)
+        assert np.nanmin(depth[1]) == pytest.approx((z - 0.2) / HALF_EXTENT_M, abs=0.01)
+
+
+def test_flipped_maps_are_mirrored() -> None:
+    image = depth_maps(ball(0.3, (0.3, 0.0, 0.1)), Camera())
+    halves = image.reshape(2, 128, 128)
+    flipped = np.concatenate([Placement(flip=True).image(half, 0) for half in halves])
+    assert np.array_equal(np.isnan(decode_depth(flipped, 128)), np.isnan(decode_depth(image, 128)[:, :, ::-1]))
