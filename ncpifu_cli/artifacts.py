@@ -3,7 +3,7 @@
 Folders of the project's data root (default `data/`):
 
     scans/<subject>/mesh.drc, meta.json          written by `synth` (or any scans the user has)
-    renders/<subject>/rgb/YYY.jpg, mask/YYY.png, samples.npz, subject.json      written by `render`
+    renders/<subject>/rgb/YYY.jpg, mask/YYY.png, depth/YYY.png, samples.npz, subject.json      written by `render`
     runs/<run>/config.json, last.safetensors, ...                               written by `train`
     eval/<report>/...                                                           written by `eval`
 
