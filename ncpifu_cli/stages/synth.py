@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from multiprocessing import get_context
 from pathlib import Path
@@ -139,6 +140,9 @@ def _check_device(device: str) -> None:
     if device == "cuda":
         import warp
 
+        from ncpifu_cli.synth.warp_runtime import start_warp
+
+        start_warp()
         if not warp.is_cuda_available():
             raise NcpifuError("no CUDA device was found", "use --device cpu")
 
@@ -181,6 +185,8 @@ def _in_parallel(jobs: Sequence[_Job], workers: int) -> Iterator[_Outcome]:
         try:
             for future in as_completed(futures):
                 yield future.result()
+        except BrokenProcessPool as error:
+            raise NcpifuError("a worker process died, perhaps for want of memory", "use fewer --jobs: each needs about 2 GB") from error
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
 

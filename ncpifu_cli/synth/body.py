@@ -15,6 +15,7 @@ from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.progress import SILENT, Reporter
 from ncpifu_cli.synth.skeleton import Skeleton
 from ncpifu_cli.synth.topology import Subdivision, catmull_clark, triangulate
+from ncpifu_cli.synth.warp_runtime import start_warp
 
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
@@ -188,7 +189,7 @@ def load_body_model(reporter: Reporter = SILENT) -> BodyModel:
 @functools.cache
 def _load_body_model() -> BodyModel:
     try:
-        _quiet_warp()
+        start_warp()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             import anny
@@ -228,10 +229,3 @@ def _as_arrays(network: Any, groups: dict[str, Index], textures: Path) -> BodyMo
         data=textures,
         network=network,
     )
-
-
-def _quiet_warp() -> None:
-    """Warp's banner belongs on no one's screen; it must be silenced before its first use (anny imports it)."""
-    import warp
-
-    warp.config.log_level = warp.LOG_ERROR

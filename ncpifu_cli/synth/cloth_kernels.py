@@ -2,7 +2,9 @@
 
 import warp as wp
 
-wp.config.log_level = wp.LOG_ERROR
+from ncpifu_cli.synth.warp_runtime import start_warp
+
+start_warp()
 wp.set_module_options({"enable_backward": False})
 
 NEIGHBOURS = 8  # self-contact partners kept per vertex

@@ -99,13 +99,14 @@ def _attempt(split: str, number: int, streams: Streams, pose_streams: Streams, w
     model = load_body_model()
     with clock.stage("body"):
         shape = model.shape(sample_phenotype(streams.get("body")))
+    female = shape.phenotype.is_female
+    outfit = choose_outfit(streams, female, held_out) if wishes.garments is None else outfit_of(wishes.garments, streams, held_out)
     with clock.stage("pose"):
-        pose = solve_pose(model, shape, wishes.pose or choose_family(pose_streams.get("pose family"), held_out), pose_streams)
+        family = wishes.pose or choose_family(pose_streams.get("pose family"), held_out)
+        pose = solve_pose(model, shape, family, pose_streams, _room_for(outfit))
         transforms = shape.skeleton.transforms(pose.rotations)
         posed = skin(shape.body, model.body_weights, transforms)
-    female = shape.phenotype.is_female
     with clock.stage("garments"):
-        outfit = choose_outfit(streams, female, held_out) if wishes.garments is None else outfit_of(wishes.garments, streams, held_out)
         garments = [build_garment(worn.spec, model, shape, streams.get(f"cut {layer}")) for layer, worn in enumerate(outfit)]
     with clock.stage("shoes"):
         shoe_kind = wishes.shoes or choose_shoes(streams.get("shoe kind"))
@@ -139,9 +140,14 @@ def _attempt(split: str, number: int, streams: Streams, pose_streams: Streams, w
         measures = measure(model, shape, posed, pose.overlap, draped, mesh, chest_point)
         reasons = failures(measures)
         if reasons:
-            raise RejectedHuman(name, reasons)
+            raise RejectedHuman(name, [f"{reason}, pose {pose.family}" for reason in reasons])
     description = _describe(name, split, number, shape.phenotype, pose, outfit, shoe_kind, hair, complexion.beard, measures)
     return Human(name, mesh, description, clock.seconds)
+
+
+def _room_for(outfit: Sequence[Worn]) -> float:
+    """Metres that hands keep from the body so that the tops between them are not squeezed."""
+    return 0.008 + 0.5 * sum(worn.spec.ease for worn in outfit if worn.spec.cut == "top")
 
 
 def _layered(skin_part: Part, rest: Array, draped: Sequence[Draped], finished: Sequence[Finished]) -> list[Part]:

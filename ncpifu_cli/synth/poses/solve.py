@@ -20,7 +20,6 @@ from ncpifu_cli.synth.topology import vertex_normals
 Array = NDArray[np.float64]
 
 LARGEST_OVERLAP = 0.02  # share of the body inside itself
-CLOTHING_M = 0.012  # hands stay this much further away to leave room for cloth
 PUSH_STEP_M = 0.018  # how much further out the hands go on each retry
 TRIES = 6
 FALLBACK = "stand"
@@ -89,15 +88,17 @@ def self_overlap(vertices: Array, triangles: NDArray[np.int64]) -> float:
     return float((winding > 1.5).mean())
 
 
-def solve_pose(model: BodyModel, shape: BodyShape, family: str, streams: Streams) -> Pose:
+def solve_pose(model: BodyModel, shape: BodyShape, family: str, streams: Streams, clothing_m: float = 0.0) -> Pose:
     """The pose with the hands pushed outwards until less than 2 % of the body is inside itself; a plain stand where that fails.
+
+    `clothing_m` is the room that clothes need between hands and body.
 
     Raises NcpifuError for an unknown family.
     """
     best = Pose(family, {}, overlap=np.inf)
     for index in range(TRIES):
         # The same jitter on every try: only the push differs.
-        pose = _attempt(model, shape, family, streams, CLOTHING_M + index * PUSH_STEP_M, index + 1)
+        pose = _attempt(model, shape, family, streams, clothing_m + index * PUSH_STEP_M, index + 1)
         if pose.overlap < LARGEST_OVERLAP:
             return pose
         best = min(best, pose, key=lambda p: p.overlap)
