@@ -31,13 +31,6 @@ TEMPLATES: tuple[Template, ...] = (
         men=3.0, women=3.0,
     ),
     Template(
-        "crop", "top", "top",
-        {"sleeve": (0.28, 0.42), "hem": (0.12, 0.2), "ease": (0.012, 0.03), "neck": (0.04, 0.08), "collar": "band", "details": ("hems", "side_seams",
-         "armholes"),
-         "patterns": ("plain", "stripes", "logo")},
-        men=0.0, women=0.6,
-    ),
-    Template(
         "longsleeve", "top", "top",
         {"sleeve": (0.93, 0.99), "hem": (-0.03, 0.04), "ease": (0.01, 0.025), "sleeve_ease": (0.01, 0.02), "neck": (0.03, 0.06), "slack": (1.06, 1.12),
          "collar": "band", "details": ("hems", "side_seams", "armholes"), "patterns": ("plain", "breton", "heather", "block", "logo", "stripes")},
