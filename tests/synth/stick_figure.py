@@ -9,7 +9,7 @@ _LEFT = {
     "upperarm01": ("clavicle.L", (0.18, 0.03, 1.40)),
     "upperarm02": ("upperarm01.L", (0.26, 0.03, 1.31)),
     "lowerarm01": ("upperarm02.L", (0.36, 0.04, 1.20)),
-    "lowerarm02": ("lowerarm01.L", (0.44, 0.02, 1.10)),
+    "lowerarm02": ("lowerarm01.L", (0.445, 0.01, 1.10)),
     "wrist": ("lowerarm02.L", (0.53, -0.02, 1.00)),
     "upperleg01": ("root", (0.10, 0.0, 0.92)),
     "upperleg02": ("upperleg01.L", (0.11, 0.0, 0.70)),
