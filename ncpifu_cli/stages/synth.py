@@ -36,6 +36,7 @@ class SynthResult:
         return sorted(self.made + self.kept)
 
     def as_json(self) -> dict[str, Any]:
+        """What `--json` prints."""
         return {**vars(self), "folder": str(self.folder)}
 
 

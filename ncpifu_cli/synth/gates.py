@@ -20,7 +20,7 @@ Array = NDArray[np.float64]
 
 LARGEST_STRETCH = 0.15  # 95th percentile of the edges' strain
 LARGEST_PIERCED = 0.01  # share of a garment's vertices more than 2 mm under the skin
-SMALLEST_COVER = 0.97  # share of chest and hips that must be under cloth
+SMALLEST_COVER = 0.95  # share of chest and hips that must be under cloth
 HEIGHT_M = (1.0, 2.1)
 SMALLEST_DEEP = 0.7  # of one closed surface it is 1, of two within each other 2; inside begins at 0.5
 
@@ -94,11 +94,11 @@ def decency_regions(model: BodyModel, shape: BodyShape) -> tuple[NDArray[np.int6
     on_surface = np.zeros(len(trunk), bool)
     on_surface[model.body_quads.ravel()] = True
     z = shape.body[:, 2]
-    # Armpits and flanks are left out: there sleeves and shirt lie in folds between arm and body.
+    # Armpits, flanks and the insides of the thighs are left out: there cloth lies in folds, or the other leg's is nearer.
     facing = np.abs(vertex_normals(shape.body, model.body_triangles)[:, 1]) > 0.5
     central = np.abs(shape.body[:, 0]) < 0.75 * shape.skeleton.head("upperarm01.L")[0]
     chest = trunk & on_surface & facing & central & (z > marks.shoulder_z - 0.28) & (z < marks.shoulder_z - 0.12)
-    hips = trunk & on_surface & (z > marks.hip_z - 0.08) & (z < marks.hip_z + 0.06)
+    hips = trunk & on_surface & facing & (z > marks.hip_z - 0.08) & (z < marks.hip_z + 0.06)
     return np.flatnonzero(chest), np.flatnonzero(hips)
 
 

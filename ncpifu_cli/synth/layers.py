@@ -36,6 +36,7 @@ class Cover:
 
     @staticmethod
     def of(draped: Draped) -> "Cover":
+        """The cover that a simulated garment makes."""
         rim = np.unique(boundary_edges(draped.triangles))
         rest, posed = SurfaceQuery(draped.rest, draped.triangles), SurfaceQuery(draped.posed, draped.triangles)
         return Cover(rest, cKDTree(draped.rest[rim]), posed, cKDTree(draped.posed[rim]))

@@ -59,6 +59,7 @@ class Sewing:
         self.color += (color - self.color) * where[:, None]
 
     def lower_hem_z(self) -> float:
+        """Height of a top's lower edge."""
         return self.marks.hip_z + self.spec.hem
 
 

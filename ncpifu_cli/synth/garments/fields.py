@@ -32,6 +32,7 @@ class Landmarks:
 
     @staticmethod
     def of(skeleton: Skeleton) -> "Landmarks":
+        """Read off the skeleton's joints."""
         shoulder, elbow, wrist = skeleton.arm("L")
         return Landmarks(
             hip_z=float(skeleton.head("upperleg01.L")[2]),

@@ -54,6 +54,7 @@ class Scalp:
 
     @staticmethod
     def of(model: BodyModel, shape: BodyShape, head: Head, transforms: Array) -> "Scalp":
+        """The scalp of `shape` in the pose given by `transforms` (J, 3, 4)."""
         points = model.fine.matrix @ shape.body
         on_head = np.asarray(model.fine.weights[:, [shape.skeleton.index["head"]]].todense()).ravel()
         return Scalp(model, shape, head, transforms, points, vertex_normals(points, model.fine.triangles), on_head, model.fine.mask("ears"))

@@ -28,9 +28,11 @@ class Barber:
         self.line = Hairline(rng.uniform(0.06, 0.075), rng.uniform(-0.02, 0.005), rng.uniform(-0.1, -0.075))
 
     def between(self, low: float, high: float) -> float:
+        """A uniform draw."""
         return float(self.rng.uniform(low, high))
 
     def shell(self, thickness: Thickness, relief_m: float = 0.003, fineness: float = 1.0) -> Part:
+        """Short hair: a shell `thickness` metres high."""
         return grow_shell(self.scalp, self.line, thickness, self.color, ShellStyle(relief_m, fineness), self.seed)
 
     def bumps(self, p: ScalpPoints, per_metre: float) -> Array:

@@ -27,6 +27,7 @@ class Cloth:
     noise_seed: int
 
     def plain(self) -> Array:
+        """(N, 3) the base colour everywhere."""
         return np.tile(self.base, (len(self.u), 1))
 
     def mixed(self, share: NDArray[np.floating]) -> Array:

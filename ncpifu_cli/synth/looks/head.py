@@ -23,6 +23,7 @@ class Head:
 
     @staticmethod
     def of(model: BodyModel, shape: BodyShape) -> "Head":
+        """Measure one person's head."""
         left, right = shape.skeleton.head("eye.L"), shape.skeleton.head("eye.R")
         eyes = (left + right) / 2
         weight = np.asarray(model.body_weights[:, [shape.skeleton.index["head"]]].todense()).ravel()

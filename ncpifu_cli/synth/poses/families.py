@@ -29,8 +29,8 @@ class Targets:
 class PoseContext:
     """One person about to be posed: landmarks in rest coordinates, jitter, mirrored helpers.
 
-    Attributes: lead, other: the side that acts and the other one, drawn by chance. push_m: how far wrist targets are moved away from the
-    body's axis (raised while a pose goes through the body).
+    Attributes: lead, other: the side that acts and the other one, drawn by chance. push_m: how far wrist targets and hanging arms are moved away
+    from the body's axis (for thick clothes, and raised while a pose goes through the body).
     """
 
     def __init__(self, skeleton: Skeleton, rng: np.random.Generator, push_m: float = 0.0) -> None:
@@ -50,9 +50,11 @@ class PoseContext:
         )
 
     def jitter(self, scale: float) -> float:
+        """A normal draw around 0."""
         return float(self.rng.normal(0, scale))
 
     def between(self, low: float, high: float) -> float:
+        """A uniform draw."""
         return float(self.rng.uniform(low, high))
 
     def limb(self, side: str, upper: ArrayLike, lower: ArrayLike, supination_deg: float = 0.0) -> Limb:
@@ -62,7 +64,7 @@ class PoseContext:
 
     def hanging(self, side: str) -> Limb:
         """A relaxed arm."""
-        out = 0.22 + abs(self.jitter(0.06))
+        out = 0.18 + abs(self.jitter(0.06)) + 3 * self.push_m
         lower = [0.07 + out * 0.3 + self.jitter(0.05), -0.20 + self.jitter(0.08), -1]
         return self.limb(side, [out, 0.08 + self.jitter(0.05), -1], lower, self.relaxed_hand())
 
@@ -71,6 +73,7 @@ class PoseContext:
         return 50 + self.jitter(15)
 
     def standing(self, side: str) -> Limb:
+        """A straight leg."""
         direction = [abs(self.jitter(0.045)), self.jitter(0.03), -1]
         return self.limb(side, direction, direction)
 
@@ -88,6 +91,7 @@ class PoseContext:
         return two_bone_ik(shoulder, *lengths, target * mirror, np.asarray(pole, np.float64) * mirror)
 
     def hand_on_hip(self, side: str) -> None:
+        """Aim one arm at the hip, elbow out."""
         spot = [self.hip_x + 0.115 + abs(self.jitter(0.01)), -0.03 + self.jitter(0.015), self.pelvis_z + 0.075 + self.jitter(0.015)]
         self.targets.arms[side] = self.reach(side, spot, [1, 0.55, 0])
         self.targets.joints[f"wrist.{side}"] = about([0, 1, 0], -30 * sign(side))  # in place of the forearm's twist

@@ -44,8 +44,8 @@ def walk(c: PoseContext) -> None:
     stride, swing = c.between(0.25, 0.5), c.between(0.2, 0.5)
     c.targets.legs[c.lead] = c.limb(c.lead, [0.05, -stride, -1], [0.05, -stride * 0.35, -1])
     c.targets.legs[c.other] = c.limb(c.other, [0.05, stride * 0.55, -1], [0.03, stride * 1.35, -1])
-    c.targets.arms[c.other] = c.limb(c.other, [0.25, -swing, -1], [0.12, -swing - 0.45, -1], c.relaxed_hand())
-    c.targets.arms[c.lead] = c.limb(c.lead, [0.27, swing, -1], [0.17, swing * 0.3, -1], c.relaxed_hand())
+    c.targets.arms[c.other] = c.limb(c.other, [0.20 + 3 * c.push_m, -swing, -1], [0.12, -swing - 0.45, -1], c.relaxed_hand())
+    c.targets.arms[c.lead] = c.limb(c.lead, [0.22 + 3 * c.push_m, swing, -1], [0.17, swing * 0.3, -1], c.relaxed_hand())
     c.targets.lean = c.between(0, 5)
 
 
