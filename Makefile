@@ -26,7 +26,7 @@ $(STAMP): pyproject.toml constraints.txt
 demo: setup ## reconstruct examples/person.jpg into out/person.obj with a preview picture
 	@echo "== reconstructing examples/person.jpg"
 	@mkdir -p out
-	@$(BIN)/ncpifu reconstruct examples/person.jpg --mask examples/person_mask.png -o out/person.obj --preview
+	@$(BIN)/ncpifu reconstruct examples/person.jpg -o out/person.obj --preview
 	@echo "== mesh: $(CURDIR)/out/person.obj"
 	@echo "== preview: $(CURDIR)/out/person.png"
 

@@ -1,0 +1,64 @@
+"""What is shipped: the weights are the ones the card speaks of, and the example becomes a mesh near the truth beside it."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import trimesh
+
+from ncpifu_cli.artifacts import sha256
+from ncpifu_cli.config.base import load
+from ncpifu_cli.config.train import TrainConfig
+from ncpifu_cli.geometry.camera import normalise_subject
+from ncpifu_cli.geometry.metrics import SurfaceTree
+from ncpifu_cli.models.checkpoint import load_weights
+from ncpifu_cli.stages.reconstruct import load_model, reconstruct
+
+ROOT = Path(__file__).resolve().parent.parent
+WEIGHTS = sorted((ROOT / "weights").glob("*.safetensors"))
+
+
+def test_there_are_weights() -> None:
+    assert {path.stem for path in WEIGHTS} >= {"compact"}
+
+
+@pytest.mark.parametrize("path", WEIGHTS, ids=lambda path: path.stem)
+def test_weights_are_what_the_card_says(path: Path) -> None:
+    sums = dict(reversed(line.split()) for line in (ROOT / "weights" / "SHA256SUMS").read_text().splitlines())
+    assert sums[path.name] == sha256(path)
+    assert path.stat().st_size < 60_000_000
+    _, config, meta = load_weights(path)
+    assert meta["steps"] > 0
+    assert path.name in (ROOT / "weights" / "README.md").read_text()
+    if path.stem in ("compact", "paper"):
+        assert config == load(TrainConfig, path.stem).model
+
+
+@pytest.fixture(scope="module")
+def person() -> trimesh.Trimesh:
+    return reconstruct(ROOT / "examples" / "person.jpg", load_model("compact", device="cpu"), resolution=128).mesh
+
+
+def test_the_example_is_a_whole_body(person: trimesh.Trimesh) -> None:
+    assert person.is_watertight
+    assert person.volume > 0
+    low, high = person.bounds
+    assert high[1] - low[1] == pytest.approx(1.8, abs=0.01)
+    assert low[1] == pytest.approx(0, abs=1e-6)
+    assert 0.15 < high[2] - low[2] < 0.75  # neither a pancake nor a column along the view
+
+
+def test_the_example_is_near_its_truth(person: trimesh.Trimesh) -> None:
+    truth = trimesh.load(ROOT / "examples" / "person_truth.glb", force="mesh")
+    guess, true = (np.asarray(mesh.vertices) for mesh in (person, truth))
+    guess, true = (normalise_subject(vertices).apply(vertices) for vertices in (guess, true))
+    there = SurfaceTree(true, np.asarray(truth.faces)).distance_m(guess)
+    back = SurfaceTree(guess, np.asarray(person.faces)).distance_m(true[np.abs(true[:, 2]) > 0.02])
+    assert there.mean() < 0.05  # metres of a 1.80 m person
+    assert back.mean() < 0.05
+
+
+def test_legs_are_separate(person: trimesh.Trimesh) -> None:
+    shin = person.section(plane_origin=[0, 0.3, 0], plane_normal=[0, 1, 0])
+    assert shin is not None
+    assert sum(np.ptp(loop, axis=0).max() > 0.05 for loop in shin.discrete) == 2
