@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
 from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.synth.assemble import Mesh
@@ -13,13 +14,14 @@ from ncpifu_cli.synth.cloth import SurfaceQuery
 from ncpifu_cli.synth.drape import Draped
 from ncpifu_cli.synth.garments.fields import Landmarks
 from ncpifu_cli.synth.layers import covered_share
+from ncpifu_cli.synth.parts import Part
 from ncpifu_cli.synth.poses import LARGEST_OVERLAP
-from ncpifu_cli.synth.topology import vertex_normals
+from ncpifu_cli.synth.topology import boundary_edges, vertex_normals
 
 Array = NDArray[np.float64]
 
 LARGEST_STRETCH = 0.15  # 95th percentile of the edges' strain
-LARGEST_PIERCED = 0.01  # share of a garment's vertices more than 2 mm under the skin
+LARGEST_PIERCED = 0.01  # share of a garment's vertices more than 2 mm under skin that shows
 SMALLEST_COVER = 0.95  # share of chest and hips that must be under cloth
 HEIGHT_M = (1.0, 2.1)
 SMALLEST_DEEP = 0.7  # of one closed surface it is 1, of two within each other 2; inside begins at 0.5
@@ -52,15 +54,16 @@ class Measures:
     finite: bool
 
 
-def measure(model: BodyModel, shape: BodyShape, posed: Array, overlap: float, garments: Sequence[Draped], mesh: Mesh, chest_point: Array) -> Measures:
-    """Measure a finished human. posed (BODY_VERTICES, 3) body; chest_point (3,) deep inside, in the output frame."""
-    body = SurfaceQuery(posed, model.body_triangles)
+def measure(
+    model: BodyModel, shape: BodyShape, posed: Array, skin_part: Part, overlap: float, garments: Sequence[Draped], mesh: Mesh, chest_point: Array
+) -> Measures:
+    """Measure a finished human. posed (BODY_VERTICES, 3) body; skin_part: the skin that is left; chest_point (3,) deep inside, in the output frame."""
     chest, hips = decency_regions(model, shape)
     deep, far = _winding(mesh, chest_point + np.array([[0, 0, 0], [0, 0, 1.5]]))
     return Measures(
         overlap=overlap,
         stretch=max(draped.stretch for draped in garments),
-        pierced=max(_pierced(body, draped) for draped in garments),
+        pierced=max(_pierced(skin_part, draped) for draped in garments),
         chest=covered_share(posed[chest], garments),
         hips=covered_share(posed[hips], garments),
         height_m=float(np.ptp(shape.body[:, 2])),
@@ -102,9 +105,13 @@ def decency_regions(model: BodyModel, shape: BodyShape) -> tuple[NDArray[np.int6
     return np.flatnonzero(chest), np.flatnonzero(hips)
 
 
-def _pierced(body: SurfaceQuery, draped: Draped) -> float:
-    found, position, normal = body.nearest(draped.posed, 0.03)
-    return float((found & (((draped.posed - position) * normal).sum(axis=1) < -0.002)).mean())
+def _pierced(skin_part: Part, draped: Draped) -> float:
+    """Share of a garment's vertices behind skin. Hidden skin has been left out: in an armpit, cloth between arm and torso harms nobody."""
+    found, position, normal = SurfaceQuery(skin_part.vertices, skin_part.triangles).nearest(draped.posed, 0.03)
+    under = found & (((draped.posed - position) * normal).sum(axis=1) < -0.002)
+    rim = skin_part.vertices[np.unique(boundary_edges(skin_part.triangles))]
+    inside_rim = cKDTree(rim).query(position, distance_upper_bound=0.006)[0] > 0.006
+    return float((under & inside_rim).mean())
 
 
 def _winding(mesh: Mesh, points: Array) -> tuple[float, float]:

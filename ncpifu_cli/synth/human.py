@@ -138,7 +138,7 @@ def _attempt(split: str, number: int, streams: Streams, pose_streams: Streams, w
     with clock.stage("gates"):
         chest = rigid(shape.skeleton.head("spine02")[None] - [[0, 0.06, 0]], transforms[shape.skeleton.index["spine02"]])
         chest_point = to_output_frame(chest - [[0, 0, ground_level(parts)]])[0]
-        measures = measure(model, shape, posed, pose.overlap, draped, mesh, chest_point)
+        measures = measure(model, shape, posed, parts[0], pose.overlap, draped, mesh, chest_point)
         reasons = failures(measures)
         if reasons:
             raise RejectedHuman(name, [f"{reason}, pose {pose.family}" for reason in reasons])
