@@ -43,7 +43,7 @@ def assemble(parts: Sequence[Part], face_budget: int | None = TRAINING_FACES) ->
     inside/outside is decided by winding number."""
     reduced = list(parts) if face_budget is None else _reduced(parts, face_budget)
     offsets = np.cumsum([0] + [len(part.vertices) for part in reduced])
-    vertices = to_output_frame(np.concatenate([part.vertices for part in reduced]) - [0, 0, ground_level(parts)])
+    vertices = to_output_frame(np.concatenate([part.vertices for part in reduced]) - [0, 0, ground_level(reduced)])
     faces = np.concatenate([part.triangles + offset for part, offset in zip(reduced, offsets, strict=False)])
     colors = np.concatenate([part.colors for part in reduced])
     return Mesh(vertices.astype(np.float32), faces.astype(np.int32), np.round(np.clip(colors, 0, 1) * 255).astype(np.uint8))

@@ -38,13 +38,14 @@ def test_inside_and_outside_are_told_apart_everywhere(human) -> None:
     import igl
 
     vertices, faces = human.mesh.vertices.astype(np.float64), human.mesh.faces.astype(np.int64)
-    slab = np.stack(np.meshgrid(np.linspace(-1, 1, 41), np.linspace(0.1, 1.5, 15), np.linspace(-1, 1, 41)), axis=-1).reshape(-1, 3)
-    winding = igl.fast_winding_number(vertices, faces, slab)
-    from scipy.spatial import cKDTree
-
-    far = cKDTree(vertices).query(slab)[0] > 0.1
-    assert np.abs(winding[far] * 1.0).max() < 0.15  # nobody is thicker than 20 cm everywhere, so far points are outside
-    assert (winding > 0.5).sum() > 100
+    low, high = vertices.min(axis=0), vertices.max(axis=0)
+    axis = np.linspace(-1.3, 1.3, 27)
+    around = np.stack(np.meshgrid(axis, axis + 0.9, axis, indexing="ij"), axis=-1).reshape(-1, 3)
+    outside = around[((around < low - 0.05) | (around > high + 0.05)).any(axis=1)]
+    assert np.abs(igl.fast_winding_number(vertices, faces, outside)).max() < 0.1
+    middle = np.median(vertices, axis=0)
+    trunk = np.stack([np.full(8, middle[0]), np.linspace(0.55, 0.72, 8) * high[1], np.full(8, middle[2])], axis=1)
+    assert igl.fast_winding_number(vertices, faces, trunk).min() > 0.7
 
 
 def test_the_same_seed_is_the_same_human(human) -> None:
