@@ -8,8 +8,9 @@ from ncpifu_cli.config.base import Settings
 
 
 class EncoderConfig(Settings):
-    """Stacked hourglass image encoder (method section 2)."""
+    """Image encoder (method section 2)."""
 
+    kind: Literal["hourglass", "unet"] = Field("hourglass", description="the paper's stacked hourglass, or a U-Net that learns faster on a CPU (one stack)")
     stem_channels: int = Field(64, gt=0, description="channels of the stride-2 stem, also the high-resolution skip in x_c")
     channels: int = Field(256, gt=0, description="channels of each hourglass output")
     stacks: int = Field(4, ge=1, description="number of hourglasses in a row")

@@ -6,7 +6,7 @@ from typing import Any
 from torch import nn
 
 from ncpifu_cli.config.base import load
-from ncpifu_cli.config.model import CodebookConfig, ModelConfig
+from ncpifu_cli.config.model import CodebookConfig, EncoderConfig, ModelConfig
 from ncpifu_cli.config.train import TrainConfig
 from ncpifu_cli.models.blocks.attention import GlobalAttention
 from ncpifu_cli.models.blocks.classifier import SurfaceClassifier
@@ -17,6 +17,7 @@ from ncpifu_cli.models.blocks.gate import Gate, OpenGate
 from ncpifu_cli.models.blocks.hourglass import StackedHourglass
 from ncpifu_cli.models.blocks.lattice import Lattice
 from ncpifu_cli.models.blocks.mixer import ChannelMixing, LocationMixing
+from ncpifu_cli.models.blocks.unet import UNet
 from ncpifu_cli.models.blocks.variance import NoVariance, VarianceModelling
 from ncpifu_cli.models.ncpifu import LatticeNCPIFu, LiteralGroups, NeuralCodePIFu
 from ncpifu_cli.models.pifu import PIFu
@@ -26,7 +27,7 @@ Network = NeuralCodePIFu | PIFu
 
 def build(config: ModelConfig) -> Network:
     """A network with fresh weights (seed torch before for repeatable ones)."""
-    encoder = StackedHourglass(config.encoder.stem_channels, config.encoder.channels, config.encoder.stacks, config.encoder.depth)
+    encoder = _encoder(config.encoder)
     depth_head = DepthHead(config.encoder.channels)
     if config.kind == "pifu":
         classifier = SurfaceClassifier(config.encoder.channels + 1, config.classifier)
@@ -57,6 +58,12 @@ def build(config: ModelConfig) -> Network:
 def build_profile(name: str) -> Network:
     """The network of a named configuration (`paper`, `compact`, `tiny`), with fresh weights."""
     return build(load(TrainConfig, name).model)
+
+
+def _encoder(config: EncoderConfig) -> StackedHourglass | UNet:
+    if config.kind == "unet":
+        return UNet(config.stem_channels, config.channels)
+    return StackedHourglass(config.stem_channels, config.channels, config.stacks, config.depth)
 
 
 def _gate(config: CodebookConfig, channels: int) -> nn.Module:

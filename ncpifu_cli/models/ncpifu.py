@@ -16,6 +16,7 @@ from ncpifu_cli.models.blocks.groups import strided_groups
 from ncpifu_cli.models.blocks.hourglass import StackedHourglass
 from ncpifu_cli.models.blocks.lattice import Lattice
 from ncpifu_cli.models.blocks.mixer import ChannelMixing, LocationMixing
+from ncpifu_cli.models.blocks.unet import UNet
 
 OUTSIDE_LOGIT = -16.0  # a point that projects outside the image is outside the body
 
@@ -51,7 +52,7 @@ class NeuralCodePIFu(nn.Module):
     def __init__(
         self,
         *,
-        encoder: StackedHourglass,
+        encoder: StackedHourglass | UNet,
         local_gate: nn.Module,
         global_gate: nn.Module,
         local_branch: Branch,

@@ -10,13 +10,14 @@ from ncpifu_cli.models.api import Features, Prediction
 from ncpifu_cli.models.blocks.classifier import SurfaceClassifier
 from ncpifu_cli.models.blocks.depth_head import DepthHead
 from ncpifu_cli.models.blocks.hourglass import StackedHourglass
+from ncpifu_cli.models.blocks.unet import UNet
 from ncpifu_cli.models.ncpifu import OUTSIDE_LOGIT
 
 
 class PIFu(nn.Module):
     """f(F(x), z): hourglass feature and depth into an MLP with skips; every hourglass output is supervised."""
 
-    def __init__(self, encoder: StackedHourglass, classifier: SurfaceClassifier, depth_head: DepthHead, depth_scale: float, supervise_all: bool) -> None:
+    def __init__(self, encoder: StackedHourglass | UNet, classifier: SurfaceClassifier, depth_head: DepthHead, depth_scale: float, supervise_all: bool) -> None:
         super().__init__()
         self.encoder, self.classifier = encoder, classifier
         self.depth_head = depth_head

@@ -16,6 +16,7 @@ from ncpifu_cli.models.blocks.groups import morton_code, strided_groups
 from ncpifu_cli.models.blocks.hourglass import StackedHourglass
 from ncpifu_cli.models.blocks.lattice import Lattice
 from ncpifu_cli.models.blocks.mixer import ChannelMixing, LocationMixing
+from ncpifu_cli.models.blocks.unet import UNet
 from ncpifu_cli.models.blocks.variance import NoVariance, VarianceModelling
 
 
@@ -51,6 +52,19 @@ class TestHourglass:
         encoder(image)[0][-1][0, :, -1, -1].sum().backward()
         assert image.grad is not None
         assert image.grad[0, :, :8, :8].abs().sum() > 0
+
+
+class TestUNet:
+    def test_keeps_the_hourglass_contract(self) -> None:
+        maps, stem = UNet(8, 16)(torch.randn(2, 3, 64, 64))
+        assert [tuple(m.shape) for m in maps] == [(2, 16, 16, 16)]
+        assert tuple(stem.shape) == (2, 8, 32, 32)
+
+    def test_blank_image_is_finite_and_every_weight_learns(self) -> None:
+        encoder = UNet(8, 16)
+        maps, _ = encoder(torch.zeros(1, 3, 64, 64))
+        maps[0].square().sum().backward()
+        assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in encoder.parameters())
 
 
 class TestSampling:
