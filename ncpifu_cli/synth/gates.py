@@ -20,7 +20,7 @@ from ncpifu_cli.synth.topology import boundary_edges, vertex_normals
 
 Array = NDArray[np.float64]
 
-LARGEST_STRETCH = 0.15  # 95th percentile of the edges' strain
+LARGEST_STRETCH = 0.15  # 95th percentile of the edges' elongation
 LARGEST_PIERCED = 0.01  # share of a garment's vertices more than 2 mm under skin that shows
 SMALLEST_COVER = 0.95  # share of chest and hips that must be under cloth
 HEIGHT_M = (1.0, 2.1)

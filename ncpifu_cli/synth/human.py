@@ -24,7 +24,7 @@ from ncpifu_cli.synth.looks.eyes import make_eyes
 from ncpifu_cli.synth.looks.head import Head
 from ncpifu_cli.synth.looks.skin import paint_skin, sample_complexion
 from ncpifu_cli.synth.parts import Part
-from ncpifu_cli.synth.poses import Pose, choose_family, solve_pose
+from ncpifu_cli.synth.poses import FALLBACK, Pose, choose_family, solve_pose
 from ncpifu_cli.synth.shoes import choose_shoes, make_shoes
 from ncpifu_cli.synth.skeleton import rigid, skin
 from ncpifu_cli.synth.streams import GENERATOR_VERSION, Streams, global_seed
@@ -79,7 +79,7 @@ def subject_name(split: str, number: int) -> str:
 def make_human(split: str, number: int, wishes: Wishes = NO_WISHES, face_budget: int | None = TRAINING_FACES, device: str = "cpu") -> Human:
     """Human `number` of a split: the same (split, number, generator version) always gives the same human.
 
-    A human that fails a gate is posed anew, `ATTEMPTS` times in all; its description tells what was rejected.
+    A human that fails a gate is posed anew, `ATTEMPTS` times in all, the last time standing; its description tells what was rejected.
     Raises RejectedHuman when no pose passes, NcpifuError for unknown wishes, ValueError for a bad split or number.
     """
     seed, rejected = global_seed(split, number), []
@@ -103,7 +103,8 @@ def _attempt(split: str, number: int, streams: Streams, pose_streams: Streams, w
     female = shape.phenotype.is_female
     outfit = choose_outfit(streams, female, held_out) if wishes.garments is None else outfit_of(wishes.garments, streams, held_out)
     with clock.stage("pose"):
-        family = wishes.pose or choose_family(pose_streams.get("pose family"), held_out)
+        last = pose_streams.attempt == ATTEMPTS - 1
+        family = wishes.pose or (FALLBACK if last else choose_family(pose_streams.get("pose family"), held_out))
         pose = solve_pose(model, shape, family, pose_streams, _room_for(outfit))
         transforms = shape.skeleton.transforms(pose.rotations)
         posed = skin(shape.body, model.body_weights, transforms)

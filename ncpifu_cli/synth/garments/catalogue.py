@@ -190,8 +190,8 @@ TEMPLATES: tuple[Template, ...] = (
     ),
     Template(
         "skirt_pencil", "bottom", "skirt",
-        {"length": (0.45, 0.6), "ease": 0.006, "waist": 0.17, "bend": 4e-7, "details": ("waistband",), "patterns": ("plain", "heather"),
-         "palette": "sober"},
+        {"length": (0.45, 0.6), "ease": (0.010, 0.014), "gather": 0.06, "crumple": 0.02, "waist": 0.17, "bend": 4e-7,
+         "details": ("waistband",), "patterns": ("plain", "heather"), "palette": "sober"},
         men=0.0, women=0.5, held_out=True,
     ),
 )
