@@ -1,4 +1,4 @@
-"""U-Net image encoder: the compact profile's, because on a CPU it learns several times faster per minute than stacked hourglasses (docs/method.md)."""
+"""U-Net image encoder of the profile `compact_unet`: several times the images per second of stacked hourglasses on a CPU (docs/method.md)."""
 
 import torch
 import torch.nn.functional as F
