@@ -2,7 +2,7 @@
 
     python benchmarks/training.py [--config compact] [--threads 0] [--steps 6]
 
-Prints the Markdown table of docs/training.md. Each row runs in a process of its own, so that its memory is its own.
+Prints a Markdown table. Each row runs in a process of its own, so that its memory is its own.
 """
 
 import argparse
