@@ -20,6 +20,7 @@ from ncpifu_cli.models.losses import depth_loss, loss, scores
 from ncpifu_cli.progress import SILENT, Reporter
 from ncpifu_cli.stages.device import pick_device
 from ncpifu_cli.stages.training import MetricsLog, TrainingState, in_background, learning_rate
+from ncpifu_cli.stages.warm_start import warm_start
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,7 @@ def train(
     run: Path,
     *,
     resume: bool = False,
+    init_from: str | Path | None = None,
     device: str = "auto",
     limit_seconds: float | None = None,
     reporter: Reporter = SILENT,
@@ -48,6 +50,7 @@ def train(
 
     Writes config.json, metrics.csv, last.safetensors (the whole state, to resume from) and weights.safetensors (averaged, to use). Batch k is
     a function of (seed, k), so a resumed run goes on with the very batches it would have seen. Ctrl-C or the time limit end with a checkpoint.
+    A new run starts from fresh weights, or from what fits of the weights `init_from` (a file or a released name).
 
     Raises NcpifuError when there is nothing to train on, when `run` holds another run, or when the loss stops being finite.
     """
@@ -56,6 +59,8 @@ def train(
         torch.set_num_threads(config.threads or torch.get_num_threads())
     torch.manual_seed(config.seed)
     model = build(config.model).to(where)
+    if init_from is not None and not (resume and (run / "last.safetensors").exists()):
+        reporter.info(str(warm_start(model, init_from)))
     state = TrainingState.start(model, config, run / "last.safetensors", resume=resume)
     training, validation = split_subjects(find_subjects(data), config.data.validation_subjects)
     reporter.info(

@@ -15,10 +15,12 @@ from ncpifu_cli.data.dataset import RenderDataset, find_subjects, read_points
 from ncpifu_cli.data.depth import FULL_SCALE
 from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.geometry.camera import HALF_EXTENT_M
+from ncpifu_cli.models.build import build, build_profile
 from ncpifu_cli.models.checkpoint import load_weights
 from ncpifu_cli.models.losses import depth_loss
 from ncpifu_cli.stages.train import split_subjects, train
 from ncpifu_cli.stages.training import in_background, learning_rate
+from ncpifu_cli.stages.warm_start import warm_start
 
 FILES = {"rgb": "jpg", "mask": "png", "depth": "png"}
 
@@ -164,6 +166,23 @@ def test_time_limit_saves_and_stops(renders: Path, tmp_path: Path) -> None:
     result = train(config, renders, tmp_path / "run", limit_seconds=1.0)
     assert 0 < result.steps < 100000
     assert result.weights.exists()
+
+
+def test_a_run_starts_from_other_weights_and_tells_what_did_not_fit(renders: Path, tmp_path: Path) -> None:
+    first = train(load(TrainConfig, "tiny", ["steps=2"]), renders, tmp_path / "first")
+    given = load_weights(first.weights)[0].state_dict()
+    same, other = build_profile("tiny"), build(load(TrainConfig, "tiny", ["model.classifier=[24, 16]"]).model)
+    assert not warm_start(same, first.weights).fresh
+    assert all(torch.equal(value, given[name]) for name, value in same.state_dict().items())
+    report = warm_start(other, first.weights)
+    assert report.fresh and all(name.startswith("classifier") for name in report.fresh)
+    assert len(report.taken) + len(report.unused) == len(given)
+    assert "fresh: classifier" in str(report)
+    train(load(TrainConfig, "tiny", ["steps=1", "optim.lr=1e-12"]), renders, tmp_path / "second", init_from=first.weights)
+    moved = load_weights(tmp_path / "second" / "weights.safetensors")[0].state_dict()
+    assert all(torch.allclose(value, given[name], atol=1e-6) for name, value in moved.items())
+    with pytest.raises(NcpifuError, match="no tensor"):
+        warm_start(torch.nn.Linear(2, 2), first.weights)
 
 
 def test_refusals(renders: Path, tmp_path: Path) -> None:
