@@ -45,6 +45,7 @@ class ModelConfig(Settings):
     image_size_px: int = Field(512, ge=32, multiple_of=32, description="side of the square input image")
     encoder: EncoderConfig = EncoderConfig()
     depth_scale: float = Field(8.0, gt=0, description="phi(X) = depth_scale * z in NDC: a body's depth becomes as large as any other channel of x_c")
+    surface_depth: bool = Field(False, description="phi(X) also holds the depth relative to the front and back surface that the depth head predicts (ours)")
     codebook: CodebookConfig = CodebookConfig()
     local_codebook: bool = Field(True, description="codebook in the local branch")
     global_codebook: bool = Field(True, description="codebook in the global branch")
@@ -73,5 +74,10 @@ class ModelConfig(Settings):
 
     @property
     def feature_channels(self) -> int:
-        """C, the length of x_c: hourglass + stem + depth (321 in the paper)."""
-        return self.encoder.channels + self.encoder.stem_channels + 1
+        """C, the length of x_c: image features and depth (321 in the paper)."""
+        return self.image_channels + (3 if self.surface_depth else 1)
+
+    @property
+    def image_channels(self) -> int:
+        """Channels of x_c that come from the image: hourglass + stem."""
+        return self.encoder.channels + self.encoder.stem_channels

@@ -14,6 +14,9 @@ class AugmentConfig(Settings):
     flip: bool = Field(True, description="mirror left and right half of the time")
     scale: float = Field(0.1, ge=0, lt=1, description="subject size changes by up to this fraction")
     shift_ndc: float = Field(0.05, ge=0, lt=1, description="subject moves by up to this much in x and y")
+    roll_deg: float = Field(6.0, ge=0, lt=90, description="the camera is rolled by up to this angle")
+    stretch: float = Field(0.06, ge=0, lt=1, description="the subject gets wider or narrower by up to this fraction")
+    hue_turn: float = Field(0.1, ge=0, le=0.5, description="hues of half of the images are rotated by up to this fraction of a full turn")
     color: float = Field(0.25, ge=0, lt=1, description="strength of brightness, contrast, saturation and tint changes")
     blur_px: float = Field(1.2, ge=0, description="largest Gaussian blur, in pixels of the network's input")
     jpeg: float = Field(0.3, ge=0, le=1, description="share of images that are JPEG-compressed once more")
@@ -48,7 +51,7 @@ class OptimConfig(Settings):
 class LossConfig(Settings):
     """Weights of the named loss terms."""
 
-    occupancy: float = Field(1.0, ge=0, description="occupancy error, mean over supervised stacks")
+    occupancy: float = Field(1.0, ge=0, description="occupancy error, mean over supervised stacks; 0 trains the encoder alone, by depth, several times as fast")
     kind: Literal["bce", "mse"] = Field("bce", description="binary cross entropy on logits, or PIFu's squared error on sigmoids")
     depth: float = Field(0.5, ge=0, description="front and back depth read off the feature map; 0 trains by points alone, as the paper does")
     balance: float = Field(0.02, ge=0, description="codebook balance: KL of the mean code use from uniform, against collapse")

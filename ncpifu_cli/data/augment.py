@@ -13,39 +13,47 @@ Image = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Placement:
-    """A change of the view within the image plane: flip, then scale about the centre, then shift.
+    """A change of the view within the image plane: flip, then stretch and scale about the centre, then roll, then shift.
 
-    Attributes: flip; scale (1); shift_ndc (x right, y up).
+    Attributes: flip; scale (1); shift_ndc (x right, y up); roll_rad, counter-clockwise; stretch, wider for more than 1 at the same area (1).
     """
 
     flip: bool = False
     scale: float = 1.0
     shift_ndc: tuple[float, float] = (0.0, 0.0)
+    roll_rad: float = 0.0
+    stretch: float = 1.0
+
+    @property
+    def matrix(self) -> NDArray[np.float64]:
+        """(2, 2) that NDC x, y are multiplied by."""
+        cos, sin = np.cos(self.roll_rad), np.sin(self.roll_rad)
+        across = -self.scale * self.stretch if self.flip else self.scale * self.stretch
+        return np.array([[cos, -sin], [sin, cos]]) @ np.diag([across, self.scale / self.stretch])
 
     def points(self, points_ndc: NDArray[np.float32]) -> NDArray[np.float32]:
         """(N, 3) NDC -> (N, 3) NDC. Depth scales with the subject."""
-        moved = points_ndc * np.float32(self.scale)
-        if self.flip:
-            moved[:, 0] *= -1
-        moved[:, :2] += np.asarray(self.shift_ndc, np.float32)
-        return moved
+        plane = points_ndc[:, :2] @ self.matrix.T + np.asarray(self.shift_ndc)
+        return np.column_stack([plane, points_ndc[:, 2] * self.scale]).astype(np.float32)
 
     def image(self, image: NDArray, interpolation: int = cv2.INTER_LINEAR) -> NDArray:
         """(S, S) or (S, S, 3): the same change in pixels; what comes in from outside is 0."""
         size = image.shape[0]
-        # Pixel centres: index j is at NDC (2 j + 1) / S - 1. Solve u' = a u + b for indices under the same map.
-        a = -self.scale if self.flip else self.scale
-        half = (size - 1) / 2
-        matrix = np.array([[a, 0, half * (1 - a) + self.shift_ndc[0] * size / 2], [0, self.scale, half * (1 - self.scale) - self.shift_ndc[1] * size / 2]])
-        return cv2.warpAffine(image, matrix, (size, size), flags=interpolation)
+        # Pixel index j is at NDC (2 j + 1) / S - 1 and rows count downwards: the same map for indices, about the middle index.
+        linear = self.matrix * [[1, -1], [-1, 1]]
+        middle = np.full(2, (size - 1) / 2)
+        offset = middle - linear @ middle + np.array([self.shift_ndc[0], -self.shift_ndc[1]]) * size / 2
+        return cv2.warpAffine(image, np.column_stack([linear, offset]), (size, size), flags=interpolation)
 
 
 def random_placement(config: AugmentConfig, rng: np.random.Generator) -> Placement:
-    """Flip, scale and shift within the configured limits."""
+    """Flip, scale, shift, roll and stretch within the configured limits."""
     flip = bool(config.flip and rng.random() < 0.5)
     scale = float(1 + rng.uniform(-config.scale, config.scale))
     shift = rng.uniform(-config.shift_ndc, config.shift_ndc, 2)
-    return Placement(flip, scale, (float(shift[0]), float(shift[1])))
+    roll = float(np.radians(rng.uniform(-config.roll_deg, config.roll_deg)))
+    stretch = float(1 + rng.uniform(-config.stretch, config.stretch))
+    return Placement(flip, scale, (float(shift[0]), float(shift[1])), roll, stretch)
 
 
 def photographic(rgb: Image, coverage: Image, config: AugmentConfig, rng: np.random.Generator) -> tuple[Image, Image]:
@@ -54,7 +62,7 @@ def photographic(rgb: Image, coverage: Image, config: AugmentConfig, rng: np.ran
     Args: rgb (S, S, 3) 0..255, coverage (S, S) 0..1. Returns both, changed.
     """
     rgb, coverage = _imperfect_mask(rgb, coverage, config, rng)
-    rgb = _color(rgb, config.color, rng)
+    rgb = _hue(_color(rgb, config.color, rng), config.hue_turn, rng)
     sigma = rng.uniform(0, config.blur_px) if rng.random() < 0.5 else 0.0
     if sigma > 0.2:
         rgb = cv2.GaussianBlur(rgb, (0, 0), sigma)
@@ -77,6 +85,17 @@ def _color(rgb: Image, strength: float, rng: np.random.Generator) -> Image:
     rgb = grey + (rgb - grey) * np.float32(1 + strength * rng.uniform(-1, 1))
     middle = np.float32(rgb.mean())
     return middle + (rgb - middle) * np.float32(1 + strength * rng.uniform(-1, 1))
+
+
+def _hue(rgb: Image, turn: float, rng: np.random.Generator) -> Image:
+    """Rotate hues in half of the images: clothes of any colour from a limited wardrobe."""
+    if turn == 0 or rng.random() < 0.5:
+        return rgb
+    angle = 2 * np.pi * rng.uniform(-turn, turn)
+    axis = np.full(3, 1 / np.sqrt(3))  # of greys
+    skew = np.cross(np.eye(3), axis)
+    rotation = np.cos(angle) * np.eye(3) + np.sin(angle) * skew + (1 - np.cos(angle)) * np.outer(axis, axis)
+    return rgb @ rotation.astype(np.float32)
 
 
 def _imperfect_mask(rgb: Image, coverage: Image, config: AugmentConfig, rng: np.random.Generator) -> tuple[Image, Image]:

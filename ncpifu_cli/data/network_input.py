@@ -22,7 +22,8 @@ def resize_masked(rgb: NDArray[np.uint8], mask: NDArray[np.bool_], size_px: int)
     """
     shrink = max(rgb.shape[:2]) > size_px
     how = cv2.INTER_AREA if shrink else cv2.INTER_LINEAR
-    alpha = mask.astype(np.float32)
-    premultiplied = cv2.resize(rgb.astype(np.float32) * alpha[..., None], (size_px, size_px), interpolation=how)
-    coverage = cv2.resize(alpha, (size_px, size_px), interpolation=how)
-    return premultiplied / np.maximum(coverage, 1e-3)[..., None], coverage
+    alpha = mask.astype(np.uint8) * np.uint8(255)
+    subject = cv2.bitwise_and(np.ascontiguousarray(rgb), np.ascontiguousarray(rgb), mask=alpha)
+    premultiplied = cv2.resize(subject, (size_px, size_px), interpolation=how).astype(np.float32)
+    coverage = cv2.resize(alpha, (size_px, size_px), interpolation=how).astype(np.float32) * np.float32(1 / 255)
+    return np.minimum(premultiplied / np.maximum(coverage, np.float32(1 / 255))[..., None], np.float32(255)), coverage

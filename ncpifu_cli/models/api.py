@@ -24,11 +24,11 @@ class Features:
     """An encoded photo.
 
     Attributes: stacks, one entry per hourglass output that is to be queried (what it holds is the network's own affair); depth (S, B, 2, h, w),
-    predicted front and back depth in units of phi, in training only.
+    predicted depth of front and back surface in units of phi.
     """
 
     stacks: tuple[Any, ...]
-    depth: Tensor | None = None
+    depth: Tensor
 
 
 @dataclass(frozen=True)

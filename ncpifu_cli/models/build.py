@@ -37,8 +37,8 @@ def build(config: ModelConfig) -> Network:
     fine = 2 * coarse
     parts: dict[str, Any] = {
         "encoder": encoder,
-        "local_gate": _gate(config.codebook, channels - 1),
-        "global_gate": _gate(config.codebook, channels - 1),
+        "local_gate": _gate(config.codebook, config.image_channels),
+        "global_gate": _gate(config.codebook, config.image_channels),
         "local_branch": _branch(config, config.local_codebook),
         "global_branch": _branch(config, config.global_codebook),
         "attention": GlobalAttention(channels, config.attention_width, config.attention_heads),
@@ -46,6 +46,7 @@ def build(config: ModelConfig) -> Network:
         "classifier": SurfaceClassifier(fine + channels, config.classifier),
         "depth_head": depth_head,
         "depth_scale": config.depth_scale,
+        "surface_depth": config.surface_depth,
         "supervise_all": config.supervise == "all",
     }
     if config.integration == "points":

@@ -5,6 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ncpifu_cli.config.train import LossConfig
+from ncpifu_cli.geometry.camera import HALF_EXTENT_M
 from ncpifu_cli.models.api import Prediction
 
 
@@ -33,6 +34,13 @@ def depth_loss(predicted: Tensor, true_ndc: Tensor, depth_scale: float) -> Tenso
     target = torch.where(known, true_ndc * depth_scale, 0.0).expand_as(predicted)
     error = F.smooth_l1_loss(predicted.float(), target, reduction="none", beta=0.1) * known
     return error.sum() / (known.sum() * predicted.shape[0]).clamp_min(1)
+
+
+@torch.no_grad()
+def depth_error_cm(predicted: Tensor, true_ndc: Tensor, depth_scale: float) -> float:
+    """Mean error of the predicted surfaces in cm of the 1.80 m subject. predicted (B, 2, h, w) in units of phi; true_ndc (B, 2, h, w), NaN where there is none."""
+    error_ndc = (predicted.float() / depth_scale - true_ndc).abs()
+    return float(error_ndc[torch.isfinite(true_ndc)].mean()) * HALF_EXTENT_M * 100
 
 
 @torch.no_grad()

@@ -1,7 +1,7 @@
 """Neural-code PIFu (paper eq. 3), with fixed location tokens (method section 9) or literal groups of query points."""
 
 from abc import abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -35,12 +35,13 @@ class Gates:
 class Encoded:
     """One hourglass output, ready to be queried.
 
-    Attributes: feature_map (B, C, H/4, W/4); stem (B, C_stem, H/2, W/2); gates; seen: keys and values of the lattice (None for literal
+    Attributes: feature_map (B, C, H/4, W/4); stem (B, C_stem, H/2, W/2); surfaces (B, 2, H/4, W/4), predicted depth of front and back; gates; seen: keys and values of the lattice (None for literal
     groups); context: mixed lattice features (B, C_fine, Z, Y, X), None without integration over the lattice.
     """
 
     feature_map: Tensor
     stem: Tensor
+    surfaces: Tensor
     gates: Gates
     seen: KeysValues | None = None
     context: Tensor | None = None
@@ -62,6 +63,7 @@ class NeuralCodePIFu(nn.Module):
         classifier: SurfaceClassifier,
         depth_head: DepthHead,
         depth_scale: float,
+        surface_depth: bool,
         supervise_all: bool,
     ) -> None:
         super().__init__()
@@ -72,14 +74,18 @@ class NeuralCodePIFu(nn.Module):
         self.channel_mixing = channel_mixing
         self.classifier = classifier
         self.depth_head = depth_head
-        self.depth_scale, self.supervise_all = depth_scale, supervise_all
+        self.depth_scale, self.surface_depth, self.supervise_all = depth_scale, surface_depth, supervise_all
 
     def encode(self, image: Tensor) -> Features:
         """(B, 3, H, W) -> features to query: of every hourglass output in training with deep supervision, else of the last."""
         maps, stem = self.encoder(image)
         chosen = maps if self.training and self.supervise_all else maps[-1:]
-        depth = torch.stack([self.depth_head(feature_map) for feature_map in chosen]) if self.training else None
-        return Features(tuple(self._prepare(feature_map, stem) for feature_map in chosen), depth)
+        depth = torch.stack([self.depth_head(feature_map) for feature_map in chosen])
+        return Features(tuple(self._prepare(feature_map, stem, surfaces) for feature_map, surfaces in zip(chosen, depth, strict=True)), depth)
+
+    def encode_depth(self, image: Tensor) -> Tensor:
+        """(B, 3, H, W) -> (S, B, 2, H/4, W/4): depth of front and back surface in units of phi, all that is needed to train the encoder by depth."""
+        return torch.stack([self.depth_head(feature_map) for feature_map in self.encoder(image)[0]])
 
     def query(self, features: Features, points_ndc: Tensor) -> Prediction:
         """Occupancy logits at (B, N, 3) points; every point's answer is independent of the others (but see `LiteralGroups`)."""
@@ -91,19 +97,23 @@ class NeuralCodePIFu(nn.Module):
             answers.append(torch.where(inside_image(points_ndc), logits, OUTSIDE_LOGIT))
         return Prediction(torch.stack(answers), reports)
 
-    def _prepare(self, feature_map: Tensor, stem: Tensor) -> Encoded:
+    def _prepare(self, feature_map: Tensor, stem: Tensor, surfaces: Tensor) -> Encoded:
         # v_s of eq. 6 scores the global average of x_c; the depth's average over the volume is 0 and is left out.
         average = torch.cat([feature_map.mean(dim=(2, 3)), stem.mean(dim=(2, 3))], dim=-1)
-        return Encoded(feature_map, stem, Gates(self.local_gate(average), self.global_gate(average)))
+        return Encoded(feature_map, stem, surfaces, Gates(self.local_gate(average), self.global_gate(average)))
 
     @abstractmethod
     def _fine(self, encoded: Encoded, points_ndc: Tensor) -> tuple[Tensor, Tensor, Reports]:
         """Fine-level feature (B, N, C_fine), x_c (B, N, C) and the codebooks' reports."""
 
     def _x_c(self, encoded: Encoded, points_ndc: Tensor) -> Tensor:
-        """Pixel-aligned feature x_c (B, N, C): hourglass, stem and depth (section 2)."""
-        depth = self.depth_scale * points_ndc[..., 2:3].to(encoded.feature_map.dtype)
-        return torch.cat([sample_image(encoded.feature_map, points_ndc), sample_image(encoded.stem, points_ndc), depth], dim=-1)
+        """Pixel-aligned feature x_c (B, N, C): hourglass, stem and depth (section 2), which may be told from the predicted surfaces as well."""
+        dtype = encoded.feature_map.dtype
+        depth = self.depth_scale * points_ndc[..., 2:3]
+        parts = [sample_image(encoded.feature_map, points_ndc), sample_image(encoded.stem, points_ndc), depth.to(dtype)]
+        if self.surface_depth:
+            parts.append((depth - sample_image(encoded.surfaces.float(), points_ndc)).to(dtype))
+        return torch.cat(parts, dim=-1)
 
     def _coarse(self, x: Tensor, points_ndc: Tensor, seen: KeysValues, gates: Gates) -> tuple[Tensor, Reports]:
         """Both branches and channel mixing (eq. 4-8): x_c (B, N, C) -> (B, N, C_fine)."""
@@ -122,17 +132,17 @@ class LatticeNCPIFu(NeuralCodePIFu):
         self.location_mixing = location_mixing
         self.spread = nn.Linear(channels_fine, channels_fine) if location_mixing is not None else None
 
-    def _prepare(self, feature_map: Tensor, stem: Tensor) -> Encoded:
-        encoded = super()._prepare(feature_map, stem)
+    def _prepare(self, feature_map: Tensor, stem: Tensor, surfaces: Tensor) -> Encoded:
+        encoded = super()._prepare(feature_map, stem, surfaces)
         places = self.lattice.points(feature_map.shape[0])
         tokens = self._x_c(encoded, places)
         seen = self.attention.keys_values(tokens, places)
         if self.location_mixing is None or self.spread is None:
-            return Encoded(feature_map, stem, encoded.gates, seen)
+            return replace(encoded, seen=seen)
         coarse, _ = self._coarse(tokens, places, seen, encoded.gates)
         # The linear layer commutes with interpolation, so it is applied to S tokens in place of N points.
         context = self.lattice.volume(self.spread(self.location_mixing(coarse)))
-        return Encoded(feature_map, stem, encoded.gates, seen, context)
+        return replace(encoded, seen=seen, context=context)
 
     def _fine(self, encoded: Encoded, points_ndc: Tensor) -> tuple[Tensor, Tensor, Reports]:
         assert encoded.seen is not None, "features were encoded by another kind of network"

@@ -14,9 +14,10 @@ from ncpifu_cli.config.base import dump
 from ncpifu_cli.config.train import TrainConfig
 from ncpifu_cli.data.dataset import RenderDataset, RenderedSubject, find_subjects
 from ncpifu_cli.errors import NcpifuError
+from ncpifu_cli.models.api import Prediction
 from ncpifu_cli.models.build import Network, build
 from ncpifu_cli.models.checkpoint import save_weights
-from ncpifu_cli.models.losses import depth_loss, loss, scores
+from ncpifu_cli.models.losses import depth_error_cm, depth_loss, loss, scores
 from ncpifu_cli.progress import SILENT, Reporter
 from ncpifu_cli.stages.device import pick_device
 from ncpifu_cli.stages.training import MetricsLog, TrainingState, in_background, learning_rate
@@ -124,13 +125,7 @@ def _step(state: TrainingState, batch: dict[str, Tensor], config: TrainConfig) -
     for group in state.optimizer.param_groups:
         group["lr"] = learning_rate(config, state.step)
     with torch.autocast(device.type, torch.bfloat16, enabled=config.optim.precision == "bfloat16"):
-        features = model.encode(batch["image"].to(device))
-        prediction = model.query(features, batch["points"].to(device))
-        inside = batch["inside"].to(device)
-        terms = loss(prediction, inside, config.loss)
-        if config.loss.depth > 0 and features.depth is not None:
-            terms["depth"] = depth_loss(features.depth, batch["depth"].to(device), config.model.depth_scale)
-            terms["total"] = terms["total"] + config.loss.depth * terms["depth"]
+        terms, prediction = _forward(model, {name: tensor.to(device) for name, tensor in batch.items()}, config)
     terms["total"].backward()
     norm = torch.nn.utils.clip_grad_norm_(model.parameters(), config.optim.clip_norm)
     finite = bool(torch.isfinite(norm)) and bool(torch.isfinite(terms["total"]))
@@ -140,8 +135,24 @@ def _step(state: TrainingState, batch: dict[str, Tensor], config: TrainConfig) -
     state.count_skip(finite)
     state.optimizer.zero_grad(set_to_none=True)
     state.step += 1
+    values = {name: float(term.detach()) for name, term in terms.items()} | {"grad_norm": float(norm)}
+    if prediction is None:
+        return values
     state.keeper.watch(prediction.codebooks)
-    return {**{name: float(term.detach()) for name, term in terms.items()}, **scores(prediction, inside), "grad_norm": float(norm)}
+    return values | scores(prediction, batch["inside"].to(device))
+
+
+def _forward(model: Network, batch: dict[str, Tensor], config: TrainConfig) -> tuple[dict[str, Tensor], Prediction | None]:
+    """Named loss terms of one batch, and what was predicted at its points: nothing when the encoder is trained alone."""
+    if config.loss.occupancy == 0:
+        depth = depth_loss(model.encode_depth(batch["image"]), batch["depth"], config.model.depth_scale)
+        return {"total": config.loss.depth * depth, "depth": depth}, None
+    features = model.encode(batch["image"])
+    prediction = model.query(features, batch["points"])
+    terms = loss(prediction, batch["inside"], config.loss)
+    terms["depth"] = depth_loss(features.depth, batch["depth"], config.model.depth_scale)
+    terms["total"] = terms["total"] + config.loss.depth * terms["depth"]
+    return terms, prediction
 
 
 def _validate_and_save(
@@ -167,7 +178,9 @@ def validate(model: Network, config: TrainConfig, subjects: list[RenderedSubject
     for index in range(count):
         item = dataset[index]
         inside = item["inside"][None].to(device)
-        prediction = model.query(model.encode(item["image"][None].to(device)), item["points"][None].to(device))
+        features = model.encode(item["image"][None].to(device))
+        prediction = model.query(features, item["points"][None].to(device))
         values = {"occupancy": float(loss(prediction, inside, config.loss)["occupancy"]), **scores(prediction, inside)}
+        values |= {"depth_cm": depth_error_cm(features.depth[-1], item["depth"][None].to(device), config.model.depth_scale)}
         sums = {name: sums.get(name, 0.0) + value for name, value in values.items()}
     return {name: value / count for name, value in sums.items()}

@@ -10,7 +10,7 @@ from ncpifu_cli.data.network_input import network_input, resize_masked
 from ncpifu_cli.geometry.camera import ndc_to_px
 
 
-@pytest.mark.parametrize("placement", [Placement(), Placement(flip=True), Placement(scale=0.8), Placement(True, 1.2, (0.11, -0.07))])
+@pytest.mark.parametrize("placement", [Placement(), Placement(flip=True), Placement(scale=0.8), Placement(True, 1.2, (0.11, -0.07)), Placement(True, 0.9, (0.05, 0.1), 0.2, 1.1)])
 def test_a_dot_stays_on_its_point(placement: Placement) -> None:
     size = 128
     point = np.array([[0.31, -0.22, 0.4]], np.float32)
@@ -61,7 +61,7 @@ def test_photographic_changes_stay_in_range_and_repeat() -> None:
 
 
 def test_everything_switched_off_changes_nothing() -> None:
-    off = AugmentConfig(flip=False, scale=0, shift_ndc=0, color=0, blur_px=0, jpeg=0, noise=0, mask=0)
+    off = AugmentConfig(flip=False, scale=0, shift_ndc=0, roll_deg=0, stretch=0, hue_turn=0, color=0, blur_px=0, jpeg=0, noise=0, mask=0)
     rng = np.random.default_rng(0)
     rgb, coverage = rng.uniform(0, 255, (32, 32, 3)).astype(np.float32), np.ones((32, 32), np.float32)
     assert random_placement(off, rng) == Placement()

@@ -1,4 +1,4 @@
-"""U-Net image encoder of the profile `compact_unet`: several times the images per second of stacked hourglasses on a CPU (docs/method.md)."""
+"""U-Net image encoder of the compact profile: several times the images per second of stacked hourglasses on a CPU (docs/method.md)."""
 
 import torch
 import torch.nn.functional as F
@@ -7,26 +7,64 @@ from torch import Tensor, nn
 from ncpifu_cli.models.blocks.hourglass import group_norm
 
 
-def _block(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
-    return nn.Sequential(nn.Conv2d(inputs, outputs, 3, stride, 1), group_norm(outputs), nn.ReLU())
+def _conv(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
+    return nn.Sequential(nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False), group_norm(outputs), nn.ReLU())
+
+
+class Residual(nn.Module):
+    """Two 3x3 convolutions beside a skip, activation first. Keeps the shape (B, C, H, W)."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        for _ in range(2):
+            layers += [group_norm(channels), nn.ReLU(), nn.Conv2d(channels, channels, 3, padding=1, bias=False)]
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.layers(x)
+
+
+class WholeImageAttention(nn.Module):
+    """Self-attention between all places of a small map: which way a body faces is seen at the head and the feet but matters everywhere."""
+
+    def __init__(self, channels: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.norm = group_norm(channels)
+        self.in_proj = nn.Linear(channels, 3 * channels)
+        self.out_proj = nn.Linear(channels, channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, h, w) -> (B, C, h, w)."""
+        batch, channels, height, width = x.shape
+        tokens = self.norm(x).flatten(2).transpose(1, 2)
+        query, key, value = self.in_proj(tokens).view(batch, height * width, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
+        mixed = F.scaled_dot_product_attention(query, key, value).transpose(1, 2).reshape(batch, height * width, channels)
+        return x + self.out_proj(mixed).transpose(1, 2).view(batch, channels, height, width)
 
 
 class UNet(nn.Module):
     """RGB -> one feature map at a quarter of the resolution and the stem's map at half of it: the hourglass's contract with a single stack.
 
-    Down to 1/32 with twice `channels`, up again with skips.
+    Down to 1/32 with twice `channels`, where all places attend to each other, and up again by adding what was there on the way down.
     """
 
     def __init__(self, stem_channels: int, channels: int) -> None:
         super().__init__()
         half, double = channels // 2, 2 * channels
-        self.stem = _block(3, stem_channels, 2)
-        self.quarter = nn.Sequential(_block(stem_channels, half, 2), _block(half, half))
+        self.stem = _conv(3, stem_channels, 2)
+        self.quarter = nn.Sequential(_conv(stem_channels, half, 2), _conv(half, half))
         self.down = nn.ModuleList(
-            [nn.Sequential(_block(i, o, 2), _block(o, o)) for i, o in ((half, channels), (channels, double), (double, double))],
+            [
+                nn.Sequential(_conv(half, channels, 2), Residual(channels)),
+                nn.Sequential(_conv(channels, double, 2), Residual(double)),
+                nn.Sequential(_conv(double, double, 2), Residual(double), WholeImageAttention(double, 8), Residual(double), WholeImageAttention(double, 8)),
+            ]
         )
-        self.up = nn.ModuleList([_block(2 * double, channels), _block(2 * channels, half), _block(channels, channels)])
-        self.output = nn.Conv2d(channels, channels, 1)
+        self.narrow = nn.ModuleList([nn.Conv2d(double, double, 1), nn.Conv2d(double, channels, 1), nn.Conv2d(channels, half, 1)])
+        self.up = nn.ModuleList([Residual(double), Residual(channels), Residual(half)])
+        self.output = nn.Conv2d(half, channels, 1)
 
     def forward(self, image: Tensor) -> tuple[list[Tensor], Tensor]:
         """(B, 3, H, W) in [-1, 1] -> ([(B, C, H/4, W/4)], (B, C_stem, H/2, W/2))."""
@@ -35,6 +73,6 @@ class UNet(nn.Module):
         for down in self.down:
             levels.append(down(levels[-1]))
         current = levels.pop()
-        for up in self.up:
-            current = up(torch.cat([F.interpolate(current, scale_factor=2.0, mode="nearest"), levels.pop()], dim=1))
-        return [self.output(current)], stem
+        for narrow, up in zip(self.narrow, self.up, strict=True):
+            current = up(F.interpolate(narrow(current), scale_factor=2.0, mode="nearest") + levels.pop())
+        return [self.output(F.relu(current))], stem
