@@ -18,19 +18,6 @@ def sample_image(features: Tensor, points_ndc: Tensor) -> Tensor:
     return found[..., 0].transpose(1, 2)
 
 
-def sample_volume(volume: Tensor, points: Tensor) -> Tensor:
-    """Trilinear lookup in a lattice whose outermost tokens lie at -1 and +1; clamped outside.
-
-    Args:
-        volume: (B, C, Z, Y, X). points: (B, N, 3) as x, y, z in units of the lattice's half size.
-
-    Returns (B, N, C).
-    """
-    grid = points[:, :, None, None, :].to(volume.dtype)  # (B, N, 1, 1, 3)
-    found = F.grid_sample(volume, grid, mode="bilinear", padding_mode="border", align_corners=True)
-    return found[..., 0, 0].transpose(1, 2)
-
-
 def inside_image(points_ndc: Tensor) -> Tensor:
     """(B, N, 2 or more) -> (B, N) bool: does the point project into the image?"""
     return (points_ndc[..., 0].abs() <= 1) & (points_ndc[..., 1].abs() <= 1)

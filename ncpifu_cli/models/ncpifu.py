@@ -36,7 +36,7 @@ class Encoded:
     """One hourglass output, ready to be queried.
 
     Attributes: feature_map (B, C, H/4, W/4); stem (B, C_stem, H/2, W/2); surfaces (B, 2, H/4, W/4), predicted depth of front and back; gates; seen: keys and values of the lattice (None for literal
-    groups); context: mixed lattice features (B, C_fine, Z, Y, X), None without integration over the lattice.
+    groups); context: mixed lattice features (B, S, C_fine), None without integration over the lattice.
     """
 
     feature_map: Tensor
@@ -141,7 +141,7 @@ class LatticeNCPIFu(NeuralCodePIFu):
             return replace(encoded, seen=seen)
         coarse, _ = self._coarse(tokens, places, seen, encoded.gates)
         # The linear layer commutes with interpolation, so it is applied to S tokens in place of N points.
-        context = self.lattice.volume(self.spread(self.location_mixing(coarse)))
+        context = self.spread(self.location_mixing(coarse))
         return replace(encoded, seen=seen, context=context)
 
     def _fine(self, encoded: Encoded, points_ndc: Tensor) -> tuple[Tensor, Tensor, Reports]:

@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from ncpifu_cli.geometry.sample import inside_image, sample_image, sample_volume
+from ncpifu_cli.geometry.sample import inside_image, sample_image
 from ncpifu_cli.models.blocks.attention import GlobalAttention, PositionalEncoding
 from ncpifu_cli.models.blocks.classifier import SurfaceClassifier
 from ncpifu_cli.models.blocks.codebook import Codebook, NoCodebook, perplexity
@@ -86,11 +86,6 @@ class TestSampling:
             f = features[0, 0]
             slow = (1 - a) * ((1 - b) * f[i, j] + b * f[i, j + 1]) + a * ((1 - b) * f[i + 1, j] + b * f[i + 1, j + 1])
             assert abs(float(value) - float(slow)) < 1e-5
-
-    def test_volume_axes(self) -> None:
-        volume = torch.arange(2 * 3 * 4.0).reshape(1, 1, 2, 3, 4)  # Z, Y, X
-        corner = torch.tensor([[[1.0, -1.0, 1.0]]])  # last x, first y, last z
-        assert sample_volume(volume, corner).item() == volume[0, 0, 1, 0, 3].item()
 
     def test_inside_image(self) -> None:
         points = torch.tensor([[[0.0, 0.0, 5.0], [1.01, 0, 0], [0, -1.01, 0], [1.0, 1.0, 0]]])
@@ -319,13 +314,13 @@ class TestLattice:
     def test_tokens_come_back_at_their_places(self) -> None:
         lattice = Lattice((3, 4, 2), (0.7, 0.9, 0.5))
         tokens = torch.randn(2, 24, 5)
-        assert torch.allclose(lattice.at(lattice.volume(tokens), lattice.points(2)), tokens, atol=1e-5)
+        assert torch.allclose(lattice.at(tokens, lattice.points(2)), tokens, atol=1e-5)
 
     def test_halfway_is_the_mean(self) -> None:
         lattice = Lattice((3, 4, 2), (0.7, 0.9, 0.5))
         tokens = torch.randn(1, 24, 5)
         between = (lattice.places_ndc[0] + lattice.places_ndc[1]) / 2
-        assert torch.allclose(lattice.at(lattice.volume(tokens), between[None, None])[0, 0], (tokens[0, 0] + tokens[0, 1]) / 2, atol=1e-5)
+        assert torch.allclose(lattice.at(tokens, between[None, None])[0, 0], (tokens[0, 0] + tokens[0, 1]) / 2, atol=1e-5)
 
 
 class TestClassifier:

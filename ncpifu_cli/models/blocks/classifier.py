@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -18,5 +17,7 @@ class SurfaceClassifier(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         current = self.layers[0](x)
         for layer in self.layers[1:]:
-            current = layer(torch.cat([F.leaky_relu(current), x], dim=-1))
+            # W [h | x] = W_h h + W_x x without writing [h | x] to memory.
+            from_hidden, from_input = layer.weight.tensor_split([current.shape[-1]], dim=1)
+            current = F.linear(F.leaky_relu(current), from_hidden, layer.bias) + F.linear(x, from_input)
         return current[..., 0]

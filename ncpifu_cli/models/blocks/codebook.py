@@ -43,17 +43,16 @@ class Codebook(nn.Module):
         squared = (2 * self.norm**2 - 2 * query @ codes.t()).clamp_min(1e-4)
         weight = torch.softmax(-squared.sqrt() / self.temperature, dim=-1) * gate[:, None, :]
         soft = weight / weight.sum(dim=-1, keepdim=True).clamp_min(1e-8)
-        top, index = soft.topk(self.select, dim=-1)
-        hard = torch.zeros_like(soft).scatter(-1, index, top / top.sum(dim=-1, keepdim=True).clamp_min(1e-8))
-        chosen = hard.detach() + soft - soft.detach()
-        return (chosen @ codes).to(x.dtype), self._report(soft, index[..., 0], gate, query)
+        chosen = _only_largest(soft.detach(), self.select) + soft - soft.detach()
+        return (chosen @ codes).to(x.dtype), self._report(soft, gate, query)
 
-    def _report(self, soft: Tensor, first: Tensor, gate: Tensor, query: Tensor) -> CodebookReport:
+    def _report(self, soft: Tensor, gate: Tensor, query: Tensor) -> CodebookReport:
         size = soft.shape[-1]
         mean = soft.mean(dim=(0, 1))
         balance = (mean * (mean.clamp_min(1e-8).log() + math.log(size))).sum()
         with torch.no_grad():
-            usage = torch.bincount(first.reshape(-1), minlength=size).float() / first.numel()
+            first = soft.argmax(dim=-1).reshape(-1)
+            usage = torch.bincount(first, minlength=size).float() / first.numel()
             flat = query.reshape(-1, query.shape[-1])
             stride = max(1, len(flat) // SAMPLES)
             return CodebookReport(usage, balance, gate.mean(), flat[::stride][:SAMPLES].clone())
@@ -72,6 +71,15 @@ class Codebook(nn.Module):
         length = self.codes[~dead].norm(dim=-1).mean() if bool((~dead).any()) else self.codes.norm(dim=-1).mean()
         self.codes[which] = (F.normalize(source.to(self.codes.dtype), dim=-1) * length).to(self.codes.dtype)
         return len(which)
+
+
+def _only_largest(weight: Tensor, count: int) -> Tensor:
+    """(..., K) -> the `count` largest along the last axis, normalised to sum 1, the rest 0. A few maxima are found faster than `topk` sorts."""
+    left = weight
+    for _ in range(count - 1):
+        left = left.masked_fill(left == left.amax(dim=-1, keepdim=True), 0.0)
+    kept = weight * (weight >= left.amax(dim=-1, keepdim=True))
+    return kept / kept.sum(dim=-1, keepdim=True).clamp_min(1e-8)
 
 
 class NoCodebook(nn.Module):

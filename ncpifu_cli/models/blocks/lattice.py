@@ -3,8 +3,6 @@
 import torch
 from torch import Tensor, nn
 
-from ncpifu_cli.geometry.sample import sample_volume
-
 
 class Lattice(nn.Module):
     """S = X * Y * Z places; token i is always the same place, so mixing across locations has a meaning."""
@@ -26,11 +24,17 @@ class Lattice(nn.Module):
         """(B, S, 3), NDC."""
         return self.places_ndc.expand(batch, -1, -1)
 
-    def volume(self, tokens: Tensor) -> Tensor:
-        """(B, S, C) -> (B, C, Z, Y, X)."""
-        x, y, z = self.size
-        return tokens.transpose(1, 2).unflatten(-1, (z, y, x))
+    def at(self, tokens: Tensor, points_ndc: Tensor) -> Tensor:
+        """Trilinear interpolation of tokens (B, S, C) at (B, N, 3) NDC -> (B, N, C); constant beyond the outermost tokens.
 
-    def at(self, volume: Tensor, points_ndc: Tensor) -> Tensor:
-        """Trilinear interpolation of a token volume (B, C, Z, Y, X) at (B, N, 3) NDC -> (B, N, C); constant beyond the outermost tokens."""
-        return sample_volume(volume, points_ndc / self.extent_ndc)
+        As one matrix product with a few hundred tokens this is faster than sampling a volume, forward and backward.
+        """
+        x, y, z = (_hat(points_ndc[..., axis] / self.extent_ndc[axis], size) for axis, size in enumerate(self.size))
+        weights = (z[..., :, None, None] * y[..., None, :, None] * x[..., None, None, :]).flatten(2)
+        return weights.to(tokens.dtype) @ tokens
+
+
+def _hat(place: Tensor, size: int) -> Tensor:
+    """(..., N) in units of the half size -> (..., N, size) weights of linear interpolation, which sum to 1."""
+    index = ((place.clamp(-1, 1) + 1) / 2 * (size - 1)).unsqueeze(-1)
+    return (1 - (index - torch.arange(size, device=place.device)).abs()).clamp_min(0)
