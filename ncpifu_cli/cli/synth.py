@@ -17,7 +17,9 @@ def synth_cli(
     jobs: Annotated[int, typer.Option("--jobs", "-j", help="Processes at the same time, about 2 GB each.")] = 1,
     device: Annotated[str, typer.Option(help="Where cloth is simulated: cpu or cuda.")] = "cpu",
     detail: Annotated[str, typer.Option(help="train (110 000 faces) or full (every face).")] = "train",
-    sheet: Annotated[Path | None, typer.Option(help="Also write a contact sheet (PNG) of the first 24.")] = None,
+    mesh_format: Annotated[str, typer.Option("--format", help="Mesh file: drc (compact), glb, ply or obj.")] = "drc",
+    person: Annotated[Path | None, typer.Option(help="YAML that fixes outfit, pose, body, hair, shoes, props (see docs/synth.md).")] = None,
+    sheet: Annotated[Path | None, typer.Option(help="Also write a contact sheet (PNG) of the first 24: colour, normals, slices.")] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no messages.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
@@ -26,12 +28,12 @@ def synth_cli(
     Finished humans are kept: run the same command again to go on after a stop, or with a larger --count to add more.
     The body model is prepared once per machine (one to three minutes).
     """
-    from ncpifu_cli.config.base import validate
-    from ncpifu_cli.config.synth import SynthConfig
+    from ncpifu_cli.config.base import load, validate
+    from ncpifu_cli.config.synth import SynthConfig, Wishes
     from ncpifu_cli.stages.synth import synth
 
-    values = {"count": count, "seed": seed, "split": split, "jobs": jobs, "device": device, "detail": detail}
-    result = synth(validate(SynthConfig, values, "synth"), out, sheet, reporter(quiet))
+    values = {"count": count, "seed": seed, "split": split, "jobs": jobs, "device": device, "detail": detail, "format": mesh_format}
+    result = synth(validate(SynthConfig, values, "synth"), out, sheet, reporter(quiet), load(Wishes, person))
     if as_json:
         print_json(result.as_json())
     elif not quiet:

@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from ncpifu_cli.artifacts import atomic_folder, atomic_path, default_root, read_json, write_json
-from ncpifu_cli.config.synth import SynthConfig
+from ncpifu_cli.config.synth import SynthConfig, Wishes
 from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.progress import SILENT, Reporter
 
 MESH_FILE, META_FILE = "mesh.drc", "meta.json"
+NO_WISHES = Wishes()
 LARGEST_SEED = 999_999
 
 
@@ -47,6 +48,8 @@ class _Job:
     folder: str
     face_budget: int | None
     device: str
+    mesh_file: str
+    wishes: Wishes
 
 
 @dataclass(frozen=True)
@@ -58,26 +61,32 @@ class _Outcome:
     reason: str = ""
 
 
-def synth(config: SynthConfig, out: Path | None = None, sheet: Path | None = None, reporter: Reporter = SILENT) -> SynthResult:
+def synth(config: SynthConfig, out: Path | None = None, sheet: Path | None = None, reporter: Reporter = SILENT, wishes: Wishes = NO_WISHES) -> SynthResult:
     """Make the humans of `config` under `out` (default: `scans` in the data root); finished ones are kept, so a stopped run can go on.
 
     Args:
-        sheet: also write a contact sheet (PNG, four sides in colour and normals) of the first 24 humans asked for.
+        sheet: also write a contact sheet (PNG: four sides in colour and normals, and slices) of the first 24 humans asked for.
+        wishes: what is fixed about all of them; the rest differs from seed to seed.
 
-    Raises NcpifuError when the folder cannot be written, the body model is missing, or no human at all could be made.
+    Raises NcpifuError when a wish names what does not exist, the folder cannot be written, the body model is missing, or no human could be made.
     """
     folder = Path(out) if out is not None else default_root() / "scans"
     plan = planned(config)
+    if wishes != NO_WISHES:
+        from ncpifu_cli.synth.wishes import check
+
+        check(wishes)
     _check_device(config.device)
     _check_writable(folder)
-    result = SynthResult(folder)
+    result, mesh_file = SynthResult(folder), f"mesh.{config.format}"
+    budget = None if config.detail == "full" else _training_faces()
     jobs = []
     for split, number in plan:
         name = _name(split, number)
-        if is_finished(folder / name):
+        if is_finished(folder / name, mesh_file, wishes):
             result.kept.append(name)
         else:
-            jobs.append(_Job(split, number, str(folder), None if config.detail == "full" else _training_faces(), config.device))
+            jobs.append(_Job(split, number, str(folder), budget, config.device, mesh_file, wishes))
     if result.kept:
         reporter.info(f"{len(result.kept)} humans are there already and are kept")
     if jobs:
@@ -86,7 +95,7 @@ def synth(config: SynthConfig, out: Path | None = None, sheet: Path | None = Non
         first = next(iter({**result.failed, **result.rejected}.values()))
         raise NcpifuError(f"none of {len(plan)} humans could be made; the first: {first}", "other seeds (--seed) may fare better")
     if sheet is not None:
-        write_sheet(folder, result.subjects[:24], Path(sheet))
+        write_sheet(folder, result.subjects[:24], Path(sheet), mesh_file)
     return result
 
 
@@ -98,28 +107,31 @@ def planned(config: SynthConfig) -> list[tuple[str, int]]:
     return [(split, number) for split, count in counts.items() for number in range(config.seed, config.seed + count)]
 
 
-def is_finished(subject: Path) -> bool:
-    """Whether a human lies there complete and of this generator's version."""
+def is_finished(subject: Path, mesh_file: str = MESH_FILE, wishes: Wishes = NO_WISHES) -> bool:
+    """Whether a human lies there complete, of this generator's version, made with the same wishes."""
     from ncpifu_cli.synth.streams import GENERATOR_VERSION
+    from ncpifu_cli.synth.wishes import as_described
 
-    if not (subject / META_FILE).is_file() or not (subject / MESH_FILE).is_file():
+    if not (subject / META_FILE).is_file() or not (subject / mesh_file).is_file():
         return False
-    return read_json(subject / META_FILE).get("generator_version") == GENERATOR_VERSION
+    meta = read_json(subject / META_FILE)
+    return meta.get("generator_version") == GENERATOR_VERSION and meta.get("wishes", {}) == as_described(wishes)
 
 
-def write_sheet(folder: Path, names: Sequence[str], target: Path) -> None:
+def write_sheet(folder: Path, names: Sequence[str], target: Path, mesh_file: str = MESH_FILE) -> None:
     """A contact sheet of finished humans as PNG."""
     import cv2
 
-    from ncpifu_cli.synth.assemble import decode_draco
+    from ncpifu_cli.synth.assemble import decode_mesh
     from ncpifu_cli.synth.preview import Subject, contact_sheet
 
     subjects = []
     for name in names:
-        mesh, meta = decode_draco((folder / name / MESH_FILE).read_bytes()), read_json(folder / name / META_FILE)
+        path, meta = folder / name / mesh_file, read_json(folder / name / META_FILE)
+        mesh = decode_mesh(path.read_bytes(), path.suffix[1:])
         worn = " ".join(f"{item['garment']}:{item['pattern']}" for item in meta["outfit"])
         subjects.append(Subject(f"{name} {meta['pose']['family']} {worn} {meta['hair']}", mesh.vertices, mesh.faces, mesh.colors))
-    picture = contact_sheet(subjects, columns=min(4, len(subjects)))
+    picture = contact_sheet(subjects)
     encoded, data = cv2.imencode(".png", picture[..., ::-1])
     if not encoded:
         raise NcpifuError(f"cannot encode the contact sheet {target}")
@@ -199,13 +211,13 @@ def _single_threaded() -> None:
 
 def _make(job: _Job) -> _Outcome:
     """Make and write one human; what goes wrong with this seed is an outcome, what is wrong with the machine is an error."""
-    from ncpifu_cli.synth.assemble import encode_draco
+    from ncpifu_cli.synth.assemble import encode_mesh
     from ncpifu_cli.synth.gates import RejectedHuman
     from ncpifu_cli.synth.human import make_human
 
     name = _name(job.split, job.number)
     try:
-        human = make_human(job.split, job.number, face_budget=job.face_budget, device=job.device)
+        human = make_human(job.split, job.number, job.wishes, face_budget=job.face_budget, device=job.device)
     except RejectedHuman as error:
         return _Outcome(name, "rejected", "; ".join(error.reasons))
     except (ValueError, IndexError, RuntimeError, ArithmeticError) as error:
@@ -213,7 +225,8 @@ def _make(job: _Job) -> _Outcome:
     target = Path(job.folder) / name
     try:
         with atomic_folder(target) as temporary:
-            (temporary / MESH_FILE).write_bytes(encode_draco(human.mesh))
+            path = temporary / job.mesh_file
+            path.write_bytes(encode_mesh(human.mesh, path.suffix[1:]))
             write_json(temporary / META_FILE, human.description)
     except OSError as error:
         raise NcpifuError(f"cannot write {target}: {error.strerror or error}", "is the disk full?") from error

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -89,6 +90,29 @@ def encode_draco(mesh: Mesh) -> bytes:
     import DracoPy
 
     return DracoPy.encode(mesh.vertices, faces=mesh.faces, quantization_bits=POSITION_BITS, compression_level=COMPRESSION_LEVEL, colors=mesh.colors)
+
+
+def encode_mesh(mesh: Mesh, kind: str) -> bytes:
+    """The bytes of a mesh file: "drc" (see `encode_draco`), or "glb", "ply", "obj" with the same sRGB colours per vertex."""
+    if kind == "drc":
+        return encode_draco(mesh)
+    import trimesh
+
+    data = trimesh.Trimesh(mesh.vertices, mesh.faces, vertex_colors=mesh.colors, process=False).export(file_type=kind)
+    return data.encode() if isinstance(data, str) else data
+
+
+def decode_mesh(data: bytes, kind: str) -> Mesh:
+    """Inverse of `encode_mesh`."""
+    if kind == "drc":
+        return decode_draco(data)
+    import io
+
+    import trimesh
+
+    loaded: Any = trimesh.load(io.BytesIO(data), file_type=kind, process=False, force="mesh")
+    colors = np.asarray(loaded.visual.vertex_colors, np.uint8)[:, :3]
+    return Mesh(np.asarray(loaded.vertices, np.float32), np.asarray(loaded.faces, np.int32), colors)
 
 
 def decode_draco(data: bytes) -> Mesh:

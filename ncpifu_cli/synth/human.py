@@ -3,12 +3,13 @@
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ncpifu_cli.config.synth import PoseWish, Wishes
 from ncpifu_cli.synth.assemble import TRAINING_FACES, Mesh, assemble, ground_level, to_output_frame
 from ncpifu_cli.synth.body import INGREDIENTS, BodyModel, Phenotype, load_body_model, sample_phenotype
 from ncpifu_cli.synth.cloth import SurfaceQuery
@@ -29,18 +30,9 @@ from ncpifu_cli.synth.shoes import choose_shoes, make_shoes
 from ncpifu_cli.synth.skeleton import rigid, skin
 from ncpifu_cli.synth.streams import GENERATOR_VERSION, Streams, global_seed
 from ncpifu_cli.synth.topology import vertex_normals
+from ncpifu_cli.synth.wishes import as_described, check
 
 Array = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Wishes:
-    """What the caller fixes instead of leaving it to chance; None leaves it."""
-
-    pose: str | None = None
-    garments: Sequence[str] | None = None
-    shoes: str | None = None
-    hair: str | None = None
 
 
 NO_WISHES = Wishes()
@@ -82,6 +74,7 @@ def make_human(split: str, number: int, wishes: Wishes = NO_WISHES, face_budget:
     A human that fails a gate is posed anew, `ATTEMPTS` times in all, the last time standing; its description tells what was rejected.
     Raises RejectedHuman when no pose passes, NcpifuError for unknown wishes, ValueError for a bad split or number.
     """
+    check(wishes)
     seed, rejected = global_seed(split, number), []
     for attempt in range(ATTEMPTS):
         try:
@@ -90,6 +83,7 @@ def make_human(split: str, number: int, wishes: Wishes = NO_WISHES, face_budget:
             rejected.append(list(error.reasons))
         else:
             human.description["rejected_attempts"] = rejected
+            human.description["wishes"] = as_described(wishes)
             return human
     raise RejectedHuman(subject_name(split, number), rejected[-1])
 
@@ -99,13 +93,13 @@ def _attempt(split: str, number: int, streams: Streams, pose_streams: Streams, w
     held_out, clock, name = split == "ood", _Clock(), subject_name(split, number)
     model = load_body_model()
     with clock.stage("body"):
-        shape = model.shape(sample_phenotype(streams.get("body")))
+        shape = model.shape(replace(sample_phenotype(streams.get("body")), **wishes.body))
     female = shape.phenotype.is_female
-    outfit = choose_outfit(streams, female, held_out) if wishes.garments is None else outfit_of(wishes.garments, streams, held_out)
+    outfit = choose_outfit(streams, female, held_out) if wishes.outfit is None else outfit_of(wishes.outfit, streams, held_out)
     with clock.stage("pose"):
         last = pose_streams.attempt == ATTEMPTS - 1
-        family = wishes.pose or (FALLBACK if last else choose_family(pose_streams.get("pose family"), held_out))
-        pose = solve_pose(model, shape, family, pose_streams, _room_for(outfit))
+        aim = wishes.pose or PoseWish(family=FALLBACK if last else choose_family(pose_streams.get("pose family"), held_out))
+        pose = solve_pose(model, shape, aim, pose_streams, _room_for(outfit))
         transforms = shape.skeleton.transforms(pose.rotations)
         posed = skin(shape.body, model.body_weights, transforms)
     with clock.stage("garments"):

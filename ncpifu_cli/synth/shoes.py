@@ -41,7 +41,7 @@ KINDS = {
     "dress": ShoeKind(0.075, sloped=True, leather=True, share=0.15),
     "slip": ShoeKind(0.062, sloped=True, share=0.10),
 }
-BAREFOOT_SHARE = 0.03
+BARE, BAREFOOT_SHARE = "bare", 0.03
 
 
 @dataclass(frozen=True)
@@ -54,14 +54,14 @@ class Shoe:
 
 def choose_shoes(rng: np.random.Generator) -> str:
     """A kind, or "bare"."""
-    names = [*KINDS, "bare"]
+    names = [*KINDS, BARE]
     shares = np.array([kind.share for kind in KINDS.values()] + [BAREFOOT_SHARE])
     return str(rng.choice(names, p=shares / shares.sum()))
 
 
 def make_shoes(kind: str, model: BodyModel, shape: BodyShape, rng: np.random.Generator) -> list[Shoe]:
     """Left and right shoe at rest; none when barefoot. The right one mirrors the left: feet are symmetric."""
-    if kind == "bare":
+    if kind == BARE:
         return []
     left = _make_left(KINDS[kind], model, shape, rng)
     mirrored = RigidPart(left.part.vertices * [-1, 1, 1], left.part.triangles[:, ::-1], _ankle_weights(left.part.vertices, shape, "R"))

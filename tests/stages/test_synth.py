@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from ncpifu_cli.cli.app import app
-from ncpifu_cli.config.synth import SynthConfig
+from ncpifu_cli.config.synth import GarmentWish, SynthConfig, Wishes
 from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.stages import synth as stage
 from ncpifu_cli.synth.streams import GENERATOR_VERSION
@@ -22,7 +22,7 @@ def _stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
     from ncpifu_cli.synth.assemble import Mesh
     from ncpifu_cli.synth.gates import RejectedHuman
 
-    def make(split: str, number: int, face_budget: int | None = None, device: str = "cpu") -> ncpifu_cli.synth.human.Human:
+    def make(split: str, number: int, wishes: Wishes, face_budget: int | None = None, device: str = "cpu") -> ncpifu_cli.synth.human.Human:
         name = f"{split}-{number:06d}"
         if number == 13:
             raise RejectedHuman(name, ["2.50 m tall"])
@@ -36,6 +36,7 @@ def _stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
             "outfit": [{"garment": "coat", "pattern": "plain"}],
             "pose": {"family": "stand"},
             "hair": "bob",
+            "wishes": wishes.model_dump(mode="json", exclude_defaults=True),
         }
         return ncpifu_cli.synth.human.Human(name, mesh, meta, {})
 
@@ -103,13 +104,91 @@ def test_the_sheet_shows_them(tmp_path: Path) -> None:
     assert picture.std() > 1
 
 
+@pytest.mark.parametrize("kind", ["glb", "ply", "obj"])
+def test_other_mesh_files_hold_the_same_and_scans_reads_them(kind: str, tmp_path: Path) -> None:
+    from ncpifu_cli.data.scans import find_scans, read_scan
+
+    config = SynthConfig(count=1, split="train", format=kind)
+    stage.synth(config, tmp_path / "scans", tmp_path / "sheet.png")
+    assert (tmp_path / "scans" / "train-000001" / f"mesh.{kind}").is_file()
+    assert stage.synth(config, tmp_path / "scans").kept == ["train-000001"]
+    assert stage.synth(SynthConfig(count=1, split="train"), tmp_path / "scans").made == ["train-000001"], "another format is another file"
+    stage.synth(config, tmp_path / "scans")
+    scan = read_scan(find_scans(tmp_path / "scans")[0])
+    assert len(scan.faces) == 4
+    assert (tmp_path / "sheet.png").stat().st_size > 1000
+
+
+def test_wishes_are_kept_apart(tmp_path: Path) -> None:
+    walk = Wishes(pose="walk", outfit=("chinos", GarmentWish(garment="shirt", values={"sleeve": 0.5})))
+    config = SynthConfig(count=1, split="train")
+    assert stage.synth(config, tmp_path, wishes=walk).made
+    assert stage.synth(config, tmp_path, wishes=walk).kept
+    assert stage.synth(config, tmp_path).made, "the same seed without wishes is another human"
+
+
+def _run_with(tmp_path: Path, text: str) -> tuple[int, str]:
+    (tmp_path / "person.yaml").write_text(text)
+    run = CliRunner().invoke(app, ["synth", "-o", str(tmp_path / "scans"), "--split", "train", "--count", "1", "--person", str(tmp_path / "person.yaml")])
+    return run.exit_code, " ".join((run.output + (run.stderr if run.stderr_bytes else "")).split())
+
+
+def test_a_person_from_yaml(tmp_path: Path) -> None:
+    code, output = _run_with(tmp_path, "pose: {family: walk, lean: 5, left_arm: {upper: [1, 0, 0], lower: [0, -1, 0]}}\noutfit: [chinos, {garment: shirt}]\n")
+    assert code == 0, output
+    meta = json.loads((tmp_path / "scans" / "train-000001" / "meta.json").read_text())
+    assert meta["wishes"]["pose"]["lean"] == 5
+    assert meta["wishes"]["outfit"][0] == {"garment": "chinos"}
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("outfit: [toga]", ("toga", "jeans_slim")),
+        ("outfit: [chinos, {garment: shirt, pattern: paisley}]", ("paisley", "plaid")),
+        ("outfit: [chinos, {garment: shirt, values: {slevee: 1}}]", ("slevee", "sleeve")),
+        ("outfit: [chinos, {garment: shirt, values: {sleeve: 7}}]", ("sleeve", "0.0 .. 1.05")),
+        ("outfit: [chinos, {garment: shirt, values: {sleeve: long}}]", ("sleeve", "long")),
+        ("outfit: [chinos, {garment: shirt, values: {details: [wings]}}]", ("wings", "placket")),
+        ("outfit: [chinos]", ("bare",)),
+        ("pose: moonwalk", ("moonwalk", "walk")),
+        ("pose: {family: walk, lean: 400}", ("lean",)),
+        ("pose: {left_arm: {upper: [0, 0, 0], lower: [1, 0, 0]}}", ("left_arm", "direction")),
+        ("hair: mullet", ("mullet", "ponytail")),
+        ("shoes: clogs", ("clogs", "sneaker")),
+        ("body: {charm: 1}", ("charm", "weight")),
+        ("body: {age: 30}", ("age", "0 .. 1")),
+        ("outfits: [chinos]", ("outfits", "outfit")),
+        ("outfit: [", ("YAML",)),
+    ],
+)
+def test_a_wish_that_cannot_be_is_one_line(text: str, words: tuple[str, ...], tmp_path: Path) -> None:
+    code, output = _run_with(tmp_path, text)
+    assert code != 0
+    assert "Traceback" not in output
+    assert all(word in output for word in words), output
+    assert not (tmp_path / "scans").exists()
+
+
 def test_the_command_prints_its_result(tmp_path: Path) -> None:
     run = CliRunner().invoke(app, ["synth", "-o", str(tmp_path), "--split", "train", "--count", "2", "--quiet", "--json"])
     assert run.exit_code == 0, run.output
     assert json.loads(run.stdout)["made"] == ["train-000001", "train-000002"]
 
 
-@pytest.mark.parametrize("arguments", [["--split", "valid"], ["--count", "0"], ["--seed", "-1"], ["--jobs", "0"], ["--device", "tpu"], ["--detail", "huge"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--split", "valid"],
+        ["--count", "0"],
+        ["--seed", "-1"],
+        ["--jobs", "0"],
+        ["--device", "tpu"],
+        ["--detail", "huge"],
+        ["--format", "stl"],
+        ["--person", "no-such.yaml"],
+    ],
+)
 def test_bad_options_are_one_line(arguments: list[str], tmp_path: Path) -> None:
     run = CliRunner().invoke(app, ["synth", "-o", str(tmp_path / "scans"), *arguments])
     assert run.exit_code != 0

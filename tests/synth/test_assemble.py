@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ncpifu_cli.errors import NcpifuError
-from ncpifu_cli.synth.assemble import Mesh, assemble, decode_draco, encode_draco, simplify, to_output_frame
+from ncpifu_cli.synth.assemble import Mesh, assemble, decode_draco, decode_mesh, encode_draco, encode_mesh, simplify, to_output_frame
 from ncpifu_cli.synth.gates import Measures, RejectedHuman, failures
 from ncpifu_cli.synth.parts import Part
 
@@ -63,6 +63,15 @@ def test_draco_round_trip() -> None:
     assert distance.max() < 1.5e-4
     assert np.abs(again.colors[nearest].astype(int) - mesh.colors).max() <= 1
     assert data == encode_draco(mesh)
+
+
+@pytest.mark.parametrize("kind", ["drc", "glb", "ply", "obj"])
+def test_every_format_brings_back_shape_and_colours(kind: str) -> None:
+    mesh = assemble([_ball("skin", (0, 0, 0.3), (0.2, 0.5, 0.9), 2)], None)
+    again = decode_mesh(encode_mesh(mesh, kind), kind)
+    assert len(again.faces) == len(mesh.faces)
+    assert np.allclose(np.sort(again.vertices[:, 1]), np.sort(mesh.vertices[:, 1]), atol=2e-4)
+    assert np.abs(again.colors.astype(int) - mesh.colors[0]).max() <= 1
 
 
 def test_what_is_not_draco_is_refused() -> None:

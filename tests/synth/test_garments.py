@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from stick_figure import grid, tube
 
+from ncpifu_cli.config.synth import GarmentWish
 from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.synth.garments.catalogue import BY_NAME, TEMPLATES
 from ncpifu_cli.synth.garments.details import DETAILS
@@ -12,6 +13,10 @@ from ncpifu_cli.synth.looks.fabric import HELD_OUT_PATTERNS, PATTERNS, Cloth, pa
 from ncpifu_cli.synth.looks.palette import PALETTES, draw_color, draw_contrast
 from ncpifu_cli.synth.streams import Streams
 from ncpifu_cli.synth.topology import boundary_edges, triangulate
+
+
+def _wishes(*names: str) -> list[GarmentWish]:
+    return [GarmentWish(garment=name) for name in names]
 
 
 @pytest.mark.parametrize("template", TEMPLATES, ids=lambda t: t.name)
@@ -50,7 +55,7 @@ def test_a_misspelt_value_is_named() -> None:
     with pytest.raises(NcpifuError, match="cut"):
         Template("x", "top", "trouser", {})
     with pytest.raises(NcpifuError) as caught:
-        outfit_of(["toga"], Streams(1))
+        outfit_of(_wishes("toga"), Streams(1))
     assert "tshirt" in caught.value.hint
 
 
@@ -70,13 +75,13 @@ def test_ood_shows_held_out_garments() -> None:
 
 
 def test_one_garment_does_not_reshuffle_another() -> None:
-    alone = outfit_of(["jeans_slim", "tshirt"], Streams(5))
-    other = outfit_of(["jeans_slim", "sweater"], Streams(5))
+    alone = outfit_of(_wishes("jeans_slim", "tshirt"), Streams(5))
+    other = outfit_of(_wishes("jeans_slim", "sweater"), Streams(5))
     assert alone[0] == other[0]
 
 
 def test_a_tucked_shirt_ends_under_the_waistband() -> None:
-    shirt, trousers = outfit_of(["shirt", "chinos"], Streams(2))
+    shirt, trousers = outfit_of(_wishes("shirt", "chinos"), Streams(2))
     assert shirt.spec.hem < trousers.spec.waist
     assert trousers.spec.ease >= 0.012
 
@@ -114,3 +119,12 @@ def test_lips_fold_both_rims_of_a_tube_inside() -> None:
     assert np.abs(np.minimum(new[48:, 2], 0.4 - new[48:, 2]) - LIP_DEPTH_M).max() < 0.004
     # The fold continues the surface: every old rim edge is now inside, walked once each way.
     assert not {tuple(e) for e in boundary_edges(triangulate(quads)).tolist()} & {tuple(e) for e in boundary_edges(triangles).tolist()}
+
+
+def test_wished_values_replace_only_themselves() -> None:
+    plain = outfit_of(_wishes("jeans_slim", "shirt"), Streams(5))
+    wished = outfit_of([GarmentWish(garment="jeans_slim"), GarmentWish(garment="shirt", pattern="dots", values={"sleeve": 0.5})], Streams(5))
+    assert wished[1].spec == plain[1].spec.but(sleeve=0.5)
+    assert wished[1].pattern == "dots"
+    ranged = outfit_of([GarmentWish(garment="shirt", values={"ease": [0.02, 0.021]})], Streams(5))
+    assert 0.02 <= ranged[0].spec.ease <= 0.021

@@ -5,6 +5,7 @@ import os
 import numpy as np
 import pytest
 
+from ncpifu_cli.config.synth import Wishes
 from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.synth.body import is_cached
 
@@ -16,9 +17,9 @@ pytestmark = pytest.mark.skipif(
 
 @pytest.fixture(scope="module")
 def human():
-    from ncpifu_cli.synth.human import Wishes, make_human
+    from ncpifu_cli.synth.human import make_human
 
-    return make_human("train", 2, Wishes(pose="walk", garments=("shorts", "tshirt"), shoes="sneaker", hair="short"))
+    return make_human("train", 2, Wishes(pose="walk", outfit=("shorts", "tshirt"), shoes="sneaker", hair="short"))
 
 
 def test_a_human_is_a_compact_closed_person(human) -> None:
@@ -49,21 +50,21 @@ def test_inside_and_outside_are_told_apart_everywhere(human) -> None:
 
 
 def test_the_same_seed_is_the_same_human(human) -> None:
-    from ncpifu_cli.synth.human import Wishes, make_human
+    from ncpifu_cli.synth.human import make_human
 
-    again = make_human("train", 2, Wishes(pose="walk", garments=("shorts", "tshirt"), shoes="sneaker", hair="short"))
+    again = make_human("train", 2, Wishes(pose="walk", outfit=("shorts", "tshirt"), shoes="sneaker", hair="short"))
     assert np.array_equal(again.mesh.vertices, human.mesh.vertices)
     assert np.array_equal(again.mesh.colors, human.mesh.colors)
     assert again.description == human.description
 
 
 def test_unknown_wishes_are_refused_early() -> None:
-    from ncpifu_cli.synth.human import Wishes, make_human
+    from ncpifu_cli.synth.human import make_human
 
     with pytest.raises(NcpifuError, match="pose"):
         make_human("train", 1, Wishes(pose="moonwalk"))
     with pytest.raises(NcpifuError, match="garment"):
-        make_human("train", 1, Wishes(pose="stand", garments=("toga",)))
+        make_human("train", 1, Wishes(pose="stand", outfit=("toga",)))
 
 
 @pytest.mark.parametrize("style", ["short", "long", "afro", "ponytail", "baseball_cap"])

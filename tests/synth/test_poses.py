@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from stick_figure import skeleton
 
+from ncpifu_cli.config.synth import LimbWish, PoseWish
 from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.synth.poses import FAMILIES, choose_family, rotations_for, self_overlap
 from ncpifu_cli.synth.poses.limbs import Limb, pose_arm, pose_leg, two_bone_ik
@@ -54,7 +55,7 @@ def test_a_leg_points_where_it_is_told_and_the_knee_bends_forwards() -> None:
 @pytest.mark.parametrize("name", sorted(FAMILIES))
 def test_every_family_gives_rotations_and_keeps_bones_long(name: str) -> None:
     bones = skeleton()
-    rotations = rotations_for(name, bones, np.random.default_rng(0), 0.02)
+    rotations = rotations_for(PoseWish(family=name), bones, np.random.default_rng(0), 0.02)
     assert set(rotations) <= set(bones.labels)
     for joint, matrix in rotations.items():
         assert np.allclose(matrix @ matrix.T, np.eye(3), atol=1e-9), joint
@@ -72,16 +73,28 @@ def test_there_are_at_least_22_families_and_the_held_out_ones_are_kept_out() -> 
 
 
 def test_poses_are_reproducible_and_jittered() -> None:
-    a, b, c = (rotations_for("walk", skeleton(), np.random.default_rng(seed), 0.0) for seed in (1, 1, 2))
+    a, b, c = (rotations_for(PoseWish(family="walk"), skeleton(), np.random.default_rng(seed), 0.0) for seed in (1, 1, 2))
     assert all(np.array_equal(a[joint], b[joint]) for joint in a)
     assert not np.allclose(a["upperleg01.L"], c["upperleg01.L"])
 
 
 def test_an_unknown_pose_lists_those_there_are() -> None:
     with pytest.raises(NcpifuError) as caught:
-        rotations_for("moonwalk", skeleton(), np.random.default_rng(0))
+        rotations_for(PoseWish(family="moonwalk"), skeleton(), np.random.default_rng(0))
     assert "moonwalk" in caught.value.message
     assert "walk" in caught.value.hint
+
+
+def test_a_wished_limb_points_where_it_is_told_and_the_rest_stays() -> None:
+    wish = PoseWish(family="walk", right_arm=LimbWish(upper=(-1, 0, 0.1), lower=(0, -1, 0)), lean=10)
+    walk, wished = (rotations_for(w, skeleton(), np.random.default_rng(1)) for w in (PoseWish(family="walk"), wish))
+    bones = skeleton()
+    world = bones.transforms(wished | {joint: np.eye(3) for joint in wished if joint.startswith(("spine", "root"))})
+    elbow, shoulder = world[bones.index["lowerarm01.R"]], world[bones.index["upperarm01.R"]]
+    ends = [t[:, :3] @ bones.head(name) + t[:, 3] for t, name in ((shoulder, "upperarm01.R"), (elbow, "lowerarm01.R"))]
+    assert unit(ends[1] - ends[0]) @ unit([-1, 0, 0.1]) > 0.99
+    assert np.array_equal(walk["upperleg01.L"], wished["upperleg01.L"])
+    assert not np.allclose(walk["spine02"], wished["spine02"])
 
 
 def test_half_way_into_a_pose() -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ncpifu_cli.config.synth import GarmentWish
 from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.synth.garments.catalogue import BY_NAME, TEMPLATES
 from ncpifu_cli.synth.garments.spec import GarmentSpec, Template
@@ -38,18 +39,19 @@ def choose_outfit(streams: Streams, is_female: bool, held_out: bool) -> list[Wor
             names = [top, bottom]
         else:
             names = [bottom, top]
-    return outfit_of(names, streams, held_out)
+    return outfit_of([GarmentWish(garment=name) for name in names], streams, held_out)
 
 
-def outfit_of(names: Sequence[str], streams: Streams, held_out: bool = False) -> list[Worn]:
-    """The named garments, innermost first, drawn and fitted to each other. A top before a bottom is tucked in.
+def outfit_of(wishes: Sequence[GarmentWish], streams: Streams, held_out: bool = False) -> list[Worn]:
+    """The garments, innermost first, drawn and fitted to each other. A top before a bottom is tucked in.
 
-    Raises NcpifuError for an unknown garment, naming those that exist.
+    Raises NcpifuError for an unknown garment, naming those that exist, and for values that cannot be.
     """
+    names = [wish.garment for wish in wishes]
     unknown = [name for name in names if name not in BY_NAME]
     if unknown:
         raise NcpifuError(f"unknown garment {unknown[0]!r}", f"garments: {', '.join(BY_NAME)}")
-    specs = [BY_NAME[name].draw(streams.get(f"garment {layer}")) for layer, name in enumerate(names)]
+    specs = [BY_NAME[wish.garment].draw(streams.get(f"garment {layer}"), wish.values) for layer, wish in enumerate(wishes)]
     for layer, name in enumerate(names[:-1]):
         outer = BY_NAME[names[layer + 1]]
         if outer.slot == "outer":
@@ -57,7 +59,8 @@ def outfit_of(names: Sequence[str], streams: Streams, held_out: bool = False) ->
         elif BY_NAME[name].slot == "top" and outer.slot == "bottom":
             specs[layer] = specs[layer].but(hem=specs[layer + 1].waist - 0.05)
             specs[layer + 1] = specs[layer + 1].but(ease=max(specs[layer + 1].ease, 0.012))
-    return [Worn(spec, _pattern(spec, streams.get(f"pattern {layer}"), held_out)) for layer, spec in enumerate(specs)]
+    patterns = [wish.pattern or _pattern(spec, streams.get(f"pattern {layer}"), held_out) for layer, (wish, spec) in enumerate(zip(wishes, specs, strict=True))]
+    return [Worn(spec, pattern) for spec, pattern in zip(specs, patterns, strict=True)]
 
 
 def _slimmed(spec: GarmentSpec) -> GarmentSpec:

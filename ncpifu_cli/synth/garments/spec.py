@@ -1,6 +1,6 @@
 """What a garment is, in numbers: `Template` holds ranges (data, see `catalogue`), `GarmentSpec` one draw from them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -10,6 +10,29 @@ from ncpifu_cli.errors import NcpifuError
 
 CUTS = ("top", "bottom", "skirt")
 COLLARS = ("none", "shirt", "lapel", "hood", "roll", "band")
+# What the cut and the solver can cope with.
+LIMITS = {
+    "sleeve": (0.0, 1.05),
+    "hem": (-0.9, 0.2),
+    "waist": (0.05, 0.2),
+    "length": (0.1, 1.05),
+    "ease": (0.0005, 0.08),
+    "sleeve_ease": (0.0005, 0.08),
+    "hem_ease": (0.0, 0.15),
+    "flare": (0.0, 0.8),
+    "bell": (0.0, 0.2),
+    "neck": (0.0, 0.12),
+    "v_neck": (0.0, 0.2),
+    "open_front": (0.0, 0.1),
+    "slack": (0.9, 1.25),
+    "gather": (0.0, 0.6),
+    "gores": (0.0, 1.0),
+    "gore_count": (1, 30),
+    "crumple": (0.0, 0.15),
+    "bend": (1e-9, 1e-3),
+    "fold_stretch": (1e-8, 1e-3),
+    "fold_bend": (1e-8, 1e-3),
+}
 
 
 @dataclass(frozen=True)
@@ -58,6 +81,14 @@ class GarmentSpec:
     patterns: tuple[str, ...] = ("plain",)
     palette: str = "any"
 
+    def __post_init__(self) -> None:
+        for key, (low, high) in LIMITS.items():
+            value = getattr(self, key)
+            if value is not None and not (isinstance(value, int | float) and low <= value <= high):
+                raise NcpifuError(f"garment {self.name}: {key} must lie in {low} .. {high}, not {value!r}")
+        if self.collar not in COLLARS:
+            raise NcpifuError(f"garment {self.name}: no collar {self.collar!r}", f"collars: {', '.join(COLLARS)}")
+
     @property
     def is_open(self) -> bool:
         return self.open_front > 0
@@ -87,17 +118,23 @@ class Template:
     held_out: bool = False
 
     def __post_init__(self) -> None:
-        unknown = sorted(set(self.values) - SPEC_FIELDS)
-        if unknown:
-            raise NcpifuError(f"garment {self.name}: unknown value {unknown[0]!r}", f"values: {', '.join(sorted(SPEC_FIELDS))}")
+        _check_keys(self.name, self.values)
         if self.cut not in CUTS:
             raise NcpifuError(f"garment {self.name}: cut must be one of {', '.join(CUTS)}, not {self.cut!r}")
-        if self.values.get("collar", "none") not in COLLARS:
-            raise NcpifuError(f"garment {self.name}: collar must be one of {', '.join(COLLARS)}")
 
-    def draw(self, rng: np.random.Generator) -> GarmentSpec:
-        """One garment of this kind."""
-        return GarmentSpec(name=self.name, cut=self.cut, **{key: _draw(value, rng) for key, value in self.values.items()})
+    def draw(self, rng: np.random.Generator, fixed: Mapping[str, Any] | None = None) -> GarmentSpec:
+        """One garment of this kind; `fixed` values or ranges replace the template's. Raises NcpifuError for values that cannot be."""
+        drawn = {key: _draw(value, rng) for key, value in self.values.items()}
+        if fixed:
+            _check_keys(self.name, fixed)
+            drawn |= {key: _draw(tuple(value) if isinstance(value, Sequence) and not isinstance(value, str) else value, rng) for key, value in fixed.items()}
+        return GarmentSpec(name=self.name, cut=self.cut, **drawn)
+
+
+def _check_keys(name: str, values: Mapping[str, Any]) -> None:
+    unknown = sorted(set(values) - SPEC_FIELDS)
+    if unknown:
+        raise NcpifuError(f"garment {name}: unknown value {unknown[0]!r}", f"values: {', '.join(sorted(SPEC_FIELDS))}")
 
 
 def _draw(value: Any, rng: np.random.Generator) -> Any:

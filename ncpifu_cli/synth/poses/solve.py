@@ -7,11 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
+from ncpifu_cli.config.synth import PoseWish
 from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.synth.body import BodyModel, BodyShape
 from ncpifu_cli.synth.poses import library  # noqa: F401  (importing it registers the families)
-from ncpifu_cli.synth.poses.families import FAMILIES, PoseContext
-from ncpifu_cli.synth.poses.limbs import level_foot, pose_arm, pose_hand, pose_leg
+from ncpifu_cli.synth.poses.families import FAMILIES, PoseContext, Targets
+from ncpifu_cli.synth.poses.limbs import Limb, level_foot, pose_arm, pose_hand, pose_leg
 from ncpifu_cli.synth.rotations import about, scaled
 from ncpifu_cli.synth.skeleton import SIDES, Skeleton, skin
 from ncpifu_cli.synth.streams import Streams
@@ -49,13 +50,14 @@ def choose_family(rng: np.random.Generator, held_out: bool) -> str:
     return choices[rng.choice(len(choices), p=weights / weights.sum())].name
 
 
-def rotations_for(family: str, skeleton: Skeleton, rng: np.random.Generator, push_m: float = 0.0) -> dict[str, Array]:
+def rotations_for(wish: PoseWish, skeleton: Skeleton, rng: np.random.Generator, push_m: float = 0.0) -> dict[str, Array]:
     """Joint rotations of one jittered pose. Raises NcpifuError for an unknown family, naming those that exist."""
-    if family not in FAMILIES:
-        raise NcpifuError(f"unknown pose {family!r}", f"poses: {', '.join(FAMILIES)}")
+    if wish.family not in FAMILIES:
+        raise NcpifuError(f"unknown pose {wish.family!r}", f"poses: {', '.join(FAMILIES)}")
     context = PoseContext(skeleton, rng, push_m)
-    FAMILIES[family].aim(context)
+    FAMILIES[wish.family].aim(context)
     targets = context.targets
+    _change(targets, wish)
     rotations: dict[str, Array] = {}
     for side in SIDES:
         rotations |= pose_arm(skeleton, side, targets.arms[side])
@@ -73,6 +75,17 @@ def rotations_for(family: str, skeleton: Skeleton, rng: np.random.Generator, pus
     return rotations
 
 
+def _change(targets: Targets, wish: PoseWish) -> None:
+    """What is wished otherwise than the family has it."""
+    for side, limbs in (("L", (wish.left_arm, wish.left_leg)), ("R", (wish.right_arm, wish.right_leg))):
+        for aimed, limb in zip((targets.arms, targets.legs), limbs, strict=True):
+            if limb is not None:
+                aimed[side] = Limb(np.array(limb.upper), np.array(limb.lower))
+    for key in ("lean", "side", "twist", "curl"):
+        if getattr(wish, key) is not None:
+            setattr(targets, key, getattr(wish, key))
+
+
 def _share(rotations: dict[str, Array], whole: Array, joints: str) -> None:
     names = joints.split()
     for name in names:
@@ -88,25 +101,25 @@ def self_overlap(vertices: Array, triangles: NDArray[np.int64]) -> float:
     return float((winding > 1.5).mean())
 
 
-def solve_pose(model: BodyModel, shape: BodyShape, family: str, streams: Streams, clothing_m: float = 0.0) -> Pose:
+def solve_pose(model: BodyModel, shape: BodyShape, wish: PoseWish, streams: Streams, clothing_m: float = 0.0) -> Pose:
     """The pose with the hands pushed outwards until less than 2 % of the body is inside itself; a plain stand where that fails.
 
     `clothing_m` is the room that clothes need between hands and body.
 
     Raises NcpifuError for an unknown family.
     """
-    best = Pose(family, {}, overlap=np.inf)
+    best = Pose(wish.family, {}, overlap=np.inf)
     for index in range(TRIES):
         # The same jitter on every try: only the push differs.
-        pose = _attempt(model, shape, family, streams, clothing_m + index * PUSH_STEP_M, index + 1)
+        pose = _attempt(model, shape, wish, streams, clothing_m + index * PUSH_STEP_M, index + 1)
         if pose.overlap < LARGEST_OVERLAP:
             return pose
         best = min(best, pose, key=lambda p: p.overlap)
-    fallback = _attempt(model, shape, FALLBACK, streams, 0.0, TRIES + 1)
+    fallback = _attempt(model, shape, PoseWish(family=FALLBACK), streams, 0.0, TRIES + 1)
     return min(fallback, best, key=lambda p: p.overlap)
 
 
-def _attempt(model: BodyModel, shape: BodyShape, family: str, streams: Streams, push_m: float, tries: int) -> Pose:
-    rotations = rotations_for(family, shape.skeleton, streams.get("pose"), push_m)
+def _attempt(model: BodyModel, shape: BodyShape, wish: PoseWish, streams: Streams, push_m: float, tries: int) -> Pose:
+    rotations = rotations_for(wish, shape.skeleton, streams.get("pose"), push_m)
     posed = skin(shape.body, model.body_weights, shape.skeleton.transforms(rotations))
-    return Pose(family, rotations, self_overlap(posed, model.body_triangles), tries)
+    return Pose(wish.family, rotations, self_overlap(posed, model.body_triangles), tries)
