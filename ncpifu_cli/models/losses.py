@@ -38,7 +38,10 @@ def depth_loss(predicted: Tensor, true_ndc: Tensor, depth_scale: float) -> Tenso
 
 @torch.no_grad()
 def depth_error_cm(predicted: Tensor, true_ndc: Tensor, depth_scale: float) -> float:
-    """Mean error of the predicted surfaces in cm of the 1.80 m subject. predicted (B, 2, h, w) in units of phi; true_ndc (B, 2, h, w), NaN where there is none."""
+    """Mean error of the predicted surfaces, cm of the 1.80 m subject.
+
+    Args: predicted (B, 2, h, w) in units of phi; true_ndc (B, 2, h, w), NaN where there is no surface.
+    """
     error_ndc = (predicted.float() / depth_scale - true_ndc).abs()
     return float(error_ndc[torch.isfinite(true_ndc)].mean()) * HALF_EXTENT_M * 100
 

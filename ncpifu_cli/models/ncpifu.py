@@ -35,8 +35,9 @@ class Gates:
 class Encoded:
     """One hourglass output, ready to be queried.
 
-    Attributes: feature_map (B, C, H/4, W/4); stem (B, C_stem, H/2, W/2); surfaces (B, 2, H/4, W/4), predicted depth of front and back; gates; seen: keys and values of the lattice (None for literal
-    groups); context: mixed lattice features (B, S, C_fine), None without integration over the lattice.
+    Attributes: feature_map (B, C, H/4, W/4); stem (B, C_stem, H/2, W/2); surfaces (B, 2, H/4, W/4), predicted depth of front and back in units of
+    phi; gates; seen: keys and values of the lattice (None for literal groups); context: mixed lattice features (B, S, C_fine), None without
+    integration over the lattice.
     """
 
     feature_map: Tensor

@@ -1,6 +1,5 @@
 """U-Net image encoder of the compact profile: several times the images per second of stacked hourglasses on a CPU (docs/method.md)."""
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
