@@ -95,12 +95,12 @@ def interpolate_down(buffer: RasterBuffer, attributes: NDArray[np.floating]) -> 
     return image, mask
 
 
-def mean_of_covered(image: NDArray[np.float32], covered: NDArray[np.bool_]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """`interpolate_down` for a picture that exists already: (2S, 2S, C) and where it is covered -> (S, S, C) float32 and the (S, S) mask."""
+def mean_of_covered(image: NDArray[np.float32] | NDArray[np.uint8], covered: NDArray[np.bool_]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """`interpolate_down` for a picture that exists already: (2S, 2S, C) uint8 or float32 and where it is covered -> (S, S, C) float32 and the (S, S) mask."""
     size = image.shape[0] // 2
     result = np.zeros((size, size, image.shape[2]), np.float32)
     mask = np.zeros((size, size), np.bool_)
-    _mean_of_covered(np.ascontiguousarray(image, np.float32), np.ascontiguousarray(covered), result, mask)
+    _mean_of_covered(image, covered, result, mask)
     return result, mask
 
 
