@@ -10,42 +10,50 @@ from ncpifu_cli.cli.console import handle_errors, print_json, print_line, report
 
 @handle_errors
 def train_cli(
-    data: Annotated[Path | None, typer.Argument(help="Folder written by `ncpifu render` [default: data/renders].")] = None,
-    output: Annotated[Path | None, typer.Option("-o", "--output", help="Folder of the run [default: data/runs/CONFIG].")] = None,
+    data: Annotated[Path | None, typer.Argument(help="Folder written by `ncpifu render`; without it data/renders.")] = None,
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="Folder of the run; without it data/runs/CONFIG.")] = None,
     config: Annotated[str, typer.Option(help="Profile (compact, paper, tiny) or a YAML file.")] = "compact",
     ablation: Annotated[str | None, typer.Option(help="A row of the ablation table (no_integration, no_gate, ...) or the baseline pifu.")] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", help="Change a setting: key.sub=value. May be repeated.")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in the output folder.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the run in the output folder, with its own settings (and --set); where there is none, start it.")
+    ] = False,
     init_from: Annotated[str | None, typer.Option(help="Start a new run from weights (a file or a released name); what does not fit stays fresh.")] = None,
     max_steps: Annotated[int | None, typer.Option(help="Optimiser steps, also the length of the learning-rate schedule.")] = None,
+    overfit: Annotated[int | None, typer.Option(min=1, help="Train on the first N subjects alone, without augmentation, and watch the same.")] = None,
+    skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Replace items that cannot be read and list them in skipped.json; else stop.")] = False,
     limit_time: Annotated[str | None, typer.Option(help="Stop cleanly after this long: 90s, 25m, 2h.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
     json_: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
-    """Train a network on rendered subjects."""
+    """Train a network on rendered subjects. Ctrl-C finishes the step and saves; `torchrun --nproc-per-node N -m ncpifu_cli train ...` shares the work."""
     from ncpifu_cli.artifacts import default_root
     from ncpifu_cli.config.base import load
     from ncpifu_cli.config.train import TrainConfig
     from ncpifu_cli.stages.train import train
 
-    overrides = [*(set_ or []), *([f"steps={max_steps}"] if max_steps is not None else [])]
-    settings = load(TrainConfig, config, overrides, ablation=ablation)
-    name = Path(config).stem + (f"-{ablation}" if ablation else "")
+    flags = {"steps": max_steps, "data.overfit": overfit, "data.skip_bad": skip_bad or None}
+    overrides = [*(set_ or []), *(f"{key}={str(value).lower()}" for key, value in flags.items() if value is not None)]
+    folder = output or default_root() / "runs" / (Path(config).stem + (f"-{ablation}" if ablation else ""))
+    own = folder / "config.json"
+    settings = load(TrainConfig, own, overrides) if resume and own.exists() else load(TrainConfig, config, overrides, ablation=ablation)
     result = train(
         settings,
         data or default_root() / "renders",
-        output or default_root() / "runs" / name,
+        folder,
         resume=resume,
         init_from=init_from,
         device=device,
         limit_seconds=_seconds(limit_time),
         reporter=reporter(quiet),
     )
-    if json_:
+    if json_ and result.main:
         print_json({"weights": str(result.weights), "steps": result.steps, "validation": result.metrics})
-    else:
+    elif result.main:
         print_line(str(result.weights))
+    if result.signal_number is not None:
+        raise typer.Exit(128 + result.signal_number)
 
 
 def _seconds(text: str | None) -> float | None:

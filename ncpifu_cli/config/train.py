@@ -31,7 +31,9 @@ class DataConfig(Settings):
     column_share: float = Field(0.25, ge=0, lt=1, description="share of the outside points taken from empty space right before or behind the subject")
     validation_subjects: int = Field(8, ge=0, description="training subjects kept out of training to watch over-fitting; their views are never trained on")
     validation_views: int = Field(2, ge=1, description="views per validation subject")
-    workers: int = Field(0, ge=0, description="loader processes; 0 loads in a thread beside the training")
+    workers: int = Field(-1, ge=-1, description="loader processes; 0 loads in a thread; -1 is 0 beside a CPU and one per spare core, at most 8, beside a GPU")
+    overfit: int = Field(0, ge=0, description="train on the first so many subjects alone, without augmentation, and watch the same; 0 trains on all")
+    skip_bad: bool = Field(False, description="replace items that cannot be read by others and list them, in place of stopping")
     augment: AugmentConfig = AugmentConfig()
 
 
@@ -39,7 +41,8 @@ class OptimConfig(Settings):
     """Adam with warm-up and decay (paper: Adam, 1e-4 with decay, batch 8)."""
 
     lr: float = Field(1e-4, gt=0, description="peak learning rate")
-    batch_size: int = Field(8, ge=1, description="images per step")
+    batch_size: int = Field(8, ge=1, description="images per pass of each process")
+    accumulate: int = Field(1, ge=1, description="passes of batch_size images whose gradients are added up to one step")
     warmup_steps: int = Field(200, ge=0, description="linear warm-up")
     schedule: Literal["cosine", "constant"] = Field("cosine", description="decay after warm-up, to 1 % at the last step")
     weight_decay: float = Field(0.0, ge=0, description="decoupled weight decay")
@@ -68,5 +71,8 @@ class TrainConfig(Settings):
     seed: int = Field(0, ge=0, description="seed of weights, data order and augmentation")
     log_every: int = Field(20, ge=1, description="steps between log lines")
     validate_every: int = Field(500, ge=1, description="steps between validations, each followed by a checkpoint")
+    picture_every: int = Field(1000, ge=0, description="steps between pictures of watched subjects, beside input and truth; 0 draws none")
+    picture_subjects: int = Field(3, ge=1, description="subjects in such a picture")
+    picture_resolution: int = Field(128, ge=16, le=512, description="cells per axis of its meshes")
     revive_every: int = Field(100, ge=1, description="steps between revivals of unused codes")
     threads: int = Field(0, ge=0, description="CPU threads, 0 for all cores")

@@ -1,39 +1,49 @@
 """`train`: rendered subjects -> weights. The loop; data, network and losses live elsewhere."""
 
-import time
+import copy
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader
 
-from ncpifu_cli.artifacts import write_json
+from ncpifu_cli.artifacts import atomic_path, stable_hash, write_json
 from ncpifu_cli.config.base import dump
 from ncpifu_cli.config.train import TrainConfig
-from ncpifu_cli.data.dataset import RenderDataset, RenderedSubject, find_subjects
+from ncpifu_cli.data.dataset import RenderedSubject, find_subjects
 from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.models.api import Prediction
 from ncpifu_cli.models.build import Network, build
 from ncpifu_cli.models.checkpoint import save_weights
-from ncpifu_cli.models.losses import depth_error_cm, depth_loss, loss, scores
+from ncpifu_cli.models.losses import depth_loss, loss, scores
 from ncpifu_cli.progress import SILENT, Reporter
-from ncpifu_cli.stages.device import pick_device
-from ncpifu_cli.stages.training import MetricsLog, TrainingState, in_background, learning_rate
-from ncpifu_cli.stages.warm_start import warm_start
+from ncpifu_cli.stages.train_loader import BadItems, Batch, batches, choose_subjects, worker_count
+from ncpifu_cli.stages.train_log import MetricsLog, Pace
+from ncpifu_cli.stages.train_processes import Processes, join_processes
+from ncpifu_cli.stages.train_state import FILE_NAME, TrainingState, learning_rate
+from ncpifu_cli.stages.train_stop import StopRequest, stop_requests
+from ncpifu_cli.stages.train_warm_start import warm_start
+from ncpifu_cli.stages.train_watch import progress_picture, validate
+
+REVIVE_UNTIL = 0.75  # of the run: then the codes settle
 
 
 @dataclass(frozen=True)
 class TrainResult:
     """What a run left behind.
 
-    Attributes: weights: averaged weights to use. steps done. metrics: the last validation's scores by name.
+    Attributes: weights: averaged weights to use. steps done. metrics: the last validation's scores by name. main: whether this process wrote them.
+    signal_number: of the signal that ended the run early, None without one.
     """
 
     weights: Path
     steps: int
     metrics: dict[str, float]
+    main: bool = True
+    signal_number: int | None = None
 
 
 def train(
@@ -49,97 +59,173 @@ def train(
 ) -> TrainResult:
     """Train a network on the subjects in `data` and keep everything in the folder `run`.
 
-    Writes config.json, metrics.csv, last.safetensors (the whole state, to resume from) and weights.safetensors (averaged, to use). Batch k is
-    a function of (seed, k), so a resumed run goes on with the very batches it would have seen. Ctrl-C or the time limit end with a checkpoint.
-    A new run starts from fresh weights, or from what fits of the weights `init_from` (a file or a released name).
+    Writes config.json, metrics.csv, pictures/, last.safetensors (the whole state, to resume from) and weights.safetensors (averaged, to use). The images
+    of a step are a function of (seed, images seen), so a resumed run goes on with the very batches it would have seen. Ctrl-C, SIGTERM or the time
+    limit end it after the step under way, with a checkpoint. A new run starts from fresh weights, or from what fits of the weights `init_from` (a
+    file or a released name). Started by torchrun, this is one of several processes that share the work.
 
-    Raises NcpifuError when there is nothing to train on, when `run` holds another run, or when the loss stops being finite.
+    Raises NcpifuError when there is nothing to train on, when `run` holds another run, when an item cannot be read or a file not be written, or when
+    the loss stops being finite.
     """
-    where = pick_device(device)
-    if where.type == "cpu":
+    with join_processes(device) as processes, stop_requests(limit_seconds) as stop:
+        said = reporter if processes.main else SILENT
+        training, watched = choose_subjects(find_subjects(data), config.data)
+        state = _begin(config, run, training, processes, init_from, resume, said)
+        trainer = _Trainer(config, run, state, watched, processes, said)
+        if processes.main:
+            write_json(run / "config.json", dump(config))
+        said.info(
+            f"{len(training)} subjects to train on, {len(watched)} to watch, {sum(p.numel() for p in state.model.parameters()) / 1e6:.1f} M weights, "
+            f"{processes.count} x {processes.device}, {worker_count(config.data, processes)} loader processes"
+        )
+        metrics = trainer.run(batches(config, training, state.position, processes), stop)
+        return TrainResult(run / "weights.safetensors", state.step, metrics, processes.main, stop.signal_number)
+
+
+def _begin(
+    config: TrainConfig, run: Path, subjects: list[RenderedSubject], processes: Processes, init_from: str | Path | None, resume: bool, reporter: Reporter
+) -> TrainingState:
+    """The state to start with: the run's own, or a fresh one, which is on disk before the first step."""
+    path = run / FILE_NAME
+    if path.exists() and not resume:
+        raise NcpifuError(f"{run} already holds a run", "go on with --resume, or choose another folder with -o")
+    if processes.device.type == "cpu":
         torch.set_num_threads(config.threads or torch.get_num_threads())
     torch.manual_seed(config.seed)
-    model = build(config.model).to(where)
-    if init_from is not None and not (resume and (run / "last.safetensors").exists()):
+    model = build(config.model).to(processes.device)
+    found = path.exists()
+    if init_from is not None and not found:
         reporter.info(str(warm_start(model, init_from)))
-    state = TrainingState.start(model, config, run / "last.safetensors", resume=resume)
-    training, validation = split_subjects(find_subjects(data), config.data.validation_subjects)
-    reporter.info(
-        f"{len(training)} subjects to train on, {len(validation)} to watch, {sum(p.numel() for p in model.parameters()) / 1e6:.1f} M weights, {where}"
-    )
-    write_json(run / "config.json", dump(config))
-    log = MetricsLog(run, keep_until=state.step)
-    batches = _batches(config, training, start=state.step, device=where)
-    deadline = time.monotonic() + limit_seconds if limit_seconds is not None else None
-    metrics: dict[str, float] = {}
-    saved = -1
-    with reporter.task("training", config.steps) as bar:
-        bar.advance(state.step)
-        try:
-            while state.step < config.steps and (deadline is None or time.monotonic() < deadline):
-                waited = time.monotonic()
-                batch = next(batches)
-                waited = time.monotonic() - waited
-                terms = _step(state, batch, config)
-                if state.step % config.log_every == 0:
-                    log.write(
-                        state.step, {**terms, **state.keeper.health(), "wait_s": waited, "lr": learning_rate(config, state.step)}, config.optim.batch_size
-                    )
-                if state.step % config.revive_every == 0 and state.step < 0.75 * config.steps:
-                    state.keeper.revive()
-                if state.step % config.validate_every == 0 or state.step == config.steps:
-                    metrics, saved = _validate_and_save(state, config, validation, run, log, reporter), state.step
-                bar.advance(1, f"loss {terms['total']:.3f}")
-        except KeyboardInterrupt:
-            reporter.warn(f"stopped at step {state.step}; go on with --resume")
-    if saved != state.step:
-        metrics = _validate_and_save(state, config, validation, run, log, reporter)
-    return TrainResult(run / "weights.safetensors", state.step, metrics)
+    state = TrainingState(model, config, stable_hash([subject.name for subject in subjects]))
+    if found:
+        warning = state.load(path)
+        if warning:
+            reporter.warn(warning)
+    elif processes.main:
+        state.save(path)
+    return state
 
 
-def split_subjects(subjects: list[RenderedSubject], watched: int) -> tuple[list[RenderedSubject], list[RenderedSubject]]:
-    """(training, validation): every k-th subject is watched, none is both."""
-    if watched == 0:
-        return subjects, []
-    if len(subjects) <= watched:
-        raise NcpifuError(f"{len(subjects)} subjects are too few to keep {watched} for validation", "render more, or --set data.validation_subjects=0")
-    stride = len(subjects) // watched
-    chosen = set(range(stride - 1, stride * watched, stride))
-    return [s for i, s in enumerate(subjects) if i not in chosen], [subjects[i] for i in sorted(chosen)]
+class _Trainer:
+    """The loop of one process and what it needs."""
+
+    def __init__(self, config: TrainConfig, run: Path, state: TrainingState, watched: list[RenderedSubject], processes: Processes, reporter: Reporter) -> None:
+        self.config, self.folder, self.state, self.watched, self.processes, self.reporter = config, run, state, watched, processes, reporter
+        self.log = MetricsLog(run, keep_until=state.step) if processes.main else None
+        self.bad_items = BadItems(run / ("skipped.json" if processes.main else f"skipped-{processes.rank}.json"), reporter)
+        self.averaged = copy.deepcopy(state.model).eval()
+        self.pace = Pace()
+
+    def run(self, source: Iterator[Batch], stop: StopRequest) -> dict[str, float]:
+        """Train until the last step or a request to stop; returns the last validation's scores."""
+        config, state = self.config, self.state
+        metrics: dict[str, float] = {}
+        saved, note, stopping = -1, "", False
+        with self.reporter.task("training", config.steps) as bar:
+            bar.advance(state.step)
+            while state.step < config.steps and not stopping:
+                with self.pace.waiting():
+                    passes = [self.bad_items.check(next(source)) for _ in range(config.optim.accumulate)]
+                logged = (state.step + 1) % config.log_every == 0
+                values, stopping = _step(state, passes, config, self.processes, stop.requested, with_scores=logged)
+                self._explain_skip(values)
+                self.pace.count(config.optim.batch_size * config.optim.accumulate * self.processes.count)
+                if state.step % config.revive_every == 0 and state.step < REVIVE_UNTIL * config.steps:
+                    state.keeper.revive(self.processes)
+                if logged:
+                    note = self._log_line(values)
+                with self.pace.pause():
+                    if state.step % config.validate_every == 0 or state.step == config.steps:
+                        metrics, saved = self.validate_and_save(), state.step
+                    if config.picture_every and state.step % config.picture_every == 0:
+                        self.draw()
+                bar.advance(1, note)
+        if stopping:
+            self.reporter.warn(f"stopped at step {state.step} ({stop.reason}); go on with --resume")
+        if saved != state.step:
+            metrics = self.validate_and_save()
+        if self.log is not None:
+            self.log.close()
+        return metrics
+
+    def _log_line(self, values: dict[str, float]) -> str:
+        """Log a step; returns the short text beside the progress bar."""
+        state = self.state
+        values = {**values, **state.keeper.health(), **self.pace.read(), "lr": learning_rate(self.config, state.step - 1), "skipped": state.skipped}
+        if self.log is not None:
+            self.log.write(state.step, values)
+        iou = f"  iou {values['iou']:.2f}" if "iou" in values else ""
+        skipped = f"  {state.skipped} skipped" if state.skipped else ""
+        return f"loss {values['total']:.3f}{iou}  {values['images_per_s']:.1f} images/s  data wait {values['data_wait']:.0%}{skipped}"
+
+    def _explain_skip(self, values: dict[str, float]) -> None:
+        """Say why a step was left out, and count it: too many in a row end the run."""
+        state = self.state
+        odd = [name for name, value in values.items() if not math.isfinite(value)]
+        if not odd:
+            state.bad_steps = 0
+            return
+        self.reporter.warn(f"step {state.step} left out: {', '.join(odd)} not finite; the weights stay as they were")
+        state.count_skip()
+
+    def validate_and_save(self) -> dict[str, float]:
+        """Score the averaged weights on the watched subjects; then weights and state go to disk."""
+        state, config = self.state, self.config
+        self.averaged.load_state_dict(state.average.shadow)
+        metrics = validate(self.averaged, config, self.watched, self.processes) if self.watched else {}
+        if self.log is None:
+            return metrics
+        state.save(self.folder / FILE_NAME)
+        meta = {"steps": state.step, "images": state.position, "seed": config.seed, "validation": metrics}
+        save_weights(self.folder / "weights.safetensors", self.averaged, config.model, meta)
+        if metrics:
+            self.log.write(state.step, {f"val_{name}": value for name, value in metrics.items()})
+            self.reporter.info(f"step {state.step}: " + ", ".join(f"{name} {value:.4f}" for name, value in metrics.items()))
+        return metrics
+
+    def draw(self) -> None:
+        """Draw what the averaged weights make of some watched subjects into pictures/ and TensorBoard."""
+        if self.log is None or not self.watched or self.config.loss.occupancy == 0:
+            return
+        self.averaged.load_state_dict(self.state.average.shadow)
+        picture = progress_picture(self.averaged, self.config, self.watched[: self.config.picture_subjects], self.processes.device)
+        self.log.picture(self.state.step, picture)
+        with atomic_path(self.folder / "pictures" / f"step-{self.state.step:06d}.png") as temporary:
+            temporary.write_bytes(cv2.imencode(".png", picture[..., ::-1])[1].tobytes())
 
 
-def _batches(config: TrainConfig, subjects: list[RenderedSubject], start: int, device: torch.device) -> Iterator[dict[str, Tensor]]:
-    size = config.optim.batch_size
-    dataset = RenderDataset(subjects, config.data, config.model.image_size_px, config.seed, config.steps * size)
-    order = range(start * size, config.steps * size)
-    workers = config.data.workers
-    loader = DataLoader(
-        dataset, size, sampler=order, num_workers=workers, multiprocessing_context="spawn" if workers else None, pin_memory=device.type == "cuda"
-    )
-    return in_background(iter(loader)) if workers == 0 else iter(loader)
+def _step(
+    state: TrainingState, passes: list[dict[str, Tensor]], config: TrainConfig, processes: Processes, stop: bool, with_scores: bool
+) -> tuple[dict[str, float], bool]:
+    """One optimiser step over one or more passes; weights stay as they are where loss or gradient is not finite.
 
-
-def _step(state: TrainingState, batch: dict[str, Tensor], config: TrainConfig) -> dict[str, float]:
-    """One optimiser step; returns the named loss terms."""
-    model, device = state.model.train(), state.device
+    Returns the named loss terms (with scores where asked for) and the length of the gradient, and whether any process was asked to stop.
+    """
+    model, device = state.model.train(), processes.device
     for group in state.optimizer.param_groups:
         group["lr"] = learning_rate(config, state.step)
-    with torch.autocast(device.type, torch.bfloat16, enabled=config.optim.precision == "bfloat16"):
-        terms, prediction = _forward(model, {name: tensor.to(device) for name, tensor in batch.items()}, config)
-    terms["total"].backward()
+    sums: dict[str, Tensor] = {}
+    for batch in passes:
+        batch = {name: tensor.to(device, non_blocking=True) for name, tensor in batch.items()}
+        with torch.autocast(device.type, torch.bfloat16, enabled=config.optim.precision == "bfloat16"):
+            terms, prediction = _forward(model, batch, config)
+        (terms["total"] / len(passes)).backward()
+        if with_scores and prediction is not None:
+            terms |= {name: torch.tensor(value, device=device) for name, value in scores(prediction, batch["inside"]).items()}
+        sums = {name: sums.get(name, 0) + term.detach().float() / len(passes) for name, term in terms.items()}
+    processes.average_gradients(model.parameters())
     norm = torch.nn.utils.clip_grad_norm_(model.parameters(), config.optim.clip_norm)
-    finite = bool(torch.isfinite(norm)) and bool(torch.isfinite(terms["total"]))
-    if finite:
+    # One message and one wait for the device: what is told and what is decided must be the same in every process.
+    shared = processes.average(torch.stack([*sums.values(), norm, torch.tensor(float(stop), device=device)]))
+    *told, stopping = shared.tolist()
+    if all(math.isfinite(value) for value in told):
         state.optimizer.step()
         state.average.update(model, state.step)
-    state.count_skip(finite)
+        state.keeper.watch(prediction.codebooks if prediction is not None else {}, processes)
     state.optimizer.zero_grad(set_to_none=True)
     state.step += 1
-    values = {name: float(term.detach()) for name, term in terms.items()} | {"grad_norm": float(norm)}
-    if prediction is None:
-        return values
-    state.keeper.watch(prediction.codebooks)
-    return values | scores(prediction, batch["inside"].to(device))
+    state.position += config.optim.batch_size * len(passes) * processes.count
+    return dict(zip((*sums, "grad_norm"), told, strict=True)), stopping > 0
 
 
 def _forward(model: Network, batch: dict[str, Tensor], config: TrainConfig) -> tuple[dict[str, Tensor], Prediction | None]:
@@ -153,34 +239,3 @@ def _forward(model: Network, batch: dict[str, Tensor], config: TrainConfig) -> t
     terms["depth"] = depth_loss(features.depth, batch["depth"], config.model.depth_scale)
     terms["total"] = terms["total"] + config.loss.depth * terms["depth"]
     return terms, prediction
-
-
-def _validate_and_save(
-    state: TrainingState, config: TrainConfig, subjects: list[RenderedSubject], run: Path, log: MetricsLog, reporter: Reporter
-) -> dict[str, float]:
-    averaged = build(config.model).to(state.device)
-    averaged.load_state_dict(state.average.shadow)
-    metrics = validate(averaged.eval(), config, subjects, state.device) if subjects else {}
-    state.save(run / "last.safetensors")
-    save_weights(run / "weights.safetensors", averaged, config.model, {"steps": state.step, "seed": config.seed, "validation": metrics})
-    if metrics:
-        log.write(state.step, {f"val_{name}": value for name, value in metrics.items()}, None)
-        reporter.info(f"step {state.step}: " + ", ".join(f"{name} {value:.4f}" for name, value in metrics.items()))
-    return metrics
-
-
-@torch.inference_mode()
-def validate(model: Network, config: TrainConfig, subjects: list[RenderedSubject], device: torch.device) -> dict[str, float]:
-    """Loss, IoU, precision and recall at sampled points of fixed, unaugmented views of `subjects`, which are never trained on."""
-    count = len(subjects) * config.data.validation_views
-    dataset = RenderDataset(subjects, config.data, config.model.image_size_px, seed=config.seed + 7919, length=count, augment=False)
-    sums: dict[str, float] = {}
-    for index in range(count):
-        item = dataset[index]
-        inside = item["inside"][None].to(device)
-        features = model.encode(item["image"][None].to(device))
-        prediction = model.query(features, item["points"][None].to(device))
-        values = {"occupancy": float(loss(prediction, inside, config.loss)["occupancy"]), **scores(prediction, inside)}
-        values |= {"depth_cm": depth_error_cm(features.depth[-1], item["depth"][None].to(device), config.model.depth_scale)}
-        sums = {name: sums.get(name, 0.0) + value for name, value in values.items()}
-    return {name: value / count for name, value in sums.items()}

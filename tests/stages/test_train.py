@@ -18,9 +18,10 @@ from ncpifu_cli.geometry.camera import HALF_EXTENT_M
 from ncpifu_cli.models.build import build, build_profile
 from ncpifu_cli.models.checkpoint import load_weights
 from ncpifu_cli.models.losses import depth_loss
-from ncpifu_cli.stages.train import split_subjects, train
-from ncpifu_cli.stages.training import in_background, learning_rate
-from ncpifu_cli.stages.warm_start import warm_start
+from ncpifu_cli.stages.train import train
+from ncpifu_cli.stages.train_loader import choose_subjects, in_background
+from ncpifu_cli.stages.train_state import learning_rate
+from ncpifu_cli.stages.train_warm_start import warm_start
 
 FILES = {"rgb": "jpg", "mask": "png", "depth": "png"}
 
@@ -83,7 +84,7 @@ def losses(run: Path) -> dict[int, str]:
 def test_held_out_subjects_are_never_read(renders: Path) -> None:
     subjects = find_subjects(renders)
     assert [s.name for s in subjects] == [f"train-{i:06d}" for i in range(4)]
-    training, watched = split_subjects(subjects, 2)
+    training, watched = choose_subjects(subjects, load(TrainConfig, "tiny", ["data.validation_subjects=2"]).data)
     assert len(watched) == 2
     assert not {s.name for s in training} & {s.name for s in watched}
 

@@ -1,0 +1,56 @@
+"""When to stop: Ctrl-C, SIGTERM or the time limit end a run after the step that is under way, with everything saved."""
+
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+
+class StopRequest:
+    """Attributes: signal_number of the first signal that came in, None before; limit_s of the time limit, None without one."""
+
+    def __init__(self, limit_s: float | None = None) -> None:
+        self.signal_number: int | None = None
+        self.limit_s = limit_s
+        self._deadline = None if limit_s is None else time.monotonic() + limit_s
+
+    @property
+    def requested(self) -> bool:
+        """Whether it is time to stop."""
+        return self.signal_number is not None or (self._deadline is not None and time.monotonic() >= self._deadline)
+
+    @property
+    def reason(self) -> str:
+        """Why, for a message."""
+        if self.signal_number is not None:
+            return signal.Signals(self.signal_number).name
+        return f"{self.limit_s:g} s are over" if self.requested else "another process was asked to"
+
+    def on_signal(self, number: int, _frame: FrameType | None) -> None:
+        """Note the request; a second Ctrl-C does not wait for the step."""
+        if self.signal_number is not None and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        self.signal_number = number
+
+
+@contextmanager
+def stop_requests(limit_s: float | None = None) -> Iterator[StopRequest]:
+    """Listen to SIGINT and SIGTERM for the length of a `with` block, also where a background process was started deaf to SIGINT."""
+    stop = StopRequest(limit_s)
+    if threading.current_thread() is not threading.main_thread():  # Python delivers signals to the main thread only
+        yield stop
+        return
+    before = {number: signal.signal(number, stop.on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def ignore_stop_signals() -> None:
+    """In a loader process: a Ctrl-C reaches the whole terminal group, but the trainer decides when loading ends."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)

@@ -1,0 +1,87 @@
+"""How a run is doing on subjects it never trains on: scores at sampled points, and a picture of what it makes of them."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ncpifu_cli.config.train import TrainConfig
+from ncpifu_cli.data.dataset import RenderDataset, RenderedSubject, read_view
+from ncpifu_cli.data.network_input import resize_masked
+from ncpifu_cli.geometry.camera import HALF_EXTENT_M
+from ncpifu_cli.geometry.extract import EmptySurface
+from ncpifu_cli.models.build import Network
+from ncpifu_cli.models.losses import depth_error_cm, loss, scores
+from ncpifu_cli.stages.preview import PAPER, VIEWS, captioned, clay_view
+from ncpifu_cli.stages.reconstruct import reconstruct_view
+from ncpifu_cli.stages.train_processes import Processes
+from ncpifu_cli.stages.weights import LoadedModel
+
+TILE_PX = 256
+
+
+@torch.inference_mode()
+def validate(model: Network, config: TrainConfig, subjects: list[RenderedSubject], processes: Processes) -> dict[str, float]:
+    """Loss, IoU, precision and recall at sampled points of fixed, unaugmented views of `subjects`; every process takes its share of them."""
+    count = len(subjects) * config.data.validation_views
+    dataset = RenderDataset(subjects, config.data, config.model.image_size_px, seed=config.seed + 7919, length=count, augment=False)
+    sums: dict[str, float] = dict.fromkeys(("occupancy", "iou", "precision", "recall", "depth_cm"), 0.0)
+    for index in range(processes.rank, count, processes.count):
+        item = {name: tensor[None].to(processes.device) for name, tensor in dataset[index].items()}
+        features = model.encode(item["image"])
+        prediction = model.query(features, item["points"])
+        values = {"occupancy": float(loss(prediction, item["inside"], config.loss)["occupancy"]), **scores(prediction, item["inside"])}
+        values |= {"depth_cm": depth_error_cm(features.depth[-1], item["depth"], config.model.depth_scale)}
+        sums = {name: sums[name] + values[name] for name in sums}
+    means = processes.average(torch.tensor(list(sums.values()), dtype=torch.float64, device=processes.device)) * processes.count / count
+    return dict(zip(sums, means.tolist(), strict=True))
+
+
+def progress_picture(model: Network, config: TrainConfig, subjects: Sequence[RenderedSubject], device: torch.device) -> NDArray[np.uint8]:
+    """(rows, 7 tiles wide, 3) uint8: what the network saw; then front, left side and back, each as predicted and as the true photo from there.
+
+    A row per subject, the first in its first view, the next ones in views turned further.
+    """
+    loaded = LoadedModel(model, config.model, {}, device, "", Path())
+    rows = []
+    for number, subject in enumerate(subjects):
+        view = subject.views[number * len(subject.views) // len(subjects)]
+        rgb, mask = read_view(subject.folder, view)
+        color, coverage = resize_masked(rgb, mask, config.model.image_size_px)
+        image = np.clip(color + 0.5, 0, 255).astype(np.uint8)
+        seen = (image * (coverage[..., None] > 0)).astype(np.uint8)
+        try:
+            mesh = reconstruct_view(loaded, image, coverage, config.picture_resolution)
+        except EmptySurface:
+            mesh = None
+        tiles = [captioned(_fitted(seen), f"{subject.name}, {view['yaw_deg']:.0f} degrees")]
+        for name, turn_deg in VIEWS:
+            predicted = _blank() if mesh is None else clay_view(np.asarray(mesh.vertices) / HALF_EXTENT_M, np.asarray(mesh.faces), turn_deg, TILE_PX)
+            tiles += [captioned(predicted, name if mesh is not None else "no surface yet"), captioned(_true_view(subject, view["yaw_deg"] + turn_deg), "truth")]
+        rows.append(np.hstack(tiles))
+    return np.vstack(rows)
+
+
+def _true_view(subject: RenderedSubject, yaw_deg: float) -> NDArray[np.uint8]:
+    """The photo from nearest to this side, on paper."""
+
+    def away(view: dict[str, Any]) -> float:
+        return abs((view["yaw_deg"] - yaw_deg + 180) % 360 - 180)
+
+    rgb, mask = read_view(subject.folder, min(subject.views, key=away))
+    alpha = mask[..., None].astype(np.float32)
+    return _fitted((rgb * alpha + PAPER * (1 - alpha)).astype(np.uint8))
+
+
+def _fitted(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return np.asarray(cv2.resize(picture, (TILE_PX, TILE_PX), interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def _blank() -> NDArray[np.uint8]:
+    tile = np.empty((TILE_PX, TILE_PX, 3), np.uint8)
+    tile[:] = PAPER.astype(np.uint8)
+    return tile
