@@ -80,12 +80,13 @@ class Collider:
     def corners(self) -> wp.array:
         return self._corners
 
-    def move(self, vertices: Array) -> None:
-        """The next frame ends at `vertices` (V, 3); it starts where the last one ended. Contacts are looked up at its start."""
+    def move(self, vertices: Array, normals: Array | None = None) -> None:
+        """The next frame ends at `vertices` (V, 3), with their `normals` (V, 3) where they are known; it starts where the last one ended.
+        Contacts are looked up at its start."""
         wp.copy(self._points, self.end)
         self.mesh.refit()
         self.start, self.end = self.end, vectors(vertices, self.device)
-        self.normals = vectors(vertex_normals(vertices, self.triangles), self.device)
+        self.normals = vectors(vertex_normals(vertices, self.triangles) if normals is None else normals, self.device)
 
     def rest(self) -> None:
         """The next frames stand still."""

@@ -16,13 +16,14 @@ from ncpifu_cli.synth.parts import RigidPart
 from ncpifu_cli.synth.poses import Pose
 from ncpifu_cli.synth.rotations import unit_rows
 from ncpifu_cli.synth.skeleton import skin
-from ncpifu_cli.synth.topology import Subdivision, catmull_clark, straight_triples, triangulate, unique_edges
+from ncpifu_cli.synth.topology import Subdivision, catmull_clark, straight_triples, triangulate, unique_edges, vertex_normals
 
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
 
-MOVING_FRAMES, SETTLING_FRAMES, FINE_FRAMES = 36, 12, 34
-FINE_FRAMES_PER_SEARCH = 2  # cloth moves millimetres per frame by then: contact partners keep
+# Half as many frames and contact searches again gave the same stretch, folds and penetration for twice the time (docs/synth.md).
+MOVING_FRAMES, SETTLING_FRAMES, FINE_FRAMES = 24, 8, 24
+COARSE_FRAMES_PER_SEARCH, FINE_FRAMES_PER_SEARCH = 2, 4  # contact partners move with the collider in between
 COARSE = StepSettings(substeps=14, gravity=9.8, damping=0.985, friction=0.4, thickness_m=0.004, reach_m=0.06, self_radius_m=0.008)
 COARSE_SETTLING = StepSettings(substeps=14, gravity=9.8, damping=0.97, friction=0.4, thickness_m=0.004, reach_m=0.05, self_radius_m=0.008)
 # Weaker gravity makes up for the fine mesh's sag: one sweep per substep leaves a longer chain of springs softer.
@@ -53,9 +54,10 @@ class Draped:
 
 @dataclass
 class _Motion:
-    """The collider so far, frame by frame: coarse vertices per frame with their triangles, and the finest final state."""
+    """The collider so far, frame by frame: coarse vertices and normals per frame with their triangles, and the finest final state."""
 
     frames: list[Array]
+    normals: list[Array]
     triangles: Index
     final: Array
     final_triangles: Index
@@ -63,6 +65,9 @@ class _Motion:
 
     def add(self, coarse_frames: list[Array], coarse_triangles: Index, final: Array, final_triangles: Index) -> None:
         """A finished layer joins the collider of the layers above."""
+        # Parts share no triangle, so the normals of those that were there before stay as they are.
+        normals = [vertex_normals(frame, coarse_triangles) for frame in coarse_frames]
+        self.normals = [np.concatenate(pair) for pair in zip(self.normals, normals, strict=True)]
         self.triangles = np.concatenate([self.triangles, coarse_triangles + len(self.frames[0])])
         self.frames = [np.concatenate(pair) for pair in zip(self.frames, coarse_frames, strict=True)]
         self.final_triangles = np.concatenate([self.final_triangles, final_triangles + len(self.final)])
@@ -88,7 +93,8 @@ def _body_motion(model: BodyModel, shape: BodyShape, pose: Pose, parts: Sequence
     times = np.r_[0, 0.5 - 0.5 * np.cos(np.pi * np.arange(1, MOVING_FRAMES + 1) / MOVING_FRAMES)]
     poses = [shape.skeleton.transforms(pose.at(float(t))) for t in times]
     frames = [skin(shape.body, model.body_weights, p) for p in poses]
-    motion = _Motion(frames, model.body_triangles, frames[-1], model.body_triangles, poses)
+    normals = [vertex_normals(frame, model.body_triangles) for frame in frames]
+    motion = _Motion(frames, normals, model.body_triangles, frames[-1], model.body_triangles, poses)
     for part in parts:
         moved = [skin(part.vertices, part.weights, p) for p in poses]
         motion.add(moved, part.triangles, moved[-1], part.triangles)
@@ -150,15 +156,17 @@ def _simulate_coarse(fabric: _Fabric, shape: BodyShape, motion: _Motion, device:
     collider = Collider(motion.frames[0], motion.triangles, device)
     frames = [garment.rest]
     for index in range(1, len(motion.frames)):
-        collider.move(motion.frames[index])
+        collider.move(motion.frames[index], motion.normals[index])
         cloth.move_pins(targets[index])
-        cloth.find_partners(collider, COARSE)
+        if index % COARSE_FRAMES_PER_SEARCH == 1:
+            cloth.find_partners(collider, COARSE)
         cloth.frame(collider, COARSE)
         frames.append(cloth.positions)
     collider.rest()
     cloth.rest_pins()
-    for _ in range(SETTLING_FRAMES):
-        cloth.find_partners(collider, COARSE_SETTLING)
+    for index in range(SETTLING_FRAMES):
+        if index % COARSE_FRAMES_PER_SEARCH == 0:
+            cloth.find_partners(collider, COARSE_SETTLING)
         cloth.frame(collider, COARSE_SETTLING)
     frames[-1] = cloth.positions
     return frames

@@ -111,7 +111,7 @@ def _attempt(split: str, number: int, streams: Streams, pose_streams: Streams, w
         draped = drape(garments, model, shape, pose, [shoe.part for shoe in shoes], streams.integer("cloth"), device)
     with clock.stage("finish"):
         finished = [
-            finish_garment(d, worn.pattern, shape.skeleton, transforms, streams.get(f"looks {layer}"), streams.integer(f"fabric {layer}"))
+            finish_garment(d, worn.pattern, shape.skeleton, transforms, streams.get(f"looks {layer}"), streams.integer(f"fabric {layer}"), face_budget is None)
             for layer, (d, worn) in enumerate(zip(draped, outfit, strict=True))
         ]
     head = Head.of(model, shape)

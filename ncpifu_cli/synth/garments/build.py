@@ -124,7 +124,8 @@ def _ease(spec: GarmentSpec, points: Array, fields: SurfaceFields, marks: Landma
     below_shoulder = np.clip((marks.shoulder_z - z) / (marks.shoulder_z - marks.hip_z + 0.1), 0, 1)
     torso = spec.ease * (0.35 + 0.65 * below_shoulder) + spec.flare * np.clip((marks.waist_z + 0.08 - z) / 0.3, 0, 2)
     sleeve_ease = spec.ease * 0.8 if spec.sleeve_ease is None else spec.sleeve_ease
-    arm = sleeve_ease * (0.5 + 0.5 * np.clip(fields.along / 0.35, 0, 1)) + spec.bell * np.clip(fields.along - 0.5, 0, 1)
+    taper = 0.5 + 0.5 * np.clip(fields.along / 0.35, 0, 1) - 0.45 * np.clip((fields.along - 0.5) / 0.5, 0, 1)
+    arm = sleeve_ease * taper + spec.bell * np.clip(fields.along - 0.5, 0, 1)
     gap = np.where(fields.arm, arm, torso)
     if spec.cuffs:
         gap = np.where(fields.arm & (fields.along > spec.sleeve - 0.09), 0.006, gap)

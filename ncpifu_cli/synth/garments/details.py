@@ -247,7 +247,7 @@ def cargo_pockets(s: Sewing) -> None:
 def maybe_side_stripe(s: Sewing) -> None:
     if s.rng.random() < 0.5:
         aside = np.abs(np.abs(s.fields.azimuth) - np.pi / 2) * s.fields.radius
-        outer = s.x * np.where(s.fields.region == LEG_L, 1, -1) > 0
+        outer = s.fields.azimuth * np.where(s.fields.region == LEG_L, 1, -1) > 0
         s.color[s.fields.leg & (aside < 0.014) & outer] = s.accent
 
 
