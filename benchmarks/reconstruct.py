@@ -78,15 +78,14 @@ def fresh(profile: str, photo: Path, mesh: Path, resolution: int) -> None:
     from ncpifu_cli.stages import reconstruct_files
     from ncpifu_cli.stages.weights import LoadedModel
 
-    def load_fresh(path: Path, device: str, required: str | None) -> LoadedModel:
+    def load_fresh() -> LoadedModel:
         import torch
 
         config = load(TrainConfig, profile).model
-        return LoadedModel(KnownAnswer(build(config).eval()), config, {}, torch.device("cpu"), "", path)
+        return LoadedModel(KnownAnswer(build(config).eval()), config, {}, torch.device("cpu"), "", Path(profile))
 
-    reconstruct_files.find_weights = lambda weights: Path(profile)
-    reconstruct_files.load_model = load_fresh
-    reconstruct_files.reconstruct_to_files(photo, mesh, ReconstructConfig(resolution=resolution), device="cpu")
+    reconstruct_files.use_all_cores()
+    reconstruct_files.reconstruct_to_files(photo, mesh, ReconstructConfig(resolution=resolution), load_fresh)
 
 
 def measure(command: list[str]) -> tuple[float, float, float]:

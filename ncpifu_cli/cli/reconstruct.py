@@ -3,65 +3,166 @@
 import sys
 import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ncpifu_cli.cli.console import handle_errors, print_json, print_line, reporter
 from ncpifu_cli.config.base import validate
-from ncpifu_cli.config.reconstruct import ReconstructConfig
+from ncpifu_cli.config.reconstruct import MESH_FORMATS, ReconstructConfig
 from ncpifu_cli.errors import NcpifuError
+from ncpifu_cli.progress import Reporter
+
+if TYPE_CHECKING:
+    from ncpifu_cli.stages.reconstruct_batch import Row
+    from ncpifu_cli.stages.reconstruct_files import Written
+
+MASK, MESH, FILES, MACHINE = "Finding the person", "The mesh", "Files", "Network and machine"
 
 
 @handle_errors
 def reconstruct_cli(
-    photo: Annotated[Path, typer.Argument(help="Photo of one person: JPEG, PNG, WebP, TIFF, ... A cut-out PNG brings its own mask.")],
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="Mesh file: .obj .ply .glb .stl .off. Default: out/<photo>.obj")] = None,
-    mask: Annotated[Path | None, typer.Option(help="Mask file, white = person; the photo's size or aspect ratio.")] = None,
-    person_box: Annotated[str | None, typer.Option(metavar="X,Y,W,H", help="Box around the person in photo pixels; helps where the mask fails.")] = None,
-    weights: Annotated[str | None, typer.Option(metavar="FILE|NAME", help="Weights file or released name. Default: $NCPIFU_WEIGHTS, else compact.")] = None,
-    profile: Annotated[str | None, typer.Option(help="Refuse weights of any other profile (compact, paper).")] = None,
-    resolution: Annotated[int, typer.Option(min=16, max=1024, help="Cells of the grid per axis.")] = 256,
-    height: Annotated[float, typer.Option(help="Height of the person as posed, in metres.")] = 1.80,
-    preview: Annotated[bool, typer.Option("--preview/--no-preview", help="Write a preview picture (.png) beside the mesh.")] = True,
-    save_mask: Annotated[Path | None, typer.Option(help="Write the mask that was used to this PNG.")] = None,
-    allow_rough_mask: Annotated[bool, typer.Option("--allow-rough-mask", help="Go on even with a mask that is only a guess.")] = False,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
-    no_rembg: Annotated[bool, typer.Option("--no-rembg", help="Do not use a local rembg model even if there is one.")] = False,
+    photos: Annotated[list[Path], typer.Argument(metavar="PHOTO...", help="Photos, folders of photos, or .txt lists of photos. A cut-out brings its mask.")],
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Mesh file: .obj .ply .glb .stl .off; or a folder. Default: out/<photo>.obj")] = None,
+    format_: Annotated[str | None, typer.Option("--format", metavar="EXT", help="Mesh format where -o names a folder.", rich_help_panel=FILES)] = None,
+    preview: Annotated[bool, typer.Option("--preview/--no-preview", help="Write a preview picture (.png).", rich_help_panel=FILES)] = True,
+    mask: Annotated[Path | None, typer.Option(help="Mask, white = person; with several photos a folder of <photo>.png.", rich_help_panel=MASK)] = None,
+    mask_only: Annotated[bool, typer.Option("--mask-only", help="Only write the mask, to correct it by hand.", rich_help_panel=MASK)] = False,
+    save_mask: Annotated[Path | None, typer.Option(help="Write the mask to this PNG; with several photos a folder.", rich_help_panel=MASK)] = None,
+    person: Annotated[str, typer.Option(metavar="largest|all|N", help="Which of several people; N counts from the left.", rich_help_panel=MASK)] = "largest",
+    person_box: Annotated[str | None, typer.Option(metavar="X,Y,W,H", help="Box around the person in photo pixels.", rich_help_panel=MASK)] = None,
+    allow_rough_mask: Annotated[bool, typer.Option("--allow-rough-mask", help="Go on with a mask that is only a guess.", rich_help_panel=MASK)] = False,
+    mask_model: Annotated[
+        str, typer.Option(metavar="NAME|FILE", help="auto, none, a rembg model (downloaded if need be) or an .onnx file.", rich_help_panel=MASK)
+    ] = "auto",
+    resolution: Annotated[int, typer.Option(min=16, max=1024, help="Cells of the grid per axis.", rich_help_panel=MESH)] = 256,
+    height: Annotated[float, typer.Option(help="Height of the person as posed, in metres.", rich_help_panel=MESH)] = 1.80,
+    ground: Annotated[bool, typer.Option("--ground/--centre", help="Feet at y = 0, or the middle of the height.", rich_help_panel=MESH)] = True,
+    faces: Annotated[int | None, typer.Option(min=100, help="Decimate to at most so many triangles.", rich_help_panel=MESH)] = None,
+    smooth: Annotated[int, typer.Option(min=0, max=100, help="Rounds of smoothing that keeps the volume.", rich_help_panel=MESH)] = 0,
+    weights: Annotated[str | None, typer.Option(metavar="FILE|NAME", help="Default: $NCPIFU_WEIGHTS, else compact.", rich_help_panel=MACHINE)] = None,
+    profile: Annotated[str | None, typer.Option(help="Refuse weights of any other profile.", rich_help_panel=MACHINE)] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.", rich_help_panel=MACHINE)] = "auto",
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only the result's path and errors.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
-    """Turn one photo of a person into a clothed 3D mesh, with a JSON sidecar and a preview picture beside it."""
-    started = time.perf_counter()
+    """Turn photos of people into clothed 3D meshes, each with a JSON sidecar and a preview picture beside it."""
     values: dict[str, Any] = {
         "resolution": resolution,
         "height_m": height,
+        "ground": ground,
+        "faces": faces,
+        "smooth": smooth,
         "mask": None if mask is None else str(mask),
-        "person_box": None if person_box is None else parse_box(person_box),
-        "use_rembg": not no_rembg,
-        "allow_rough_mask": allow_rough_mask,
-        "preview": preview,
+        "mask_only": mask_only,
         "save_mask": None if save_mask is None else str(save_mask),
+        "person": int(person) if person.isdecimal() else person,
+        "person_box": None if person_box is None else parse_box(person_box),
+        "allow_rough_mask": allow_rough_mask,
+        "mask_model": mask_model,
+        "preview": preview,
     }
     config = validate(ReconstructConfig, values, "reconstruct")
-    from ncpifu_cli.stages.reconstruct_files import reconstruct_to_files
+    from ncpifu_cli.stages.reconstruct_batch import collect_photos
+    from ncpifu_cli.stages.reconstruct_files import model_loader, reconstruct_to_files
 
-    target = output if output is not None else Path("out") / f"{photo.stem}.obj"
-    result, outputs = reconstruct_to_files(photo, target, config, weights=weights, device=device, profile=profile, reporter=reporter(quiet))
-    seconds = time.perf_counter() - started
-    if as_json:
-        from ncpifu_cli.stages.export import sidecar
-
-        files = {name: None if path is None else str(path) for name, path in vars(outputs).items()}
-        print_json({"files": files, "seconds": round(seconds, 2), **sidecar(result, outputs)})
+    suffix = parse_format(format_, output)
+    load = model_loader(weights, device, profile)
+    if len(photos) == 1 and not photos[0].is_dir() and photos[0].suffix.lower() != ".txt":
+        started = time.perf_counter()
+        target = output if output is not None and not is_folder(output) else (output or Path("out")) / f"{photos[0].stem}{suffix}"
+        people = reconstruct_to_files(photos[0], target, config, load, reporter(quiet))
+        _tell(people, time.perf_counter() - started, quiet, as_json)
         return
-    if not quiet:
-        steps = ", ".join(f"{name} {value:.1f}" for name, value in result.timings_s.items())
-        mesh = result.mesh
-        sys.stderr.write(f"{len(mesh.vertices)} vertices, {len(mesh.faces)} faces, mask from {result.prepared.mask.source}; {seconds:.1f} s ({steps})\n")
-        if outputs.preview is not None:
-            sys.stderr.write(f"preview: {outputs.preview}\n")
-    print_line(str(outputs.mesh))
+    found = collect_photos(photos)
+    if output is not None and not is_folder(output):
+        raise NcpifuError(f"several photos cannot become one file {output}", "give a folder: -o out/ --format glb")
+    rows = _batch(found, output or Path("out"), suffix, config, load, reporter(quiet), quiet or as_json)
+    if as_json:
+        print_json([{"photo": str(row.photo), **_outcome(row)} for row in rows])
+    else:
+        for row in rows:
+            for one in row.people:
+                print_line(str(one.main))
+    failed = sum(row.error is not None for row in rows)
+    if failed:
+        raise NcpifuError(f"{failed} of {len(rows)} photos failed", "the table above says why")
+
+
+def _batch(photos: list[Path], folder: Path, suffix: str, config: ReconstructConfig, load: Any, report: Reporter, silent: bool) -> "list[Row]":
+    """Run the batch; the table ends it, also when it is interrupted."""
+    from ncpifu_cli.stages.reconstruct_batch import reconstruct_batch
+
+    rows: list[Row] = []
+    try:
+        reconstruct_batch(photos, folder, suffix, config, load, report, rows)
+    finally:
+        if rows and not silent:
+            _print_table(rows, len(photos))
+    return rows
+
+
+def _print_table(rows: "list[Row]", total: int) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=f"{sum(row.error is None for row in rows)} of {total} photos reconstructed")
+    for name in ("photo", "mask", "vertices", "s", "result"):
+        table.add_column(name, justify="right" if name in ("vertices", "s") else "left", overflow="fold")
+    for row in rows:
+        seconds = f"{row.seconds:.1f}"
+        if row.error is not None:
+            table.add_row(row.photo.name, "", "", seconds, f"failed: {row.error.message}", style="red")
+        for one in row.people:
+            count = "" if one.result is None else str(len(one.result.mesh.vertices))
+            table.add_row(row.photo.name, one.prepared.mask.source, count, seconds, str(one.main))
+    Console(stderr=True, highlight=False).print(table)
+
+
+def _tell(people: "list[Written]", seconds: float, quiet: bool, as_json: bool) -> None:
+    """What became of one photo: numbers on standard error, paths or JSON on standard output."""
+    if as_json:
+        documents = [_document(one) for one in people]
+        print_json({**(documents[0] if len(documents) == 1 else {"people": documents}), "seconds": round(seconds, 2)})
+        return
+    for one in people:
+        if one.result is not None and not quiet:
+            steps = ", ".join(f"{name} {value:.1f}" for name, value in one.result.timings_s.items())
+            mesh = one.result.mesh
+            sys.stderr.write(f"{len(mesh.vertices)} vertices, {len(mesh.faces)} faces, mask from {one.prepared.mask.source}; {seconds:.1f} s ({steps})\n")
+            if one.outputs.preview is not None:
+                sys.stderr.write(f"preview: {one.outputs.preview}\n")
+        print_line(str(one.main))
+
+
+def _outcome(row: "Row") -> dict[str, Any]:
+    if row.error is not None:
+        return {"error": row.error.message, "hint": row.error.hint}
+    return {"seconds": round(row.seconds, 2), "people": [_document(one) for one in row.people]}
+
+
+def _document(one: "Written") -> dict[str, Any]:
+    from ncpifu_cli.stages.export import sidecar
+
+    files = {name: None if path is None else str(path) for name, path in vars(one.outputs).items()}
+    if one.result is None:
+        return {"files": {"mask": files["mask"]}, "mask": {"source": one.prepared.mask.source, "trusted": one.prepared.mask.trusted}}
+    return {"files": files, **sidecar(one.result, one.outputs)}
+
+
+def is_folder(output: Path) -> bool:
+    """Whether -o names a folder: it is one, or it has no extension."""
+    return (output.is_dir() and output.suffix.lower() not in MESH_FORMATS) or output.suffix == ""
+
+
+def parse_format(text: str | None, output: Path | None) -> str:
+    """ "glb" or ".glb" -> ".glb", ".obj" by default; NcpifuError for anything else and where -o already says another one."""
+    suffix = f".{(text or 'obj').lower().lstrip('.')}"
+    if suffix not in MESH_FORMATS:
+        raise NcpifuError(f"unknown mesh format {text!r}", f"use one of: {', '.join(name[1:] for name in MESH_FORMATS)}")
+    if text is not None and output is not None and not is_folder(output) and output.suffix.lower() != suffix:
+        raise NcpifuError(f"--format {text} does not fit the name {output}", "leave one of the two out")
+    return suffix
 
 
 def parse_box(text: str) -> tuple[int, int, int, int]:

@@ -1,23 +1,33 @@
 """Settings of `ncpifu reconstruct`."""
 
-from pydantic import Field, field_validator
+from typing import Literal
+
+from pydantic import Field, PositiveInt, field_validator
 
 from ncpifu_cli.config.base import Settings
 
 MESH_FORMATS = (".obj", ".ply", ".glb", ".stl", ".off")
+Person = Literal["largest", "all"] | PositiveInt
 
 
 class ReconstructConfig(Settings):
-    """How one photo becomes one mesh."""
+    """How one photo becomes one mesh, or one for each person."""
 
     resolution: int = Field(256, ge=16, le=1024, description="Cells of the occupancy grid per axis; rounded by the extraction to what its levels need.")
     height_m: float = Field(1.80, gt=0.1, lt=10, description="Height of the person as posed, in metres: sets the scale of the mesh.")
+    ground: bool = Field(True, description="Put the feet at y = 0; else the middle of the person's height is at y = 0.")
+    faces: int | None = Field(None, ge=100, description="Decimate to at most so many triangles; None keeps all.")
+    smooth: int = Field(0, ge=0, le=100, description="Rounds of smoothing that keeps the volume.")
     mask: str | None = Field(None, description="Mask file: white is the person. Wins over everything else.")
-    person_box: tuple[int, int, int, int] | None = Field(None, description="x, y, width, height of a box around the person, in photo pixels.")
-    use_rembg: bool = Field(True, description="Use a rembg model when its file is already on disk; nothing is ever downloaded.")
-    allow_rough_mask: bool = Field(False, description="Go on with a mask that is only a guess.")
-    preview: bool = Field(True, description="Write a preview picture beside the mesh.")
+    mask_only: bool = Field(False, description="Only write the mask.")
     save_mask: str | None = Field(None, description="Write the mask that was used to this file.")
+    allow_rough_mask: bool = Field(False, description="Go on with a mask that is only a guess.")
+    person: Person = Field("largest", description="Which of several people: the largest, all (one mesh each), or the n-th from the left.")
+    person_box: tuple[int, int, int, int] | None = Field(None, description="x, y, width, height of a box around the person, in photo pixels.")
+    mask_model: str = Field(
+        "auto", description="auto: a rembg model that is on disk, else the built-in network. none: neither. Or a rembg model by name, or an .onnx file."
+    )
+    preview: bool = Field(True, description="Write a preview picture beside the mesh.")
 
     @field_validator("person_box")
     @classmethod

@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from ncpifu_cli.config.reconstruct import Person
 from ncpifu_cli.data.photo import Photo, read_mask_file
-from ncpifu_cli.data.rembg_model import find_model, rembg_coverage
+from ncpifu_cli.data.rembg_model import rembg_coverage, resolve_model
 from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.progress import SILENT, Reporter
 
@@ -40,27 +41,37 @@ class Mask:
         return self.coverage >= 128
 
 
-def find_mask(photo: Photo, mask_file: Path | None = None, person_box: Box | None = None, use_rembg: bool = True, reporter: Reporter = SILENT) -> Mask:
-    """The mask of the person in `photo`, cleaned and checked.
+def find_masks(
+    photo: Photo,
+    mask_file: Path | None = None,
+    person_box: Box | None = None,
+    person: Person = "largest",
+    mask_model: str = "auto",
+    reporter: Reporter = SILENT,
+) -> list[Mask]:
+    """The masks of the people in `photo` who are asked for, cleaned and checked.
 
     Args:
         mask_file: white is the person. person_box: (x, y, width, height) in pixels of the upright original; limits every other source.
-        use_rembg: whether a local rembg model may be used.
+        person: "largest", "all", or n for the n-th from the left; people are the separate figures of the mask. mask_model: see `ReconstructConfig`.
 
-    Raises NcpifuError for a mask that is empty, covers the whole photo or shows a person too small to use, and for a box outside the photo.
+    Raises NcpifuError for a mask that is empty, covers the whole photo or shows people too small to use, for a person who is not there, and for a box
+    outside the photo.
     """
     if mask_file is not None:
-        return _checked(Mask(read_mask_file(mask_file, photo), "mask file"), photo)
-    box = None if person_box is None else _working_box(person_box, photo)
-    mask = _automatic(photo, box, use_rembg, reporter)
-    if box is not None:
-        inside = np.zeros(mask.coverage.shape, bool)
-        inside[box[1] : box[1] + box[3], box[0] : box[0] + box[2]] = True
-        mask = replace(mask, coverage=np.where(inside, mask.coverage, 0).astype(np.uint8))
-    return _checked(mask, photo)
+        mask = Mask(read_mask_file(mask_file, photo), "mask file")
+    else:
+        box = None if person_box is None else _working_box(person_box, photo)
+        mask = _automatic(photo, box, mask_model, reporter)
+        if box is not None:
+            inside = np.zeros(mask.coverage.shape, bool)
+            inside[box[1] : box[1] + box[3], box[0] : box[0] + box[2]] = True
+            mask = replace(mask, coverage=np.where(inside, mask.coverage, 0).astype(np.uint8))
+    _check(mask, photo)
+    return [_described(figure, photo) for figure in _chosen(_figures(mask.binary), mask, photo, person)]
 
 
-def _automatic(photo: Photo, box: Box | None, use_rembg: bool, reporter: Reporter) -> Mask:
+def _automatic(photo: Photo, box: Box | None, mask_model: str, reporter: Reporter) -> Mask:
     from ncpifu_cli.data import grabcut
 
     if photo.alpha is not None and 0.001 < (photo.alpha >= 128).mean() < 0.9:  # all but opaque: rounded corners, not a cut-out
@@ -68,7 +79,7 @@ def _automatic(photo: Photo, box: Box | None, use_rembg: bool, reporter: Reporte
     uniform = grabcut.uniform_background(photo.rgb)
     if uniform is not None:
         return Mask(_to_coverage(uniform), "uniform background")
-    model = find_model() if use_rembg else None
+    model = resolve_model(mask_model, reporter)
     if model is not None:
         reporter.info(f"masking with rembg {model[0]} (its first use compiles for about a minute)")
         return Mask(rembg_coverage(photo.rgb, *model), f"rembg {model[0]}")
@@ -96,8 +107,8 @@ def _implausible(mask: NDArray[np.bool_]) -> bool:
     return bool(parts[0] < 0.9 * parts.sum() or on_border > 0.02)
 
 
-def _checked(mask: Mask, photo: Photo) -> Mask:
-    """Drop stray pieces; refuse what cannot be one person; warn about people cut off by the photo's border."""
+def _check(mask: Mask, photo: Photo) -> None:
+    """Refuse what cannot show a person."""
     binary = mask.binary
     if not binary.any():
         raise NcpifuError(
@@ -111,8 +122,29 @@ def _checked(mask: Mask, photo: Photo) -> Mask:
     border = np.concatenate([binary[0], binary[-1], binary[:, 0], binary[:, -1]])
     if mask.source == "mask file" and border.mean() > 0.6:
         raise NcpifuError(f"the mask of {photo.name} seems to be inverted: its border is white", "white must be the person and black the background")
-    kept, dropped = _main_person(binary)
-    coverage = np.where(_grown(kept), mask.coverage, 0).astype(np.uint8)
+
+
+def _chosen(figures: list[NDArray[np.bool_]], mask: Mask, photo: Photo, person: Person) -> list[Mask]:
+    """The masks of the figures that are asked for, each with its soft edge. `figures` from left to right."""
+    if isinstance(person, int) and person > len(figures):
+        raise NcpifuError(
+            f"there is no person {person} in {photo.name}: the mask ({mask.source}) shows {len(figures)}",
+            "people are counted from the left; touching ones are one figure: separate them with --mask FILE or --person-box",
+        )
+    if person == "all":
+        wanted, warnings = figures, mask.warnings
+    elif isinstance(person, int):
+        wanted, warnings = [figures[person - 1]], mask.warnings
+    else:
+        wanted, warnings = [max(figures, key=np.count_nonzero)], mask.warnings
+        if len(figures) > 1:
+            warnings = (*warnings, f"the mask shows {len(figures)} separate figures; the largest is used (--person 1 to {len(figures)} from the left, or all)")
+    return [replace(mask, coverage=np.where(_grown(figure), mask.coverage, 0).astype(np.uint8), warnings=warnings) for figure in wanted]
+
+
+def _described(mask: Mask, photo: Photo) -> Mask:
+    """The mask of one person with warnings about how the photo shows them. Raises NcpifuError where they are too small."""
+    kept = mask.binary
     rows, columns = np.flatnonzero(kept.any(axis=1)), np.flatnonzero(kept.any(axis=0))
     height = int(rows[-1] - rows[0] + 1)
     if height < MIN_PERSON_PX:
@@ -120,8 +152,6 @@ def _checked(mask: Mask, photo: Photo) -> Mask:
             f"the person in {photo.name} is only {round(height / photo.scale)} px tall", "use a photo in which the person fills most of the height"
         )
     warnings = list(mask.warnings)
-    if dropped:
-        warnings.append("the mask shows more than one separate figure; the largest is used")
     if rows[-1] == kept.shape[0] - 1:
         warnings.append(
             "the person is cut off by the lower border: legs or feet that are not in the photo will be missing, and --height is the height of what is seen"
@@ -134,27 +164,31 @@ def _checked(mask: Mask, photo: Photo) -> Mask:
         warnings.append(f"the person is only {round(height / photo.scale)} px tall; expect a coarse result")
     if len(columns) > 2.5 * height:
         warnings.append("the mask is much wider than tall: this tool expects a standing person")
-    return replace(mask, coverage=coverage, warnings=tuple(warnings))
+    return replace(mask, warnings=tuple(warnings))
 
 
-def _main_person(binary: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], bool]:
-    """The largest connected part with the sizeable parts that overlap its bounding box (a hand behind a strap), and whether another figure was left out."""
+def _figures(binary: NDArray[np.bool_]) -> list[NDArray[np.bool_]]:
+    """The separate figures from left to right, none under a tenth of the largest.
+
+    A smaller part whose middle lies in a figure's bounding box belongs to it (a hand behind a strap); specks belong to nobody.
+    """
     import cv2
 
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(binary.astype(np.uint8), connectivity=8)
-    main = 1 + int(np.argmax(stats[1:, cv2.CC_STAT_AREA]))
-    x, y, w, h, area = (int(value) for value in stats[main])
-    keep, others = [main], False
-    for label in range(1, count):
-        left, top, width, height, size = (int(value) for value in stats[label])
-        if label == main or size < 0.002 * area:
-            continue
-        centre_x, centre_y = left + width / 2, top + height / 2
-        if x <= centre_x <= x + w and y <= centre_y <= y + h:
-            keep.append(label)
-        else:
-            others = others or size > 0.1 * area
-    return np.isin(labels, keep), others
+    _, labels, stats, centres = cv2.connectedComponentsWithStats(binary.astype(np.uint8), connectivity=8)
+    by_size = [int(label) for label in np.argsort(-stats[1:, cv2.CC_STAT_AREA], kind="stable") + 1]
+    figures: dict[int, list[int]] = {}
+    for label in by_size:
+        left, top, width, height, area = (int(value) for value in stats[label])
+        owner = next((main for main in figures if _holds(stats[main], left + width / 2, top + height / 2) and area < 0.3 * stats[main][4]), None)
+        if owner is None and area >= 0.1 * stats[by_size[0]][4]:
+            figures[label] = [label]
+        elif owner is not None and area >= 0.002 * stats[owner][4]:
+            figures[owner].append(label)
+    return [np.isin(labels, figures[main]) for main in sorted(figures, key=lambda main: centres[main][0])]
+
+
+def _holds(box: NDArray[np.int32], x: float, y: float) -> bool:
+    return bool(box[0] <= x <= box[0] + box[2] and box[1] <= y <= box[1] + box[3])
 
 
 def _grown(binary: NDArray[np.bool_]) -> NDArray[np.bool_]:

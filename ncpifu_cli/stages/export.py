@@ -3,9 +3,7 @@
 import json
 import platform
 import struct
-from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +16,7 @@ from ncpifu_cli.config.base import dump
 from ncpifu_cli.config.reconstruct import MESH_FORMATS
 from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.geometry.camera import HALF_EXTENT_M
+from ncpifu_cli.stages.outputs import Outputs
 
 if TYPE_CHECKING:
     import trimesh
@@ -26,51 +25,10 @@ if TYPE_CHECKING:
     from ncpifu_cli.stages.reconstruct import Reconstruction
 
 
-@dataclass(frozen=True)
-class Outputs:
-    """Files of one reconstruction; None where not asked for."""
-
-    mesh: Path
-    sidecar: Path
-    preview: Path | None
-    mask: Path | None
-
-
-def plan_outputs(mesh: Path, preview: bool, save_mask: Path | None, inputs: Sequence[Path] = ()) -> Outputs:
-    """Names of the files that will be written, checked now, so that a typing error does not cost a reconstruction.
-
-    The preview is `<mesh>.png`, or `<mesh>_preview.png` where that is one of `inputs`: person.png -> person.obj must not replace the photo.
-    Raises NcpifuError for an unknown extension, a target that is a folder or an input, two targets of one name, and a folder that cannot be written.
-    """
-    mesh = Path(mesh)
-    if mesh.suffix.lower() not in MESH_FORMATS:
-        raise NcpifuError(f"unknown mesh format {mesh.suffix or '(no extension)'!r} in {mesh}", f"end the name in one of: {', '.join(MESH_FORMATS)}")
-    if save_mask is not None and Path(save_mask).suffix.lower() != ".png":
-        raise NcpifuError(f"a mask is written as PNG, not {Path(save_mask).suffix or '(no extension)'!r}", "end its name in .png")
-    kept = {path.resolve() for path in inputs}
-    picture = mesh.with_suffix(".png")
-    if picture.resolve() in kept:
-        picture = mesh.with_name(f"{mesh.stem}_preview.png")
-    outputs = Outputs(mesh, mesh.with_suffix(".json"), picture if preview else None, None if save_mask is None else Path(save_mask))
-    targets = [path for path in (outputs.mesh, outputs.sidecar, outputs.preview, outputs.mask) if path is not None]
-    if len({path.resolve() for path in targets}) != len(targets):
-        raise NcpifuError(f"the mask would overwrite the preview {outputs.preview}", "give --save-mask another name, or --no-preview")
-    for path in targets:
-        if path.resolve() in kept:
-            raise NcpifuError(f"writing {path} would replace an input file", "choose another name")
-        if path.is_dir():
-            raise NcpifuError(f"cannot write {path}: it is a folder", "give a file name")
-        with atomic_path(path.parent / f".{path.name}.probe") as probe:  # creates the folder and shows whether it can be written
-            probe.unlink()
-            probe.touch()
-        (path.parent / f".{path.name}.probe").unlink()
-    return outputs
-
-
 def save(result: "Reconstruction", outputs: Outputs) -> None:
     """Write every file under a temporary name, then give all of them their names. Raises NcpifuError; leaves nothing behind when it does."""
     with ExitStack() as stack:
-        names = {path: stack.enter_context(atomic_path(path)) for path in (outputs.mesh, outputs.sidecar, outputs.preview, outputs.mask) if path is not None}
+        names = {path: stack.enter_context(atomic_path(path)) for path in outputs.wanted()}
         try:
             write_mesh(result.mesh, names[outputs.mesh])
             names[outputs.sidecar].write_text(json.dumps(sidecar(result, outputs), indent=1) + "\n", encoding="utf-8")

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from ncpifu_cli.config.base import validate
 from ncpifu_cli.config.reconstruct import ReconstructConfig
 from ncpifu_cli.data.framing import FramedView, frame, frame_colours
-from ncpifu_cli.data.mask import Mask, find_mask
+from ncpifu_cli.data.mask import Mask, find_masks
 from ncpifu_cli.data.network_input import network_input
 from ncpifu_cli.data.photo import Photo, photo_from_array, read_photo
 from ncpifu_cli.errors import NcpifuError
@@ -27,10 +27,19 @@ from ncpifu_cli.stages.weights import LoadedModel, load_model
 if TYPE_CHECKING:
     import trimesh
 
-__all__ = ["LoadedModel", "Reconstruction", "UntrustedMask", "load_model", "prepare", "reconstruct", "reconstruct_prepared", "reconstruct_view"]
+__all__ = [
+    "LoadedModel",
+    "Reconstruction",
+    "UntrustedMask",
+    "load_model",
+    "prepare",
+    "reconstruct",
+    "reconstruct_people",
+    "reconstruct_prepared",
+    "reconstruct_view",
+]
 
 MIN_PART = 0.02  # separate pieces under this share of the largest are noise
-QUERY_FLOATS = 150_000_000  # floats of one layer of one query: bounds the memory (some layers live at once), whatever the profile
 
 
 class UntrustedMask(NcpifuError):
@@ -88,7 +97,7 @@ class Reconstruction:
 def reconstruct(
     photo: str | Path | NDArray[np.uint8], model: LoadedModel | None = None, *, mask: str | Path | None = None, reporter: Reporter = SILENT, **settings: Any
 ) -> Reconstruction:
-    """Reconstruct the person in a photo.
+    """Reconstruct the person in a photo; the largest where there are several (person=n: the n-th from the left).
 
     Args:
         photo: an image file, or a (H, W, 3 or 4) uint8 array. model: from `load_model`; None loads the default weights.
@@ -96,52 +105,68 @@ def reconstruct(
 
     Raises NcpifuError (and its kinds UntrustedMask, EmptySurface) with one line and a hint.
     """
+    if settings.get("person") == "all":
+        raise NcpifuError("reconstruct answers with one person", "call reconstruct_people for all of them")
+    return reconstruct_people(photo, model, mask=mask, reporter=reporter, **settings)[0]
+
+
+def reconstruct_people(
+    photo: str | Path | NDArray[np.uint8], model: LoadedModel | None = None, *, mask: str | Path | None = None, reporter: Reporter = SILENT, **settings: Any
+) -> list[Reconstruction]:
+    """Like `reconstruct`, for every person asked for: with person="all" everyone in the photo, from left to right."""
     values = settings if mask is None else {**settings, "mask": str(mask)}
     config = validate(ReconstructConfig, values, "reconstruct")
-    prepared = prepare(photo, config, reporter)
-    return reconstruct_prepared(prepared, model or load_model(), config)
+    people = prepare(photo, config, reporter)
+    loaded = model or load_model()
+    return [reconstruct_prepared(person, loaded, config, reporter) for person in people]
 
 
-def prepare(photo: str | Path | NDArray[np.uint8], config: ReconstructConfig, reporter: Reporter = SILENT) -> Prepared:
-    """Read the photo and find its mask: everything that can be wrong with the input shows here, before a network is loaded.
+def prepare(photo: str | Path | NDArray[np.uint8], config: ReconstructConfig, reporter: Reporter = SILENT) -> list[Prepared]:
+    """Read the photo and find the masks of the people asked for: everything that can be wrong with the input shows here, before a network is loaded.
 
-    Raises UntrustedMask (with a draft) where the mask would be a guess and `config.allow_rough_mask` is off.
+    Raises UntrustedMask (with a draft) where the mask would be a guess and neither `config.allow_rough_mask` nor `config.mask_only` is on.
     """
-    clock = _Clock()
+    clock = Clock()
     picture = photo_from_array(photo) if isinstance(photo, np.ndarray) else read_photo(Path(photo))
     for note in picture.notes:
         reporter.info(f"{picture.name}: {note}")
-    mask = find_mask(picture, Path(config.mask) if config.mask else None, config.person_box, config.use_rembg, reporter)
-    for warning in mask.warnings:
+    mask_file = Path(config.mask) if config.mask else None
+    masks = find_masks(picture, mask_file, config.person_box, config.person, config.mask_model, reporter)
+    for warning in dict.fromkeys(warning for mask in masks for warning in mask.warnings):
         reporter.warn(warning)
-    if not mask.trusted:
-        if not config.allow_rough_mask:
-            raise UntrustedMask(picture, mask)
+    if not masks[0].trusted:
+        if not (config.allow_rough_mask or config.mask_only):
+            raise UntrustedMask(picture, masks[0])
         reporter.warn("going on with a mask that is only a guess")
     clock.lap("all")
-    return Prepared(picture, mask, clock.laps["all"])
+    return [Prepared(picture, mask, clock.laps["all"] / len(masks)) for mask in masks]
 
 
-def reconstruct_prepared(prepared: Prepared, model: LoadedModel, config: ReconstructConfig) -> Reconstruction:
+def reconstruct_prepared(prepared: Prepared, model: LoadedModel, config: ReconstructConfig, reporter: Reporter = SILENT) -> Reconstruction:
     """`reconstruct` from the mask on."""
     import trimesh
 
+    from ncpifu_cli.geometry.finish import decimate, smooth
     from ncpifu_cli.stages.colours import vertex_colours
 
-    clock = _Clock()
+    clock = Clock()
     clock.laps["photo and mask"] = prepared.seconds
     view = frame(prepared.photo, prepared.mask, model.config.image_size_px)
     clock.lap("frame")
-    normalised = reconstruct_view(model, view.image, view.coverage, config.resolution)
+    surface, faces = extract_person(model, view.image, view.coverage, config.resolution, reporter)
+    vertices = surface.astype(np.float64)
     clock.lap("network and surface")
-    vertices, faces = np.asarray(normalised.vertices, np.float64), np.asarray(normalised.faces)
+    if config.smooth:
+        vertices = smooth(vertices, faces, config.smooth)
+    if config.faces is not None:
+        vertices, faces = decimate(vertices, faces, config.faces)
     texture = frame_colours(prepared.photo, prepared.mask, 2 * config.resolution, view.camera)
-    colours = vertex_colours(vertices / HALF_EXTENT_M, faces, texture)
+    colours = vertex_colours(vertices, faces, texture)
     clock.lap("colours")
-    low, high = vertices[:, 1].min(), vertices[:, 1].max()
+    low, high = vertices[:, 1].min() * HALF_EXTENT_M, vertices[:, 1].max() * HALF_EXTENT_M
     scale = config.height_m / float(high - low)
-    lift_m = -scale * float(low)
-    mesh = trimesh.Trimesh(vertices * scale + (0, lift_m, 0), faces, vertex_colors=colours, process=False)
+    lift_m = -scale * float(low if config.ground else (low + high) / 2)
+    mesh = trimesh.Trimesh(vertices * (scale * HALF_EXTENT_M) + (0, lift_m, 0), faces, vertex_colors=colours, process=False)
     return Reconstruction(mesh, view, prepared, scale, lift_m, clock.laps, model, config)
 
 
@@ -152,43 +177,32 @@ def reconstruct_view(model: LoadedModel, image: NDArray[np.uint8], mask: NDArray
     Returns: the mesh in normalised metres of the camera frame (NDC * 1.024, y up, z towards the camera), outward faces, without noise parts.
     Raises EmptySurface when the network sees no body, ValueError for other shapes.
     """
-    import torch
     import trimesh
 
-    from ncpifu_cli.geometry.extract import extract_surface, largest_components
-
-    size = model.config.image_size_px
-    if image.shape != (size, size, 3) or mask.shape != (size, size):
-        raise ValueError(f"these weights take {size} x {size} px; got image {image.shape}, mask {mask.shape}")
-    with torch.inference_mode():
-        pixels = torch.from_numpy(network_input(image, mask.astype(np.float32)))
-        features = model.model.encode(pixels[None].to(model.device))
-
-        def occupancy(points_ndc: NDArray[np.float32]) -> NDArray[np.float32]:
-            try:
-                points = torch.from_numpy(points_ndc).to(model.device)[None]
-                return model.model.query(features, points).occupancy[0].cpu().numpy()
-            except torch.cuda.OutOfMemoryError as error:
-                if len(points_ndc) < 2048:
-                    raise NcpifuError("the device is out of memory", "close other programs on it, or use --device cpu") from error
-            torch.cuda.empty_cache()  # the GPU is shared: go on with halves, the answers are the same
-            middle = len(points_ndc) // 2
-            return np.concatenate([occupancy(points_ndc[:middle]), occupancy(points_ndc[middle:])])
-
-        surface = extract_surface(occupancy, resolution, valid=mask >= 0.5, chunk_points=chunk_points(model))
-    vertices, faces = largest_components(surface.vertices, surface.faces, keep=8, min_fraction=MIN_PART)
+    vertices, faces = extract_person(model, image, mask.astype(np.float32), resolution)
     return trimesh.Trimesh(vertices * HALF_EXTENT_M, faces, process=False)
 
 
-def chunk_points(model: LoadedModel) -> int:
-    """Points per query: on a CPU few enough for its caches (16 k are 30 % faster than 64 k), and never more than QUERY_FLOATS in the widest layers."""
-    config = model.config
-    widest = max((*config.classifier, 2 * config.width + config.feature_channels, 2 * config.feature_channels))
-    cap = 16_384 if model.device.type == "cpu" else 131_072
-    return int(min(cap, max(4096, QUERY_FLOATS // widest)))
+def extract_person(
+    model: LoadedModel, image: NDArray[np.uint8], coverage: NDArray[np.float32], resolution: int, reporter: Reporter = SILENT
+) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
+    """`reconstruct_view` as plain arrays: vertices (V, 3) in NDC, faces (F, 3)."""
+    import torch
+
+    from ncpifu_cli.geometry.extract import extract_surface, largest_components
+    from ncpifu_cli.stages.query import Occupancy, chunk_points
+
+    size = model.config.image_size_px
+    if image.shape != (size, size, 3) or coverage.shape != (size, size):
+        raise ValueError(f"these weights take {size} x {size} px; got image {image.shape}, mask {coverage.shape}")
+    with torch.inference_mode():
+        features = model.model.encode(torch.from_numpy(network_input(image, coverage))[None].to(model.device))
+        occupancy = Occupancy(model, features, reporter)
+        surface = extract_surface(occupancy, resolution, valid=coverage >= 0.5, chunk_points=chunk_points(model, reporter))
+    return largest_components(surface.vertices, surface.faces, keep=8, min_fraction=MIN_PART)
 
 
-class _Clock:
+class Clock:
     """Seconds between laps."""
 
     def __init__(self) -> None:

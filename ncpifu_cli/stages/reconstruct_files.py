@@ -1,58 +1,80 @@
-"""A photo file in, mesh, sidecar, preview and mask files out: what the command line calls. Cheap checks first, files last, all or none."""
+"""Photo files in, mesh, sidecar, preview and mask files out: what the command line calls. Cheap checks first, files last, all or none."""
 
 import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
+from ncpifu_cli.artifacts import atomic_path
 from ncpifu_cli.config.reconstruct import ReconstructConfig
 from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.progress import SILENT, Reporter
-from ncpifu_cli.stages.export import Outputs, plan_outputs, save, write_mask
-from ncpifu_cli.stages.reconstruct import Reconstruction, UntrustedMask, prepare, reconstruct_prepared
-from ncpifu_cli.stages.weights import find_weights, load_model
+from ncpifu_cli.stages.export import save, write_mask
+from ncpifu_cli.stages.outputs import Outputs, plan_outputs
+from ncpifu_cli.stages.reconstruct import Prepared, Reconstruction, UntrustedMask, prepare, reconstruct_prepared
+from ncpifu_cli.stages.weights import LoadedModel, find_weights, load_model
 
 
-def reconstruct_to_files(
-    photo: Path,
-    mesh: Path,
-    config: ReconstructConfig,
-    *,
-    weights: str | Path | None = None,
-    device: str = "auto",
-    profile: str | None = None,
-    reporter: Reporter = SILENT,
-) -> tuple[Reconstruction, Outputs]:
-    """Reconstruct `photo` into `mesh` (format by extension), with `<mesh>.json` and, if asked for, `<mesh>.png` and the mask.
+@dataclass(frozen=True)
+class Written:
+    """One person's files. Attributes: outputs, prepared; result: None where only the mask was asked for."""
+
+    outputs: Outputs
+    prepared: Prepared
+    result: Reconstruction | None = None
+
+    @property
+    def main(self) -> Path:
+        """The file that was asked for."""
+        return self.outputs.mask if self.result is None and self.outputs.mask is not None else self.outputs.mesh
+
+
+def model_loader(weights: str | Path | None = None, device: str = "auto", profile: str | None = None) -> Callable[[], LoadedModel]:
+    """Find the weights now (NcpifuError where there are none), load them when the first photo needs them, and only once."""
+    path = find_weights(weights)
+
+    @cache
+    def load() -> LoadedModel:
+        use_all_cores()
+        return load_model(path, device, profile)
+
+    return load
+
+
+def reconstruct_to_files(photo: Path, mesh: Path, config: ReconstructConfig, load: Callable[[], LoadedModel], reporter: Reporter = SILENT) -> list[Written]:
+    """Reconstruct `photo` into `mesh` (format by extension) and what else `config` asks for; with person "all" into `<mesh>_1`, `<mesh>_2`, ...
 
     Raises NcpifuError and leaves no output behind. Where the mask cannot be trusted, only `<mesh>_mask_guess.png` is written, for the user to correct.
     """
-    path = find_weights(weights)
     inputs = [Path(photo)] if config.mask is None else [Path(photo), Path(config.mask)]
-    outputs = plan_outputs(mesh, config.preview, None if config.save_mask is None else Path(config.save_mask), inputs)
+    plan = plan_outputs(mesh, config, inputs)
     try:
-        prepared = prepare(photo, config, reporter)
+        people = prepare(photo, config, reporter)
     except UntrustedMask as error:
-        draft = outputs.mesh.with_name(f"{outputs.mesh.stem}_mask_guess.png")
-        write_draft(error, draft)
+        draft = plan.mesh.with_name(f"{plan.mesh.stem}_mask_guess.png")
+        with atomic_path(draft) as temporary:
+            write_mask(error.draft, error.photo_size_px, temporary)
         raise NcpifuError(error.message, f"a draft is in {draft}: correct it and give it as --mask; or {error.hint}", error.exit_code) from error
-    reporter.info(f"mask: {prepared.mask.source}")
-    use_all_cores()
+    reporter.info(f"mask: {people[0].mask.source}")
+    plans = [plan] if config.person != "all" else [plan_outputs(mesh, config, inputs, number) for number in range(1, len(people) + 1)]
+    return [_one(person, outputs, config, load, reporter) for person, outputs in zip(people, plans, strict=True)]
+
+
+def _one(person: Prepared, outputs: Outputs, config: ReconstructConfig, load: Callable[[], LoadedModel], reporter: Reporter) -> Written:
+    if config.mask_only and outputs.mask is not None:
+        with atomic_path(outputs.mask) as temporary:
+            write_mask(person.mask, person.photo.size_px, temporary)
+        return Written(outputs, person)
     with reporter.task("reconstructing", 3) as task:
         task.advance(0, note="reading the weights")
-        model = load_model(path, device, profile)
+        model = load()
         task.advance(note="network and surface")
-        result = reconstruct_prepared(prepared, model, config)
+        result = reconstruct_prepared(person, model, config, reporter)
         task.advance(note="writing")
         save(result, outputs)
         task.advance(note="done")
-    return result, outputs
-
-
-def write_draft(error: UntrustedMask, path: Path) -> None:
-    """The rough mask, at the photo's size."""
-    from ncpifu_cli.artifacts import atomic_path
-
-    with atomic_path(path) as temporary:
-        write_mask(error.draft, error.photo_size_px, temporary)
+    return Written(outputs, person, result)
 
 
 def use_all_cores() -> None:

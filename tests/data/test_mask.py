@@ -3,6 +3,7 @@
 import sys
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
+from typing import Any
 
 import cv2
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 from photo_fixtures import busy_photo, draw_person, wall_photo
 from PIL import Image
 
-from ncpifu_cli.data.mask import find_mask
+from ncpifu_cli.data.mask import Mask, find_masks
 from ncpifu_cli.data.photo import photo_from_array
 from ncpifu_cli.errors import NcpifuError
 
@@ -20,6 +21,11 @@ def no_model_on_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """rembg's home is an empty folder; the tests never see the developer's models."""
     monkeypatch.setenv("U2NET_HOME", str(tmp_path / "models"))
     return tmp_path / "models"
+
+
+def find_mask(*arguments: Any, **options: Any) -> Mask:
+    """The largest person's."""
+    return find_masks(*arguments, **options)[0]
 
 
 def iou(found: np.ndarray, true: np.ndarray) -> float:
@@ -140,7 +146,7 @@ def test_cut_off_feet_and_several_figures_are_told(tmp_path: Path) -> None:
     pair[330:, :300] = False  # the left one is smaller now
     Image.fromarray(pair).save(tmp_path / "pair.png")
     found = find_mask(photo_from_array(np.hstack([rgb, rgb])), tmp_path / "pair.png")
-    assert any("more than one" in line for line in found.warnings)
+    assert any("2 separate figures" in line for line in found.warnings)
     assert not found.binary[:, :300].any()
 
 
@@ -187,7 +193,7 @@ def test_rembg_only_with_a_model_on_disk(no_model_on_disk: Path, monkeypatch: py
     assert found.source == "rembg u2net_human_seg"
     assert np.array_equal(found.binary, mask)
     assert asked == [str(model)]
-    assert find_mask(photo_from_array(rgb), use_rembg=False).source == "smooth background"
+    assert find_mask(photo_from_array(rgb), mask_model="none").source == "smooth background"
     assert len(asked) == 1
 
 
@@ -202,4 +208,4 @@ def test_rembg_that_exits_at_import_is_one_line(no_model_on_disk: Path, monkeypa
         monkeypatch.delitem(sys.modules, name)
     with pytest.raises(NcpifuError, match="rembg cannot be imported") as caught:
         find_mask(photo_from_array(wall_photo()[0]))
-    assert "--no-rembg" in caught.value.hint
+    assert "--mask-model none" in caught.value.hint

@@ -9,10 +9,11 @@ import pytest
 import trimesh
 from photo_fixtures import draw_person, fake_model
 
-from ncpifu_cli.config.reconstruct import MESH_FORMATS
+from ncpifu_cli.config.reconstruct import MESH_FORMATS, ReconstructConfig
 from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.stages import export
-from ncpifu_cli.stages.export import plan_outputs, save, write_mesh
+from ncpifu_cli.stages.export import save, write_mesh
+from ncpifu_cli.stages.outputs import plan_outputs
 from ncpifu_cli.stages.reconstruct import Reconstruction, reconstruct
 
 
@@ -50,7 +51,7 @@ def test_glb_is_valid_and_its_colours_are_linear(result: Reconstruction) -> None
 
 
 def test_sidecar_maps_the_mesh_to_the_photo(result: Reconstruction, tmp_path: Path) -> None:
-    outputs = plan_outputs(tmp_path / "deep" / "person.glb", True, tmp_path / "mask.png")
+    outputs = plan_outputs(tmp_path / "deep" / "person.glb", ReconstructConfig(save_mask=str(tmp_path / "mask.png")))
     save(result, outputs)
     assert sorted(path.name for path in (tmp_path / "deep").iterdir()) == ["person.glb", "person.json", "person.png"]
     sidecar = json.loads(outputs.sidecar.read_text())
@@ -64,7 +65,7 @@ def test_sidecar_maps_the_mesh_to_the_photo(result: Reconstruction, tmp_path: Pa
 
 
 def test_all_or_nothing(result: Reconstruction, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    outputs = plan_outputs(tmp_path / "person.obj", True, None)
+    outputs = plan_outputs(tmp_path / "person.obj", ReconstructConfig())
     assert not list(tmp_path.iterdir())
 
     def full_disk(*_: object) -> None:
@@ -82,10 +83,10 @@ def test_outputs_that_cannot_be(tmp_path: Path) -> None:
     cases = {"mesh.fbx": "unknown mesh format", "mesh": "unknown mesh format", "folder.obj": "folder", "file/mesh.obj": "cannot write"}
     for name, message in cases.items():
         with pytest.raises(NcpifuError, match=message) as caught:
-            plan_outputs(tmp_path / name, True, None)
+            plan_outputs(tmp_path / name, ReconstructConfig())
         assert caught.value.hint
     with pytest.raises(NcpifuError, match="overwrite the preview"):
-        plan_outputs(tmp_path / "a.obj", True, tmp_path / "a.png")
+        plan_outputs(tmp_path / "a.obj", ReconstructConfig(save_mask=str(tmp_path / "a.png")))
     with pytest.raises(NcpifuError, match="PNG"):
-        plan_outputs(tmp_path / "a.obj", True, tmp_path / "mask.jpg")
+        plan_outputs(tmp_path / "a.obj", ReconstructConfig(save_mask=str(tmp_path / "mask.jpg")))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder.obj"]

@@ -91,10 +91,10 @@ def test_unseen_side_of_a_hand_before_a_coat_is_coat() -> None:
 
 def test_untrusted_mask_stops_unless_allowed() -> None:
     with pytest.raises(UntrustedMask) as caught:
-        reconstruct(busy_photo(), fake_model(), use_rembg=False)
+        reconstruct(busy_photo(), fake_model(), mask_model="none")
     assert caught.value.exit_code == 2
     assert caught.value.draft.coverage.shape == (400, 300)
-    assert reconstruct(busy_photo(), fake_model(), resolution=48, use_rembg=False, allow_rough_mask=True).mesh.volume > 0
+    assert reconstruct(busy_photo(), fake_model(), resolution=48, mask_model="none", allow_rough_mask=True).mesh.volume > 0
 
 
 def test_photo_files_masks_and_settings(tmp_path: Path) -> None:

@@ -1,0 +1,109 @@
+"""Many photos into one folder: the network is loaded once, and a photo that fails is told in its row and does not stop the rest."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ncpifu_cli.artifacts import atomic_path
+from ncpifu_cli.config.reconstruct import ReconstructConfig
+from ncpifu_cli.errors import NcpifuError
+from ncpifu_cli.progress import SILENT, Reporter
+from ncpifu_cli.stages.reconstruct_files import Written, reconstruct_to_files
+from ncpifu_cli.stages.weights import LoadedModel
+
+PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".avif", ".heic", ".heif", ".tif", ".tiff", ".bmp", ".gif")
+
+
+@dataclass
+class Row:
+    """What became of one photo. Attributes: photo; people written; seconds of wall time; error where it failed."""
+
+    photo: Path
+    people: list[Written] = field(default_factory=list)
+    seconds: float = 0.0
+    error: NcpifuError | None = None
+
+
+def collect_photos(inputs: Sequence[Path]) -> list[Path]:
+    """Photos, folders (their photos, by name) and .txt lists (one path a line, relative to the list, `#` starts a comment) -> photos, each once.
+
+    Raises NcpifuError for a folder or list without photos and for a list that cannot be read. Photos themselves are not looked at.
+    """
+    photos: list[Path] = []
+    for path in inputs:
+        if path.is_dir():
+            found = sorted(file for file in path.iterdir() if file.is_file() and file.suffix.lower() in PHOTO_SUFFIXES)
+        elif path.suffix.lower() == ".txt":
+            found = [path.parent / line for line in _lines(path)]
+        else:
+            found = [path]
+        if not found:
+            raise NcpifuError(f"there is no photo in {path}", f"photos end in: {', '.join(PHOTO_SUFFIXES)}")
+        photos.extend(found)
+    return list(dict.fromkeys(photos))
+
+
+def reconstruct_batch(
+    photos: Sequence[Path],
+    folder: Path,
+    suffix: str,
+    config: ReconstructConfig,
+    load: Callable[[], LoadedModel],
+    reporter: Reporter = SILENT,
+    rows: list[Row] | None = None,
+) -> list[Row]:
+    """Reconstruct every photo into `<folder>/<photo><suffix>`; photos of the same name get `_2`, `_3`, ...
+
+    `config.mask` is a folder with `<photo>.png` here, and `config.save_mask` a folder to write the same to. `rows` is filled as the work goes on, so that a
+    caller who is interrupted knows how far it came. Raises NcpifuError only for what is wrong for every photo.
+    """
+    rows = [] if rows is None else rows
+    if config.mask is not None and not Path(config.mask).is_dir():
+        raise NcpifuError(f"{config.mask} is not a folder", "with several photos --mask is a folder with a <photo>.png for each")
+    with atomic_path(folder / ".probe") as probe:
+        probe.write_text("")
+    (folder / ".probe").unlink()
+    names = _distinct([photo.stem for photo in photos])
+    with reporter.task("photos", len(photos)) as task:
+        for photo, name in zip(photos, names, strict=True):
+            task.advance(0, note=photo.name)
+            row, started = Row(photo), time.perf_counter()
+            try:
+                row.people = reconstruct_to_files(photo, folder / f"{name}{suffix}", _own_masks(config, name), load, reporter)
+            except NcpifuError as error:
+                row.error = error
+                reporter.warn(f"{photo.name}: {error.message}")
+            row.seconds = time.perf_counter() - started
+            rows.append(row)
+            task.advance()
+    return rows
+
+
+def _own_masks(config: ReconstructConfig, name: str) -> ReconstructConfig:
+    """The settings for one photo: files in place of the folders of masks."""
+    own = {key: str(Path(folder) / f"{name}.png") for key in ("mask", "save_mask") if (folder := getattr(config, key)) is not None}
+    return config.model_copy(update=own)
+
+
+def _distinct(names: Sequence[str]) -> list[str]:
+    taken: set[str] = set()
+    distinct = []
+    for name in names:
+        number, own = 1, name
+        while own in taken:
+            number += 1
+            own = f"{name}_{number}"
+        taken.add(own)
+        distinct.append(own)
+    return distinct
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError as error:
+        raise NcpifuError(f"the list {path} does not exist", "check the path") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise NcpifuError(f"the list {path} is not readable text", "write one photo a line") from error
+    return [line for line in (line.split("#")[0].strip() for line in lines) if line]
