@@ -20,6 +20,9 @@ from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.geometry.camera import Camera, ndc_to_px
 
 
+FRONTAL_DEG = 60
+
+
 @dataclass(frozen=True)
 class LabelledPoints:
     """Cached occupancy samples of one subject, uint16 positions: metres = low_m + step_m * quantised, normalised frame at yaw 0.
@@ -53,6 +56,12 @@ class RenderedSubject:
     name: str
     views: list[dict]
     _points: LabelledPoints | None = field(default=None, repr=False)
+
+    def draw_view(self, frontal_share: float, rng: np.random.Generator) -> dict:
+        """Any view, or with probability `frontal_share` one from the front, where the subject has such views."""
+        frontal = [view for view in self.views if abs((view["yaw_deg"] + 180) % 360 - 180) <= FRONTAL_DEG]
+        among = frontal if frontal and rng.random() < frontal_share else self.views
+        return among[int(rng.integers(len(among)))]
 
     @property
     def points(self) -> LabelledPoints:
@@ -103,7 +112,7 @@ class RenderDataset(Dataset[dict[str, Tensor]]):
         epoch, place = divmod(index, len(self.subjects))
         subject = self.subjects[np.random.default_rng([self.seed, 1, epoch]).permutation(len(self.subjects))[place]]
         rng = np.random.default_rng([self.seed, 2, index])
-        view = subject.views[int(rng.integers(len(subject.views)))]
+        view = subject.draw_view(self.config.frontal_share if self.augment else 0.0, rng)
         camera = Camera(view["yaw_deg"], view["pitch_deg"])
         rgb, mask = read_view(subject.folder, view)
         points_m, inside = subject.points.draw(self.config.points, rng)
