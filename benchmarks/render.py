@@ -1,11 +1,13 @@
-"""The render stage, part by part: both renderers, pyrender as its tutorials use it, the light bake, the labels, and a whole subject.
+"""The render stage, part by part: both renderers, pyrender as its tutorials use it, the light bake, PIFu's own bake, the labels, and a whole subject.
 
 Run `python benchmarks/render.py` (add --scan FILE for a scan of yours); it prints the tables of docs/rendering.md. Each measurement has a process of its
-own. CPU seconds are counted, not wall time: every method uses one thread, and other work on the machine then matters less. pyrender needs working OpenGL.
+own. CPU seconds are counted, not wall time: every method uses one thread, and other work on the machine then matters less. pyrender needs working OpenGL,
+PIFu's bake needs `pip install embreex` (without it, its rays would take days).
 """
 
 import argparse
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -16,12 +18,15 @@ from pathlib import Path
 import numpy as np
 import trimesh
 
+from ncpifu_cli.config.render import RenderSettings
 from ncpifu_cli.data import light, prt
 from ncpifu_cli.data.renderers import make_renderer
 from ncpifu_cli.data.samples import write_samples
 from ncpifu_cli.data.scans import ScanSource, find_scans, read_scan
 from ncpifu_cli.geometry.camera import HALF_EXTENT_M, Camera
 from ncpifu_cli.geometry.mesh import Scan
+from ncpifu_cli.geometry.sh import basis
+from ncpifu_cli.stages.render_subject import render_subject
 
 SIZES = (100_000, 300_000, 500_000)
 METHODS = ("raster", "pyrender", "naive pyrender")
@@ -93,15 +98,61 @@ def naive_view(scan: Scan, yaw: int, size_px: int) -> None:
     renderer.delete()
 
 
-def measure_preparation(scan: Scan) -> tuple[float, float]:
-    """CPU seconds of the light bake (128 directions) and of 250 000 near points with their labels."""
+def measure_bake(scan: Scan, directions: int) -> float:
+    """CPU seconds of our light bake."""
     prt.bake(scan.vertices, scan.faces, scan.normals, 16)
     start = time.process_time()
-    prt.bake(scan.vertices, scan.faces, scan.normals, 128)
-    baked = time.process_time()
+    prt.bake(scan.vertices, scan.faces, scan.normals, directions)
+    return time.process_time() - start
+
+
+def measure_pifu_bake(scan: Scan, passes: int = 2, side: int = 40) -> float:
+    """CPU seconds of PIFu's bake: 40 passes of 40 random directions for every vertex, visibility by trimesh's embree. Two passes are run and scaled up."""
+    import embreex  # noqa: F401
+
+    mesh = trimesh.Trimesh(scan.vertices, scan.faces, process=False)
+    directions = np.random.default_rng(0).normal(size=(side * side, 3))
+    directions /= np.linalg.norm(directions, axis=1, keepdims=True)
+    harmonics = basis(directions)
+    origins = np.repeat(scan.vertices + 1e-3 * mesh.bounding_box.extents.min() * scan.normals, side, axis=0)
+    normals = np.repeat(scan.normals, side, axis=0)
+    mesh.ray.intersects_any(origins[:1], directions[:1])  # builds the tree
+    start = time.process_time()
+    for k in range(passes):
+        rays = np.tile(directions[k * side : (k + 1) * side], (len(scan.vertices), 1))
+        cosine = (rays * normals).sum(axis=1)
+        open_ = (cosine > 0) & ~mesh.ray.intersects_any(origins, rays)
+        transfer = np.tile(harmonics[k * side : (k + 1) * side], (len(scan.vertices), 1)) * (open_ * cosine)[:, None]
+        transfer.reshape(-1, side, 9).sum(axis=1)
+    return (time.process_time() - start) * side / passes
+
+
+def measure_labels(scan: Scan) -> float:
+    """CPU seconds of 250 000 near points with their labels, written."""
+    start = time.process_time()
     with tempfile.TemporaryDirectory() as folder:
         write_samples(Path(folder) / "samples.npz", scan, 250_000, np.random.default_rng(0))
-    return baked - start, time.process_time() - baked
+    return time.process_time() - start
+
+
+def measure_subject(scan: Scan) -> str:
+    """CPU seconds and memory of 360 views with bake, labels and all files."""
+    settings = RenderSettings(renderer="raster")
+    renderer = make_renderer("raster", settings.size_px)
+    with tempfile.TemporaryDirectory() as folder:
+        render_subject(scan, "", Path(folder), settings.model_copy(update={"yaw_step_deg": 360}), renderer)  # compiles
+        start = time.process_time()
+        render_subject(scan, "", Path(folder), settings, renderer)
+    megabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return f"{time.process_time() - start:.1f} | {megabytes:.0f}"
+
+
+PARTS: dict[str, Callable[[Scan], object]] = {
+    "light bake, 128 directions": lambda scan: f"{measure_bake(scan, 128):.2f}",
+    "light bake, 256 directions": lambda scan: f"{measure_bake(scan, 256):.2f}",
+    "PIFu's light bake, 1600 rays a vertex": lambda scan: f"{measure_pifu_bake(scan):.0f}",
+    "250 000 near points with labels": lambda scan: f"{measure_labels(scan):.2f}",
+}
 
 
 def in_own_process(arguments: argparse.Namespace, *extra: str) -> str:
@@ -126,19 +177,20 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.one:
         scan = load(arguments.faces, arguments.scan)
-        if arguments.one == "preparation":
-            say(" | ".join(f"{seconds:.2f}" for seconds in measure_preparation(scan)))
+        if arguments.one in PARTS:
+            say(str(PARTS[arguments.one](scan)))
         else:
-            say(f"{measure_view(arguments.one, scan, arguments.size):.1f}")
+            say(measure_subject(scan) if arguments.one == "subject" else f"{measure_view(arguments.one, scan, arguments.size):.1f}")
         return
     sizes = SIZES if arguments.scan is None else (len(load(0, arguments.scan).faces),)
-    say(f"| CPU ms per {arguments.size} px view | " + " | ".join(f"{faces // 1000}k faces" for faces in sizes) + " |")
-    say("|---|" + "---|" * len(sizes))
-    for method in METHODS:
-        say(f"| {method} | " + " | ".join(in_own_process(arguments, "--one", method, "--faces", str(faces)) for faces in sizes) + " |")
-    say("\n| faces | light bake, 128 directions, CPU s | 250 000 near points with labels, CPU s |\n|---|---|---|")
-    for faces in sizes:
-        say(f"| {faces // 1000}k | {in_own_process(arguments, '--one', 'preparation', '--faces', str(faces))} |")
+    header = " | ".join(f"{faces // 1000}k faces" for faces in sizes) + " |\n|---|" + "---|" * len(sizes)
+    for title, rows in ((f"CPU ms per {arguments.size} px view", METHODS), ("CPU s per subject", tuple(PARTS))):
+        say(f"| {title} | {header}")
+        for row in rows:
+            say(f"| {row} | " + " | ".join(in_own_process(arguments, "--one", row, "--faces", str(faces)) for faces in sizes) + " |")
+        say("")
+    say("| whole subject, raster, 360 views | CPU s | peak MB |\n|---|---|---|")
+    say(f"| {sizes[0] // 1000}k faces | {in_own_process(arguments, '--one', 'subject', '--faces', str(sizes[0]))} |")
 
 
 if __name__ == "__main__":

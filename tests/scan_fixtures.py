@@ -59,3 +59,37 @@ def write_buff(root: Path, subject: str = "00032", sequence: str = "shortlong_hi
     path.parent.mkdir(parents=True, exist_ok=True)
     trimesh.Trimesh(vertices, faces, vertex_colors=colours, process=False).export(path)
     return path
+
+
+def write_textured_obj(mesh: Path, picture: Path, height: float) -> Path:
+    """An OBJ whose .mtl names a picture of another machine, and its real picture: red in front, blue behind."""
+    vertices, faces, _ = figure(height)
+    mesh.parent.mkdir(parents=True, exist_ok=True)
+    picture.parent.mkdir(parents=True, exist_ok=True)
+    lines = ["mtllib scan.mtl\nusemtl m\n", *(f"v {x:.6f} {y:.6f} {z:.6f}\n" for x, y, z in vertices)]
+    lines += [f"vt {0.25 if z >= 0 else 0.75} 0.5\n" for z in vertices[:, 2]]
+    lines += [f"f {a}/{a} {b}/{b} {c}/{c}\n" for a, b, c in faces + 1]
+    mesh.write_text("".join(lines))
+    (mesh.parent / "scan.mtl").write_text("newmtl m\nKd 1 1 1\nmap_Kd C:\\export\\picture.jpg\n")
+    texture = np.zeros((64, 64, 3), np.uint8)
+    texture[:, :32], texture[:, 32:] = (220, 40, 40), (40, 40, 220)
+    Image.fromarray(texture).save(picture)
+    return mesh
+
+
+def write_renderpeople(root: Path, name: str = "rp_dennis_posed_004") -> None:
+    """Two resolutions of one person, in centimetres."""
+    folder = root / f"{name}_OBJ"
+    for thousands, height in ((30, 150), (100, 180)):
+        write_textured_obj(folder / f"{name}_{thousands}k.obj", folder / "tex" / f"{name}_dif_2k.jpg", height)
+    Image.new("RGB", (8, 8)).save(folder / "tex" / f"{name}_dif_8k.jpg")
+    Image.new("RGB", (8, 8)).save(folder / "tex" / f"{name}_norm_2k.jpg")
+
+
+def write_customhumans(root: Path, person: str = "0007_00012_03") -> None:
+    """The release: scans below `mesh/`, with a body model beside one of them."""
+    for frame in ("f00101", "f00151"):
+        folder = root / "mesh" / person
+        write_textured_obj(folder / f"mesh-{frame}.obj", folder / f"mesh-{frame}.png", 1.7)
+    (folder / "mesh-f00101_smpl.obj").write_text("v 0 0 0\n")
+    (root / "smplx" / person).mkdir(parents=True)

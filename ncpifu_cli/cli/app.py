@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from ncpifu_cli import __version__
+from ncpifu_cli.cli.data import data_app
 from ncpifu_cli.cli.doctor import doctor_cli
 from ncpifu_cli.cli.eval import eval_cli
 from ncpifu_cli.cli.reconstruct import reconstruct_cli
@@ -36,6 +37,7 @@ def _root(version: Annotated[bool, typer.Option("--version", callback=_version, 
 app.command("reconstruct")(reconstruct_cli)
 app.command("synth")(synth_cli)
 app.command("render")(render_cli)
+app.add_typer(data_app, name="data")
 app.command("train")(train_cli)
 app.command("eval")(eval_cli)
 app.command("doctor")(doctor_cli)

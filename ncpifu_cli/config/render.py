@@ -1,23 +1,26 @@
 """Settings of `ncpifu render`."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
-from ncpifu_cli.config.base import Settings
+from ncpifu_cli.config.base import dump
+from ncpifu_cli.config.engine import EngineSettings
 
-Dataset = Literal["auto", "synthetic", "thuman2", "buff", "folder"]
+Dataset = Literal["auto", "synthetic", "thuman2", "buff", "renderpeople", "customhumans", "folder"]
 Light = Literal["prt", "sh", "flat"]
 RendererName = Literal["auto", "pyrender", "raster"]
 UpAxis = Literal["auto", "x", "y", "z", "-x", "-y", "-z"]
 Units = Literal["auto", "m", "cm", "mm"]
+Layout = Literal["ncpifu", "pifu"]
+SurfaceMap = Literal["depth", "normal"]
 
 
-class RenderSettings(Settings):
-    """How scans become pictures and labels. Everything but `jobs` and `renderer` decides what is on disk and is part of a subject's hash."""
+class RenderSettings(EngineSettings):
+    """How scans become pictures and labels."""
 
     dataset: Dataset = Field("auto", description="how the scans are laid out; auto looks at the folder")
-    up: UpAxis = Field("auto", description="up axis of the raw scans; auto takes y, or z where the subject lies otherwise")
+    up: UpAxis = Field("auto", description="up axis of the raw scans; auto takes y, or the axis along which the subject is clearly taller")
     units: Units = Field("auto", description="unit of the raw scans, for the report only: every subject is brought to 1.80 m")
     yaw_step_deg: int = Field(1, ge=1, le=360, description="degrees between views around the subject (1 = 360 views)")
     pitch_deg: tuple[float, ...] = Field((0.0,), min_length=1, description="camera pitches; every yaw is drawn at each of them")
@@ -26,7 +29,14 @@ class RenderSettings(Settings):
     lights_per_view: int = Field(1, ge=1, le=16, description="pictures per view, each with its own random light")
     prt_directions: int = Field(128, ge=16, le=4096, description="light directions tried by the shadow bake")
     near_points: int = Field(250_000, ge=16, description="labelled points near the surface (sigma 5 cm); 1/16 as many are uniform in the cube")
+    maps: tuple[SurfaceMap, ...] = Field((), description="also store each view's depth and normals at full size")
     jpeg_quality: int = Field(95, ge=50, le=100, description="of the colour pictures")
     seed: int = Field(0, ge=0, description="equal seeds give equal files")
     renderer: RendererName = Field("auto", description="pyrender (OpenGL), raster (numba, no GL), or auto: pyrender where its GL works")
-    jobs: int = Field(0, ge=0, description="processes; 0 = one per available core")
+    layout: Layout = Field("ncpifu", description="pifu: also PIFu's RENDER, MASK, PARAM and GEO folders beside the subjects")
+
+    def decisive(self) -> dict[str, Any]:
+        """What decides which files a subject consists of: all but where it is computed, who draws it, and how else it is laid out."""
+        others = {*EngineSettings.model_fields, "renderer", "dataset", "layout"}
+        others |= set() if self.maps else {"maps"}  # subjects drawn before there were maps stay valid
+        return {key: value for key, value in dump(self).items() if key not in others}

@@ -17,9 +17,13 @@ def depth_maps(scan: Scan, camera: Camera, size_px: int = SIZE_PX) -> NDArray[np
     points = camera.world_to_ndc(scan.vertices)
     front = rasterise(points, scan.faces, size_px)
     back = rasterise(points * np.array([1, 1, -1], np.float32), scan.faces, size_px)
-    depth = np.concatenate([front.depth_ndc, -back.depth_ndc])
-    steps = 1 + np.rint((depth.clip(-1, 1) + 1) / 2 * FULL_SCALE)
-    return np.where(np.concatenate([front.mask, back.mask]), steps, 0).astype(np.uint16)
+    return encode_depth(np.concatenate([front.depth_ndc, -back.depth_ndc]), np.concatenate([front.mask, back.mask]))
+
+
+def encode_depth(depth_ndc: NDArray[np.float32], mask: NDArray[np.bool_]) -> NDArray[np.uint16]:
+    """NDC depth -> 1 + (z_ndc + 1) / 2 * 65534, 0 outside the mask: steps of 0.03 mm."""
+    steps = 1 + np.rint((depth_ndc.clip(-1, 1) + 1) / 2 * FULL_SCALE)
+    return np.where(mask, steps, 0).astype(np.uint16)
 
 
 def decode_depth(image: NDArray[np.uint16], size_px: int) -> NDArray[np.float32]:

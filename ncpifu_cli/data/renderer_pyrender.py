@@ -55,21 +55,19 @@ class PyrenderRenderer:
         # Both sides are drawn: scans have holes, garments have open ends.
         self._flags = pyrender.RenderFlags.FLAT | pyrender.RenderFlags.RGBA | pyrender.RenderFlags.SKIP_CULL_FACES
         self._scan: Scan | None = None
-        self._textured: _Drawable | None = None
-        self._plain: _Drawable | None = None
+        self._drawables: list[_Drawable] = []
         self._with_depth = False
 
     def load(self, scan: Scan) -> None:
-        for drawable in {self._textured, self._plain} - {None}:
-            self._scene.remove_node(drawable.node)  # type: ignore[union-attr]
+        for drawable in self._drawables:
+            self._scene.remove_node(drawable.node)
         self._scan = scan
-        self._plain = _Drawable(self._scene, scan, textured=False)
-        self._textured = self._plain if scan.texture is None else _Drawable(self._scene, scan, textured=True)
+        self._drawables = [_Drawable(self._scene, scan, textured) for textured in ([False] if scan.texture is None else [False, True])]
 
     def view(self, camera: Camera, light: NDArray[np.float32]) -> View:
         scan = self._loaded()
         albedo = np.float32(255) if scan.texture is not None else scan.colors
-        rgba, _ = self._draw(self._textured, camera, 2 * self.size_px, albedo * light * np.float32(1 / (255 * _HEADROOM)))
+        rgba, _ = self._draw(self._drawables[-1], camera, 2 * self.size_px, albedo * light * np.float32(1 / (255 * _HEADROOM)))
         image, mask = mean_of_covered(rgba[..., :3], rgba[..., 3] > 0)
         return View(np.rint(image).astype(np.uint8), mask)
 
@@ -77,7 +75,7 @@ class PyrenderRenderer:
         scan = self._loaded()
         # pyrender has no normal output: draw them as colours. 8 bits leave 0.2 degrees of error.
         seen = scan.normals @ camera.rotation.T.astype(np.float32)
-        rgba, depth = self._draw(self._plain, camera, self.size_px, (seen * 0.5 + 0.5) / _HEADROOM, with_depth=True)
+        rgba, depth = self._draw(self._drawables[0], camera, self.size_px, (seen * 0.5 + 0.5) / _HEADROOM, with_depth=True)
         mask = rgba[..., 3] > 0
         distance_m = _NEAR_M + depth * np.float32(_FAR_M - _NEAR_M)
         depth_ndc = np.where(mask, (_DISTANCE_M - distance_m) / HALF_EXTENT_M, 0).astype(np.float32)
@@ -89,11 +87,10 @@ class PyrenderRenderer:
         self._gl.delete()
 
     def _draw(
-        self, drawable: "_Drawable | None", camera: Camera, size_px: int, colors: NDArray[np.float32], with_depth: bool = False
+        self, drawable: "_Drawable", camera: Camera, size_px: int, colors: NDArray[np.float32], with_depth: bool = False
     ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
         """(S, S, 4) uint8 colours and (S, S) float32 values of the depth buffer, 0 near to 1 far (empty unless asked for)."""
-        assert drawable is not None
-        for one in (self._plain, self._textured):
+        for one in self._drawables:
             one.node.mesh.is_visible = one is drawable
         pose = np.eye(4)
         pose[:3, :3] = camera.rotation

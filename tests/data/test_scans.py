@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import trimesh
-from scan_fixtures import figure, write_buff, write_draco, write_thuman2
+from scan_fixtures import figure, write_buff, write_customhumans, write_draco, write_renderpeople, write_thuman2
 
 from ncpifu_cli.data.scans import ScanSource, find_scans, read_scan, sample_texture
 from ncpifu_cli.errors import NcpifuError
@@ -44,7 +44,7 @@ def test_thuman2_as_downloaded(tmp_path: Path) -> None:
         assert (scan.colors[~front & (scan.vertices[:, 2] < -0.05), 2] > 180).all()
     assert "up axis z detected" in " ".join(read_scan(sources[1]).notes)
     assert "up axis" not in " ".join(read_scan(sources[0]).notes)
-    assert any("height 0.95 units" in note or "height 0.95 m" in note for note in read_scan(sources[0]).notes)
+    assert "height 0.95 in a scale of its own; scaled to 1.80 m" in read_scan(sources[0]).notes
 
 
 def test_buff_as_released(tmp_path: Path) -> None:
@@ -65,6 +65,66 @@ def test_flat_buff_copy(tmp_path: Path) -> None:
     assert [s.name for s in find_scans(tmp_path, "buff")] == ["03223_shortlong_hips.000001"]
 
 
+def test_buff_frames_in_one_folder(tmp_path: Path) -> None:
+    vertices, faces, colours = figure(1.7)  # some copies are in metres
+    path = tmp_path / "PLY" / "00096_shirt_tilt_twist.000042.ply"
+    path.parent.mkdir()
+    trimesh.Trimesh(vertices, faces, vertex_colors=colours, process=False).export(path)
+    (source,) = find_scans(tmp_path)
+    assert (source.name, source.dataset) == ("00096_shirt_tilt_twist.000042", "buff")
+    assert "height 1.7 m; scaled to 1.80 m" in read_scan(source).notes
+
+
+def test_thuman21_above_its_release_folder(tmp_path: Path) -> None:
+    write_thuman2(tmp_path / "THuman2.1_Release", "2444", height=171.0)  # 2.1 adds scans of another scale
+    (source,) = find_scans(tmp_path)
+    assert (source.name, source.dataset) == ("2444", "thuman2")
+    assert "height 171 in a scale of its own; scaled to 1.80 m" in read_scan(source).notes
+
+
+def assert_dressed(source: ScanSource) -> None:
+    scan = read_scan(source)
+    assert_normalised(scan.vertices)
+    assert scan.texture is not None
+    assert (scan.colors[scan.vertices[:, 2] > 0.05, 0] > 180).all()
+    assert (scan.colors[scan.vertices[:, 2] < -0.05, 2] > 180).all()
+
+
+def test_renderpeople_as_delivered(tmp_path: Path) -> None:
+    write_renderpeople(tmp_path)
+    (source,) = find_scans(tmp_path)
+    assert (source.name, source.dataset, source.path.stem) == ("rp_dennis_posed_004", "renderpeople", "rp_dennis_posed_004_100k")
+    assert "height 180 cm; scaled to 1.80 m" in read_scan(source).notes
+    assert_dressed(source)
+    assert find_scans(tmp_path.parent / tmp_path.name, "renderpeople") == [source]
+
+
+def test_customhumans_as_downloaded(tmp_path: Path) -> None:
+    write_customhumans(tmp_path)
+    sources = find_scans(tmp_path)
+    assert [(s.name, s.dataset) for s in sources] == [("0007_00012_03_f00101", "customhumans"), ("0007_00012_03_f00151", "customhumans")]
+    assert_dressed(sources[0])
+
+
+@pytest.mark.parametrize("axis", ["y", "z", "x"])
+def test_the_longest_axis_is_up(tmp_path: Path, axis: str) -> None:
+    vertices, faces, _ = figure()
+    turned = {"y": vertices, "z": vertices[:, [2, 0, 1]], "x": vertices[:, [1, 2, 0]]}[axis]  # turned, not mirrored
+    trimesh.Trimesh(turned, faces, process=False).export(tmp_path / "anna.ply")
+    scan = read_scan(find_scans(tmp_path)[0])
+    assert_normalised(scan.vertices)
+    assert any(f"up axis {axis} detected" in note for note in scan.notes) == (axis != "y")
+
+
+def test_holes_are_reported(tmp_path: Path) -> None:
+    vertices, faces, _ = figure()
+    trimesh.Trimesh(vertices, faces, process=False).export(tmp_path / "closed.ply")
+    trimesh.Trimesh(vertices, faces[1:], process=False).export(tmp_path / "open.ply")
+    closed, holed = (read_scan(source).notes for source in find_scans(tmp_path))
+    assert not any("watertight" in note for note in closed)
+    assert "not watertight: 3 open edges; inside is decided by the winding number" in holed
+
+
 @pytest.mark.parametrize("suffix", ["obj", "ply", "glb", "stl", "off"])
 def test_a_folder_of_meshes(tmp_path: Path, suffix: str) -> None:
     vertices, faces, colours = figure()
@@ -76,7 +136,7 @@ def test_a_folder_of_meshes(tmp_path: Path, suffix: str) -> None:
     if suffix in ("ply", "glb", "obj"):
         assert set(map(tuple, scan.colors)) == {(220, 40, 40), (40, 40, 220)}
     else:
-        assert "no colour found: grey" in scan.notes
+        assert "warning: no colour found: grey" in scan.notes
 
 
 def test_overrides_of_axis_and_unit(tmp_path: Path) -> None:
@@ -143,7 +203,7 @@ def test_geometry_that_cannot_be_used_is_refused(tmp_path: Path) -> None:
         path = tmp_path / f"{name}.ply"
         trimesh.Trimesh(points, corners, process=False).export(path)
         with pytest.raises(NcpifuError, match=message):
-            read_scan(ScanSource(name, path, "folder"))
+            read_scan(ScanSource(name, path, "folder"), up="y")
 
 
 def test_missing_texture_falls_back_to_grey(tmp_path: Path) -> None:

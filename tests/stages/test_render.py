@@ -1,4 +1,10 @@
+import errno
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +17,11 @@ from typer.testing import CliRunner
 
 from ncpifu_cli.cli.render import render_cli
 from ncpifu_cli.config.render import RenderSettings
+from ncpifu_cli.data.depth import FULL_SCALE
 from ncpifu_cli.data.samples import read_samples
 from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.geometry.camera import Camera, ndc_to_px
+from ncpifu_cli.progress import Silent
 from ncpifu_cli.stages.contact_sheet import write_contact_sheet
 from ncpifu_cli.stages.render import render
 
@@ -109,6 +117,93 @@ def test_pitches_and_several_lights(scans: Path, tmp_path: Path) -> None:
     assert views[0]["light"] != views[1]["light"]
 
 
+def test_full_size_maps_on_request(scans: Path, tmp_path: Path) -> None:
+    render(scans, tmp_path / "renders", settings(maps=("depth", "normal"), yaw_step_deg=180))
+    folder = tmp_path / "renders" / "train-000001"
+    front, back = manifest(folder)["views"]
+    depths, normals = [], []
+    for view in (front, back):
+        mask = cv2.imread(str(folder / view["mask"]), cv2.IMREAD_UNCHANGED) > 0
+        depth = cv2.imread(str(folder / view["depth_map"]), cv2.IMREAD_UNCHANGED)
+        normal = cv2.imread(str(folder / view["normal_map"]))[..., ::-1].astype(float) / 127.5 - 1
+        assert (depth.shape, depth.dtype) == (mask.shape, np.uint16)
+        assert ((depth > 0) ^ mask).mean() < 0.02  # the mask counts sub-samples, the map looks at pixels' centres
+        assert np.median(normal[depth > 0][:, 2]) > 0.5  # towards the camera
+        depths.append((depth[32, 32] - 1) / FULL_SCALE * 2 - 1)
+        normals.append(normal[32, 32])
+    assert depths[0] == pytest.approx(0.2 / 1.7 * 1.8 / 1.024, abs=0.02)  # the body's radius before the axis, seen from both sides
+    assert depths[1] == pytest.approx(depths[0], abs=0.02)
+    assert "normal_map" not in json.dumps(manifest(_rendered(scans, tmp_path / "plain")))
+
+
+def _rendered(scans: Path, out: Path) -> Path:
+    render(scans, out, settings(yaw_step_deg=180))
+    return out / "train-000001"
+
+
+def test_what_only_says_how_does_not_change_a_subject(scans: Path, tmp_path: Path) -> None:
+    plain = settings().decisive()
+    assert settings(jobs=7, engine="ray", address="auto", renderer="auto", layout="pifu").decisive() == plain
+    assert "maps" not in plain  # as in the manifests written before there were maps
+    assert settings(maps=("depth",)).decisive() != plain
+
+
+def test_kill_9_leaves_nothing_half_and_the_next_run_goes_on(scans: Path, tmp_path: Path) -> None:
+    for number in range(3, 7):
+        write_draco(scans / f"train-00000{number}" / "mesh.drc")
+    out, quick = tmp_path / "out", [str(option) for option in (*QUICK, "--size", 256, "--points", 20_000)]
+    command = [sys.executable, "-m", "ncpifu_cli", "render", str(scans), "-o", str(out), *quick, "--quiet"]
+    process = subprocess.Popen(command)
+    while process.poll() is None and not list(out.glob("*/subject.json")):
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    whole = {path.parent.name for path in out.glob("[!.]*/subject.json")}
+    assert whole == {path.name for path in out.glob("[!.]*")}  # whatever has a name is complete
+    before = {name: contents(out / name) for name in whole}
+    assert subprocess.run(command, check=False).returncode == 0
+    assert len(list(out.glob("[!.]*/subject.json"))) == 6
+    assert all(contents(out / name) == files for name, files in before.items())
+    subprocess.run([*command[:5], *["-o", str(tmp_path / "unbroken")], *command[7:]], check=True)
+    assert {k: v for k, v in contents(out).items() if not k.startswith(".")} == contents(tmp_path / "unbroken")
+
+
+def test_old_leftovers_are_swept_up(scans: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    for name in (".tmp-old-train-000009", ".tmp-new-train-000009"):
+        (out / name).mkdir(parents=True)
+    os.utime(out / ".tmp-old-train-000009", (0, 0))
+    render(scans, out, settings(yaw_step_deg=180))
+    assert [path.name for path in out.glob(".tmp-*")] == [".tmp-new-train-000009"]  # another run may be at work
+
+
+class Listener(Silent):
+    def __init__(self) -> None:
+        self.warnings: list[str] = []
+
+    def warn(self, message: str) -> None:
+        self.warnings.append(message)
+
+
+def test_a_scan_without_its_picture_is_warned_of(tmp_path: Path) -> None:
+    (write_thuman2(tmp_path / "thuman", "0007").parent / "material0.jpeg").write_bytes(b"not a picture")
+    listener = Listener()
+    report = render(tmp_path / "thuman", tmp_path / "out", settings(yaw_step_deg=180), listener)
+    assert report.done == ["0007"]
+    assert [w.split(" (")[0] for w in listener.warnings] == ["0007: texture not readable", "0007: no colour found: grey"]
+
+
+def test_a_full_disk_stops_the_run(scans: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("ncpifu_cli.stages.render_subject.write_samples", full)
+    with pytest.raises(NcpifuError, match="No space left") as caught:
+        render(scans, tmp_path / "out", settings())
+    assert "make room" in caught.value.hint
+    assert list((tmp_path / "out").iterdir()) == []
+
+
 def test_flat_light_and_baked_colours_are_the_albedo(tmp_path: Path) -> None:
     write_draco(tmp_path / "own" / "train-000001.drc")
     write_buff(tmp_path / "buff")
@@ -178,6 +273,9 @@ def test_defaults_are_the_data_root(scans: Path, tmp_path: Path, monkeypatch: py
         (("--light", "disco"), "light"),
         (("--renderer", "blender"), "renderer"),
         (("--dataset", "kitti"), "dataset"),
+        (("--layout", "icon"), "layout"),
+        (("--maps", "depth,albedo"), "maps"),
+        (("--engine", "dask"), "engine"),
         (("--size", 2), "size_px"),
     ],
 )

@@ -17,6 +17,7 @@ class Adapter:
 
 def adapters() -> dict[str, Adapter]:
     """By name, in the order in which `auto` tries them: the special layouts first, a plain folder last."""
-    from ncpifu_cli.data.sets import buff, folder, synthetic, thuman2
+    from ncpifu_cli.data.sets import buff, customhumans, folder, renderpeople, synthetic, thuman2
 
-    return {module.__name__.rpartition(".")[2]: Adapter(module.LAYOUT, module.find) for module in (synthetic, thuman2, buff, folder)}
+    modules = (synthetic, thuman2, buff, renderpeople, customhumans, folder)
+    return {module.__name__.rpartition(".")[2]: Adapter(module.LAYOUT, module.find) for module in modules}

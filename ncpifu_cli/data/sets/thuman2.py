@@ -1,4 +1,7 @@
-"""THuman2.0 and 2.1 as downloaded: `0000/0000.obj` with `material0.jpeg` beside it (design: protocol A.5). Heights are about 1, directions arbitrary."""
+"""THuman2.0 (0000 to 0525) and 2.1 (to 2444) as downloaded: `0000/0000.obj` with `material0.jpeg` beside it (design: protocol A.5).
+
+Every scan has its own scale (heights of about 1 in 2.0, others in 2.1) and its own direction.
+"""
 
 import re
 from pathlib import Path
@@ -16,7 +19,7 @@ def find(folder: Path) -> list[ScanSource]:
         return []
     files = [file for pattern in ("*/*.obj", "*/*/*.obj") for file in folder.glob(pattern)]
     scans = [file for file in files if file.stem == file.parent.name and _ID.fullmatch(file.stem)]
-    return [ScanSource(file.stem, file, "thuman2", _texture(file.parent)) for file in scans]
+    return [ScanSource(file.stem, file, "thuman2", _texture(file.parent), units="own") for file in scans]
 
 
 def _texture(folder: Path) -> Path | None:
