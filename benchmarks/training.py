@@ -1,8 +1,10 @@
-"""Training speed by profile and network, side by side in one run: images per second and peak memory, on random input.
+"""Training speed by network and way of computing, side by side in one run: images per second and peak memory, on random input.
 
-    python benchmarks/training.py [--config compact] [--threads 0] [--steps 6]
+    python benchmarks/training.py [--config compact] [--threads 0] [--steps 6] [--batch 0] [--rows full pifu] [--ways float32 bfloat16 channels_last compile]
 
-Prints a Markdown table. Each row runs in a process of its own, so that its memory is its own.
+Prints a Markdown table. Each row runs in a process of its own, so that its memory is its own. With one CPU thread the time is the process's CPU time, which
+other work on the machine does not change; else it is wall time. Memory on a CPU is the growth of the process's peak over what it needs before the first step
+plus weights and gradients; on a GPU what its allocator gave out at most.
 """
 
 import argparse
@@ -11,63 +13,78 @@ import resource
 import subprocess
 import sys
 import time
+from typing import Any
+
+WAYS = ("float32", "bfloat16", "channels_last", "compile")  # the last two in bfloat16
 
 
-def measure(config_name: str, ablation: str, precision: str, threads: int, steps: int) -> dict[str, float]:
-    """One row: full optimiser steps on a fixed random batch after one step of warming up."""
+def measure(name: str, ablation: str, way: str, options: argparse.Namespace) -> dict[str, float]:
+    """One row: full optimiser steps on a fixed random batch after one step of warming up (compiling)."""
     import torch
 
     from ncpifu_cli.config.base import load
     from ncpifu_cli.config.train import TrainConfig
     from ncpifu_cli.models.build import build
-    from ncpifu_cli.models.losses import loss
+    from ncpifu_cli.stages.train import _forward
 
-    if threads:
-        torch.set_num_threads(threads)
-    config = load(TrainConfig, config_name, ablation=ablation)
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    config = load(TrainConfig, name, ablation=ablation)
     torch.manual_seed(0)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    network = build(config.model).to(device).train()
+    network: Any = build(config.model).to(device).train()
+    count, size = options.batch or config.optim.batch_size, config.model.image_size_px
+    batch = {
+        "image": torch.rand(count, 3, size, size, device=device) * 2 - 1,
+        "depth": torch.rand(count, 2, size // 4, size // 4, device=device) - 0.5,
+        "points": torch.rand(count, config.data.points, 3, device=device) * 2 - 1,
+        "inside": torch.rand(count, config.data.points, device=device) > 0.5,
+    }
+    if way == "channels_last":
+        network = network.to(memory_format=torch.channels_last)
+        batch["image"] = batch["image"].contiguous(memory_format=torch.channels_last)
+    if way == "compile":
+        network.encoder.compile()
     optimizer = torch.optim.AdamW(network.parameters(), lr=1e-4)
-    batch, size = config.optim.batch_size, config.model.image_size_px
-    image = torch.rand(batch, 3, size, size, device=device) * 2 - 1
-    points = torch.rand(batch, config.data.points, 3, device=device) * 2 - 1
-    inside = torch.rand(batch, config.data.points, device=device) > 0.5
-    begun = 0.0
-    for step in range(steps + 1):
+    clock = time.process_time if options.threads == 1 and device.type == "cpu" else time.perf_counter
+    before, begun = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 0.0
+    for step in range(options.steps + 1):
         if step == 1:
-            begun = time.perf_counter()
-        with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"):
-            terms = loss(network.query(network.encode(image), points), inside, config.loss)
+            begun = clock()
+        with torch.autocast(device.type, torch.bfloat16, enabled=way != "float32"):
+            terms, _ = _forward(network, batch, config)
         terms["total"].backward()
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         float(terms["total"].detach())  # wait for the device
-    seconds = (time.perf_counter() - begun) / steps
-    return {
-        "images_per_s": batch / seconds,
-        "weights_m": sum(p.numel() for p in network.parameters()) / 1e6,
-        "memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
-    }
+    seconds = (clock() - begun) / max(options.steps, 1)
+    memory = torch.cuda.max_memory_allocated() / 2**20 if device.type == "cuda" else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024 - before
+    return {"images_per_s": count / seconds if options.steps else 0.0, "weights_m": sum(p.numel() for p in network.parameters()) / 1e6, "memory_mb": memory}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--config", default="compact")
     parser.add_argument("--threads", type=int, default=0, help="0 = all cores")
-    parser.add_argument("--steps", type=int, default=6)
+    parser.add_argument("--steps", type=int, default=6, help="0 measures memory alone")
+    parser.add_argument("--batch", type=int, default=0, help="0 = the profile's")
+    parser.add_argument("--rows", nargs="*", default=["full", "no_integration", "no_codebooks", "pifu"], help="ablations")
+    parser.add_argument("--ways", nargs="*", default=list(WAYS), choices=WAYS)
     parser.add_argument("--row", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.row:
-        sys.stdout.write(json.dumps(measure(options.config, *options.row, options.threads, options.steps)))
+        sys.stdout.write(json.dumps(measure(options.config, *options.row, options)))
         return
-    print(f"| {options.config}: network | precision | images/s | weights (M) | peak memory (MB) |\n|---|---|---|---|---|")
-    for ablation in ("full", "no_integration", "no_codebooks", "pifu"):
-        for precision in ("float32", "bfloat16"):
+    print(f"| {options.config}: network | computed in | images/s | weights (M) | memory (MB) |\n|---|---|---|---|---|")
+    for ablation in options.rows:
+        for way in options.ways:
             command = [sys.executable, __file__, "--config", options.config, "--threads", str(options.threads), "--steps", str(options.steps)]
-            done = subprocess.run([*command, "--row", ablation, precision], capture_output=True, text=True, check=True)
+            done = subprocess.run([*command, "--batch", str(options.batch), "--row", ablation, way], capture_output=True, text=True)
+            if done.returncode:
+                print(f"| {ablation} | {way} | {done.stderr.strip().splitlines()[-1][:120]} | | |", flush=True)
+                continue
             row = json.loads(done.stdout)
-            print(f"| {ablation} | {precision} | {row['images_per_s']:.1f} | {row['weights_m']:.1f} | {row['memory_mb']:.0f} |", flush=True)
+            print(f"| {ablation} | {way} | {row['images_per_s']:.1f} | {row['weights_m']:.1f} | {row['memory_mb']:.0f} |", flush=True)
 
 
 if __name__ == "__main__":

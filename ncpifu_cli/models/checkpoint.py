@@ -19,10 +19,13 @@ FORMAT = "ncpifu-weights-1"
 
 
 def save_tensors(path: Path, tensors: dict[str, Tensor], header: dict[str, Any]) -> None:
-    """Write tensors and a JSON-able header to a safetensors file, atomically."""
+    """Write tensors and a JSON-able header to a safetensors file, atomically. NcpifuError when the disk is full: what was there before stays."""
     plain = {name: tensor.detach().to("cpu").contiguous() for name, tensor in tensors.items()}
     with atomic_path(path) as temporary:
-        save_file(plain, temporary, metadata={key: json.dumps(value) for key, value in header.items()})
+        try:
+            save_file(plain, temporary, metadata={key: json.dumps(value) for key, value in header.items()})
+        except (SafetensorError, OSError) as error:
+            raise NcpifuError(f"cannot write {path}: {error}", "free some space; what was saved before is untouched") from error
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

@@ -6,11 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import torch
 from torch import Tensor
 
-from ncpifu_cli.artifacts import atomic_path, stable_hash, write_json
+from ncpifu_cli.artifacts import stable_hash, write_json
 from ncpifu_cli.config.base import dump
 from ncpifu_cli.config.train import TrainConfig
 from ncpifu_cli.data.dataset import RenderedSubject, find_subjects
@@ -87,13 +86,13 @@ def _begin(
 ) -> TrainingState:
     """The state to start with: the run's own, or a fresh one, which is on disk before the first step."""
     path = run / FILE_NAME
-    if path.exists() and not resume:
+    found = bool(processes.from_main(torch.tensor(float(path.exists()), device=processes.device)))
+    if found and not resume:
         raise NcpifuError(f"{run} already holds a run", "go on with --resume, or choose another folder with -o")
     if processes.device.type == "cpu":
         torch.set_num_threads(config.threads or torch.get_num_threads())
     torch.manual_seed(config.seed)
     model = build(config.model).to(processes.device)
-    found = path.exists()
     if init_from is not None and not found:
         reporter.info(str(warm_start(model, init_from)))
     state = TrainingState(model, config, stable_hash([subject.name for subject in subjects]))
@@ -101,8 +100,11 @@ def _begin(
         warning = state.load(path)
         if warning:
             reporter.warn(warning)
-    elif processes.main:
-        state.save(path)
+    if processes.main:
+        for leftover in (*run.glob(".tmp-*"), *run.glob("pictures/.tmp-*")):  # of a process that was killed while it wrote
+            leftover.unlink()
+        if not found:
+            state.save(path)
     return state
 
 
@@ -190,8 +192,6 @@ class _Trainer:
         self.averaged.load_state_dict(self.state.average.shadow)
         picture = progress_picture(self.averaged, self.config, self.watched[: self.config.picture_subjects], self.processes.device)
         self.log.picture(self.state.step, picture)
-        with atomic_path(self.folder / "pictures" / f"step-{self.state.step:06d}.png") as temporary:
-            temporary.write_bytes(cv2.imencode(".png", picture[..., ::-1])[1].tobytes())
 
 
 def _step(

@@ -140,8 +140,8 @@ class BadItems:
 
 def in_background(items: Iterator[T], ahead: int = 2) -> Iterator[T]:
     """Iterate in a thread, `ahead` items before they are asked for; errors surface at the item they belong to."""
-    done = object()
-    with ThreadPoolExecutor(1) as pool:
+    done, pool = object(), ThreadPoolExecutor(1)
+    try:
         waiting = [pool.submit(next, items, done) for _ in range(ahead)]
         while True:
             item = waiting.pop(0).result()
@@ -149,3 +149,5 @@ def in_background(items: Iterator[T], ahead: int = 2) -> Iterator[T]:
                 return
             waiting.append(pool.submit(next, items, done))
             yield item  # type: ignore[misc]
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)  # without waiting: the generator may be closed from the pool's own thread

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -50,24 +51,34 @@ class MetricsLog:
     def write(self, step: int, values: dict[str, float]) -> None:
         """Append values at a step. Raises NcpifuError when the disk is full."""
         seconds = self._before + time.monotonic() - self._begun
-        try:
+        with _disk_errors(self._path):
             with open(self._path, "a", newline="", encoding="utf-8") as file:
                 csv.writer(file).writerows([[step, f"{seconds:.1f}", name, f"{value:.6g}"] for name, value in values.items()])
-        except OSError as error:
-            raise NcpifuError(f"cannot write {self._path}: {error.strerror or error}", "free some space and go on with --resume") from error
-        if self._board is not None:
-            for name, value in values.items():
-                self._board.add_scalar(name, value, step)
+            if self._board is not None:
+                for name, value in values.items():
+                    self._board.add_scalar(name, value, step)
 
     def picture(self, step: int, picture: NDArray[np.uint8]) -> None:
-        """Show an (H, W, 3) RGB picture in TensorBoard."""
-        if self._board is not None:
-            self._board.add_image("watched", picture, step, dataformats="HWC")
+        """Keep an (H, W, 3) RGB picture in pictures/ and show it in TensorBoard. Raises NcpifuError when the disk is full."""
+        path = self._path.parent / "pictures" / f"step-{step:06d}.png"
+        with _disk_errors(path):
+            with atomic_path(path) as temporary:
+                temporary.write_bytes(cv2.imencode(".png", picture[..., ::-1])[1].tobytes())
+            if self._board is not None:
+                self._board.add_image("watched", picture, step, dataformats="HWC")
 
     def close(self) -> None:
         """Write out what TensorBoard still holds back."""
         if self._board is not None:
             self._board.close()
+
+
+@contextmanager
+def _disk_errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise NcpifuError(f"cannot write {path}: {error.strerror or error}", "free some space and go on with --resume") from error
 
 
 class Pace:

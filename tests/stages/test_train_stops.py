@@ -1,0 +1,196 @@
+"""Nothing is lost and nothing is hidden: signals, full disks, unreadable items, steps that are not finite."""
+
+import csv
+import json
+import os
+import resource
+import shutil
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import torch
+from render_fixtures import losses, write_balls
+from typer.testing import CliRunner
+
+from ncpifu_cli.artifacts import read_json
+from ncpifu_cli.cli.app import app
+from ncpifu_cli.config.base import load
+from ncpifu_cli.config.train import TrainConfig
+from ncpifu_cli.errors import NcpifuError
+from ncpifu_cli.models.checkpoint import load_weights
+from ncpifu_cli.stages import train as train_stage
+from ncpifu_cli.stages.train import TrainResult, train
+from ncpifu_cli.stages.train_state import MAX_BAD_STEPS
+from ncpifu_cli.stages.train_stop import stop_requests
+
+SMALL = ("model.image_size_px=32", "data.points=32", "picture_every=0")
+
+
+@pytest.fixture(scope="module")
+def renders(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_balls(tmp_path_factory.mktemp("renders"))
+
+
+def small(*overrides: str) -> TrainConfig:
+    return load(TrainConfig, "tiny", [*SMALL, *overrides])
+
+
+class Listener:
+    """A reporter that keeps what it is told and calls `act` at every step."""
+
+    def __init__(self, act=lambda step: None) -> None:
+        self.told: list[str] = []
+        self.act, self.step = act, -1  # the first advance tells the starting step
+
+    def info(self, message: str) -> None:
+        self.told.append(message)
+
+    warn = info
+
+    @contextmanager
+    def task(self, description: str, total: float | None) -> Iterator["Listener"]:
+        yield self
+
+    def advance(self, amount: float = 1.0, note: str = "") -> None:
+        self.step += 1
+        self.act(self.step)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_step_and_saves_also_where_sigint_was_ignored(renders: Path, tmp_path: Path, number: signal.Signals) -> None:
+    def act(step: int) -> None:
+        if step == 2:
+            os.kill(os.getpid(), number)
+
+    config = small("steps=5", "validate_every=100")
+    before = signal.signal(number, signal.SIG_IGN)  # as a shell starts background processes
+    try:
+        listener = Listener(act)
+        result = train(config, renders, tmp_path / "run", reporter=listener)
+        assert signal.getsignal(number) is signal.SIG_IGN  # and left as it was
+    finally:
+        signal.signal(number, before)
+    assert (result.steps, result.signal_number) == (3, number)
+    assert any(number.name in message and "--resume" in message for message in listener.told)
+    train(config, renders, tmp_path / "run", resume=True)
+    train(config, renders, tmp_path / "whole")
+    assert losses(tmp_path / "run") == losses(tmp_path / "whole")
+
+
+def test_a_second_ctrl_c_does_not_wait() -> None:
+    with stop_requests() as stop, pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)
+        assert stop.requested
+        signal.raise_signal(signal.SIGINT)
+
+
+def test_steps_that_are_not_finite_are_left_out_counted_and_explained(renders: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    forward, calls = train_stage._forward, []
+
+    def broken(model, batch, config):
+        terms, prediction = forward(model, batch, config)
+        calls.append(1)
+        if len(calls) in (2, 3):
+            terms["total"] = terms["total"] * torch.nan
+        return terms, prediction
+
+    monkeypatch.setattr(train_stage, "_forward", broken)
+    listener = Listener()
+    result = train(small("steps=4"), renders, tmp_path / "run", reporter=listener)
+    assert sum("left out: total, grad_norm not finite" in message for message in listener.told) == 2
+    with open(tmp_path / "run" / "metrics.csv", newline="") as file:
+        assert {row["step"]: row["value"] for row in csv.DictReader(file) if row["name"] == "skipped"} == {"1": "0", "2": "1", "3": "2", "4": "2"}
+    assert all(torch.isfinite(value).all() for value in load_weights(result.weights)[0].state_dict().values())
+
+    calls.extend([1] * 10)
+    monkeypatch.setattr(train_stage, "_forward", lambda *a: (lambda terms, p: ({k: v * torch.inf for k, v in terms.items()}, p))(*forward(*a)))
+    with pytest.raises(NcpifuError, match=f"{MAX_BAD_STEPS} steps in a row") as caught:
+        train(small("steps=40", "validate_every=10"), renders, tmp_path / "bad")
+    assert "resume" in caught.value.hint
+    assert all(torch.isfinite(value).all() for value in load_weights(tmp_path / "bad" / "weights.safetensors")[0].state_dict().values())
+
+
+def test_unreadable_items_stop_the_run_or_are_replaced_and_listed(renders: Path, tmp_path: Path) -> None:
+    damaged = tmp_path / "renders"
+    shutil.copytree(renders, damaged)
+    (damaged / "train-000002" / "samples.npz").write_bytes(b"PK cut off")
+    for image in (damaged / "train-000003" / "rgb").iterdir():
+        image.unlink()
+    config = small("steps=6", "data.validation_subjects=0")
+    with pytest.raises(NcpifuError, match="train-00000[23]"):
+        train(config, damaged, tmp_path / "stops")
+    listener = Listener()
+    result = train(small("steps=6", "data.validation_subjects=0", "data.skip_bad=true"), damaged, tmp_path / "goes on", reporter=listener)
+    assert result.steps == 6
+    listed = read_json(tmp_path / "goes on" / "skipped.json")
+    assert any("train-000002" in line for line in listed) and any("train-000003" in line for line in listed)
+    assert sum(message.startswith("skipped: ") for message in listener.told) == len(listed)
+    for image in damaged.glob("*/rgb/*"):
+        image.unlink()
+    with pytest.raises(NcpifuError, match="cannot read"):  # nothing left to take instead
+        train(small("steps=2", "data.validation_subjects=0", "data.skip_bad=true"), damaged, tmp_path / "empty")
+
+
+def test_errors_of_loader_processes_arrive_whole(renders: Path, tmp_path: Path) -> None:
+    damaged = tmp_path / "renders"
+    shutil.copytree(renders, damaged)
+    for points in damaged.glob("train-*/samples.npz"):
+        points.write_bytes(b"PK cut off")
+    with pytest.raises(NcpifuError, match=r"^cannot read the samples in .*samples\.npz") as caught:
+        train(small("steps=2", "data.workers=1"), damaged, tmp_path / "run")
+    assert "ncpifu render" in caught.value.hint
+
+
+def test_a_full_disk_is_named_and_the_last_checkpoint_stays(renders: Path, tmp_path: Path) -> None:
+    config = small("steps=4")
+    whole = train(config, renders, tmp_path / "whole")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def act(step: int) -> None:
+        if step == 2:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, hard))  # as if the disk were full: no file may grow beyond this
+
+    try:
+        with pytest.raises(NcpifuError, match=r"cannot write .*last\.safetensors") as caught:
+            train(config, renders, tmp_path / "run", reporter=Listener(act))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert "free some space" in caught.value.hint
+    assert not list((tmp_path / "run").glob(".tmp-*"))
+    assert train(config, renders, tmp_path / "run", resume=True).steps == whole.steps
+    assert losses(tmp_path / "run") == losses(tmp_path / "whole")
+
+
+def test_the_command_resumes_with_the_runs_own_settings_and_tells_the_shell_of_a_signal(renders: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[TrainConfig] = []
+
+    def fake(config, data, run, **options):
+        seen.append(config)
+        return TrainResult(run / "weights.safetensors", 1, {}, signal_number=15)
+
+    monkeypatch.setattr(train_stage, "train", fake)
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "config.json").write_text(json.dumps(small("seed=5", "optim.lr=1e-6").model_dump(mode="json")))
+    arguments = ["train", str(renders), "-o", str(run), "--overfit", "2", "--skip-bad", "--quiet"]
+    assert CliRunner().invoke(app, [*arguments, "--config", "tiny", "--max-steps", "9"]).exit_code == 143
+    assert CliRunner().invoke(app, [*arguments, "--resume", "--set", "optim.lr=0.5"]).exit_code == 143
+    fresh, resumed = seen
+    assert (fresh.seed, fresh.steps, fresh.data.overfit, fresh.data.skip_bad) == (0, 9, 2, True)
+    assert (resumed.seed, resumed.optim.lr, resumed.model.image_size_px, resumed.data.overfit) == (5, 0.5, 32, 2)
+
+
+def test_overfit_watches_what_it_trains_on_and_accumulation_is_a_larger_batch(renders: Path, tmp_path: Path) -> None:
+    listener = Listener()
+    train(small("steps=1", "data.overfit=1"), renders, tmp_path / "overfit", reporter=listener)
+    assert any(message.startswith("1 subjects to train on, 1 to watch") for message in listener.told)
+    # Codebook balance and depth error are means over a batch of unequal parts; without them a sum of passes is exactly a larger batch.
+    plain = ("steps=3", "loss.balance=0", "loss.depth=0", "revive_every=100")
+    train(small(*plain, "optim.batch_size=4"), renders, tmp_path / "large")
+    train(small(*plain, "optim.batch_size=2", "optim.accumulate=2"), renders, tmp_path / "twice")
+    large, twice = losses(tmp_path / "large"), losses(tmp_path / "twice")
+    assert list(large) == [1, 2, 3]
+    assert [float(v) for v in twice.values()] == pytest.approx([float(v) for v in large.values()], rel=1e-4)
