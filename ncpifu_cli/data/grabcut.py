@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 WORK_SIDE_PX = 480
 MAX_NOISE_LAB = 6.0  # frame noise above this: the background is not smooth (measured: good cases 1.5 to 4.8, bad ones 8 to 18)
 MIN_INLIERS = 0.85
+Box = tuple[int, int, int, int]  # x, y, width, height in pixels
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,7 @@ def _wall(plain: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return wall[parts] if count > 1 else plain
 
 
-def box_grabcut(rgb: NDArray[np.uint8], box: tuple[int, int, int, int]) -> NDArray[np.bool_]:
+def box_grabcut(rgb: NDArray[np.uint8], box: Box) -> NDArray[np.bool_]:
     """GrabCut inside a box (x, y, width, height in pixels of `rgb`): outside is background, its inner ellipse probably the person."""
     small, factor = _shrink(rgb)
     height, width = small.shape[:2]
@@ -191,16 +192,18 @@ def _grabcut(rgb: NDArray[np.uint8], labels: NDArray[np.uint8], rounds: int = 6)
 
 
 def _enlarge(mask: NDArray[np.bool_], rgb: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """Mask at working size -> mask of `rgb`'s size whose edge follows the photo's (guided filter, He et al. 2010)."""
+    """Mask at working size -> mask of `rgb`'s size whose edge follows the photo's."""
+    return mask if mask.shape == rgb.shape[:2] else guided_upsample(mask.astype(np.float32), rgb) > 0.5
+
+
+def guided_upsample(coarse: NDArray[np.float32], rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """A coarse alpha on the size of `rgb` (H, W), its edge moved to that of the photo (guided filter on grey, He et al. 2010); 0..1."""
     height, width = rgb.shape[:2]
-    coarse = cv2.resize(mask.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
-    if mask.shape == (height, width):
-        return mask
-    radius = max(2, round(2 * max(height, width) / WORK_SIDE_PX))
+    radius = max(2, round(2 * max(height, width) / max(coarse.shape)))
+    coarse = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_LINEAR)
     window = (2 * radius + 1, 2 * radius + 1)
     guide = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY).astype(np.float32) / 255
-    mean, mean_mask = cv2.blur(guide, window), cv2.blur(coarse, window)
-    slope = (cv2.blur(guide * coarse, window) - mean * mean_mask) / (cv2.blur(guide * guide, window) - mean * mean + 1e-3)
-    offset = mean_mask - slope * mean
-    refined = cv2.blur(slope, window) * guide + cv2.blur(offset, window)
-    return refined > 0.5
+    mean, mean_alpha = cv2.blur(guide, window), cv2.blur(coarse, window)
+    slope = (cv2.blur(guide * coarse, window) - mean * mean_alpha) / (cv2.blur(guide * guide, window) - mean * mean + 1e-3)
+    offset = mean_alpha - slope * mean
+    return np.clip(cv2.blur(slope, window) * guide + cv2.blur(offset, window), 0, 1)
