@@ -14,7 +14,9 @@ def synth_cli(
     count: Annotated[int, typer.Option(help="How many. Without --split: so many for training and a tenth (at least 2) for testing.")] = 20,
     seed: Annotated[int, typer.Option(help="Number of the first human; the following numbers are used up.")] = 1,
     split: Annotated[str | None, typer.Option(help="train, test, or ood (garments, poses, patterns and hair that train never shows).")] = None,
-    jobs: Annotated[int, typer.Option("--jobs", "-j", help="Processes at the same time, about 2 GB each.")] = 1,
+    jobs: Annotated[int, typer.Option("--jobs", "-j", help="Processes at the same time, about 1 GB each; 0 = one per core.")] = 1,
+    engine: Annotated[str, typer.Option(help="processes of this machine, or ray: the nodes of a Ray cluster.")] = "processes",
+    address: Annotated[str | None, typer.Option(help="The Ray cluster: HOST:6379, or auto. Default: Ray on this machine.")] = None,
     device: Annotated[str, typer.Option(help="Where cloth is simulated: cpu or cuda.")] = "cpu",
     detail: Annotated[str, typer.Option(help="train (110 000 faces) or full (every face).")] = "train",
     mesh_format: Annotated[str, typer.Option("--format", help="Mesh file: drc (compact), glb, ply or obj.")] = "drc",
@@ -32,7 +34,17 @@ def synth_cli(
     from ncpifu_cli.config.synth import SynthConfig, Wishes
     from ncpifu_cli.stages.synth import synth
 
-    values = {"count": count, "seed": seed, "split": split, "jobs": jobs, "device": device, "detail": detail, "format": mesh_format}
+    values = {
+        "count": count,
+        "seed": seed,
+        "split": split,
+        "jobs": jobs,
+        "engine": engine,
+        "address": address,
+        "device": device,
+        "detail": detail,
+        "format": mesh_format,
+    }
     result = synth(validate(SynthConfig, values, "synth"), out, sheet, reporter(quiet), load(Wishes, person))
     if as_json:
         print_json(result.as_json())

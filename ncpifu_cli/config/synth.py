@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from ncpifu_cli.config.base import Settings
+from ncpifu_cli.config.engine import EngineSettings
 
 
 def _some_way(direction: tuple[float, float, float]) -> tuple[float, float, float]:
@@ -16,13 +17,13 @@ def _some_way(direction: tuple[float, float, float]) -> tuple[float, float, floa
 Direction = Annotated[tuple[float, float, float], AfterValidator(_some_way)]
 
 
-class SynthConfig(Settings):
+class SynthConfig(EngineSettings):
     """What to make."""
 
     count: int = Field(20, ge=1, le=999_999, description="how many; without a split: so many for training and a tenth (at least 2) for testing")
     seed: int = Field(1, ge=0, le=999_999, description="number of the first human; humans seed .. seed + count - 1 are made")
     split: Literal["train", "test", "ood"] | None = Field(None, description="train, test, or ood (garments, poses, patterns, hair that train never shows)")
-    jobs: int = Field(1, ge=1, le=256, description="processes that work at the same time, about 2 GB each")
+    jobs: int = Field(1, ge=0, le=256, description="processes that work at the same time, about 1 GB each; 0 = one per core")
     device: Literal["cpu", "cuda"] = Field("cpu", description="where cloth is simulated")
     detail: Literal["train", "full"] = Field("train", description="train: 110 000 faces; full: every face (about 10 times the file)")
     format: Literal["drc", "glb", "ply", "obj"] = Field("drc", description="of the mesh file; drc (Draco) is the compact one that `render` reads fastest")
@@ -68,6 +69,7 @@ class Wishes(Settings):
     body: dict[str, float] = Field({}, description="anny's parameters, each 0 .. 1: gender, age, weight, height, ...")
     outfit: tuple[Annotated[GarmentWish, _named("garment")], ...] | None = Field(None, description="garments, innermost first; a top before a bottom is tucked")
     pose: Annotated[PoseWish, _named("family")] | None = Field(None, description="a family's name, or one with changes")
+    expression: str | None = Field(None, description="of the face: neutral, smile, ...")
     shoes: str | None = Field(None, description="kind of shoes, or bare")
     hair: str | None = Field(None, description="hair style")
     props: tuple[str, ...] | None = Field(None, description="things worn or held")

@@ -1,11 +1,7 @@
 """Make dressed, posed humans on disk: `<out>/<subject>/mesh.drc` and `meta.json` (see `ncpifu_cli.artifacts`)."""
 
-import os
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +9,7 @@ from ncpifu_cli.artifacts import atomic_folder, atomic_path, default_root, read_
 from ncpifu_cli.config.synth import SynthConfig, Wishes
 from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.progress import SILENT, Reporter
+from ncpifu_cli.stages.engine import run_tasks
 
 MESH_FILE, META_FILE = "mesh.drc", "meta.json"
 NO_WISHES = Wishes()
@@ -86,11 +83,11 @@ def synth(config: SynthConfig, out: Path | None = None, sheet: Path | None = Non
         if is_finished(folder / name, mesh_file, wishes):
             result.kept.append(name)
         else:
-            jobs.append(_Job(split, number, str(folder), budget, config.device, mesh_file, wishes))
+            jobs.append(_Job(split, number, str(folder.absolute()), budget, config.device, mesh_file, wishes))
     if result.kept:
         reporter.info(f"{len(result.kept)} humans are there already and are kept")
     if jobs:
-        _run(jobs, config.jobs, result, reporter)
+        _run(jobs, config, result, reporter)
     if not result.subjects:
         first = next(iter({**result.failed, **result.rejected}.values()))
         raise NcpifuError(f"none of {len(plan)} humans could be made; the first: {first}", "other seeds (--seed) may fare better")
@@ -167,13 +164,13 @@ def _check_writable(folder: Path) -> None:
     (folder / ".writable").unlink()
 
 
-def _run(jobs: list[_Job], workers: int, result: SynthResult, reporter: Reporter) -> None:
+def _run(jobs: list[_Job], config: SynthConfig, result: SynthResult, reporter: Reporter) -> None:
     from ncpifu_cli.synth.body import load_body_model
 
     load_body_model(reporter)  # once here, so that its slow first preparation is announced and happens only once
-    outcomes = _in_order(jobs) if workers == 1 else _in_parallel(jobs, min(workers, len(jobs)))
     with reporter.task("making humans", len(jobs)) as task:
-        for outcome in outcomes:
+        for job, ended in run_tasks(_make, jobs, config, isolate=False):
+            outcome = _Outcome(_name(job.split, job.number), "failed", ended.message) if isinstance(ended, NcpifuError) else ended
             if outcome.status == "made":
                 result.made.append(outcome.name)
                 if outcome.reason:
@@ -184,29 +181,6 @@ def _run(jobs: list[_Job], workers: int, result: SynthResult, reporter: Reporter
                 reporter.warn(f"{outcome.name} {outcome.status}: {outcome.reason}")
             task.advance(1, outcome.name)
     result.made.sort()
-
-
-def _in_order(jobs: Sequence[_Job]) -> Iterator[_Outcome]:
-    for job in jobs:
-        yield _make(job)
-
-
-def _in_parallel(jobs: Sequence[_Job], workers: int) -> Iterator[_Outcome]:
-    # Fresh processes: Warp and torch do not survive a fork. One thread each, or they get in each other's way.
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_single_threaded) as pool:
-        futures = [pool.submit(_make, job) for job in jobs]
-        try:
-            for future in as_completed(futures):
-                yield future.result()
-        except BrokenProcessPool as error:
-            raise NcpifuError("a worker process died, perhaps for want of memory", "use fewer --jobs: each needs about 2 GB") from error
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
-
-
-def _single_threaded() -> None:
-    for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-        os.environ[variable] = "1"
 
 
 def _make(job: _Job) -> _Outcome:

@@ -14,10 +14,11 @@ from ncpifu_cli.synth.parts import Part
 Array = NDArray[np.float64]
 
 TRAINING_FACES = 110_000
+BRUSHING_M = 0.02  # hems may hang so far below the soles
 POSITION_BITS = 14  # 0.13 mm steps for a standing person
 COMPRESSION_LEVEL = 7
-# Where faces matter more than their area says: faces and hands are looked at, shoes and eyes are not.
-IMPORTANCE = {"skin": 1.5, "eye": 0.12, "shoe": 0.5, "hair": 0.7, "hat": 0.7, "collar": 0.6}
+# Share of its own faces that a part keeps, relative to clothes: those come at the density they are shown at, hair and shoes much denser.
+IMPORTANCE = {"skin": 0.8, "eye": 0.12, "shoe": 0.4, "hair": 0.4, "hat": 0.4, "collar": 0.4, "prop": 0.6}
 
 
 @dataclass(frozen=True)
@@ -35,16 +36,18 @@ def to_output_frame(points: Array) -> Array:
 
 
 def ground_level(parts: Sequence[Part]) -> float:
-    """Height of the soles, metres."""
-    return float(min(part.vertices[:, 2].min() for part in parts if part.name in ("skin", "shoe")))
+    """Height of what somebody stands, kneels or sits on, metres: the soles, unless clothes reach much lower than a hem that brushes the ground."""
+    soles = min(part.vertices[:, 2].min() for part in parts if part.name in ("skin", "shoe"))
+    lowest = min(part.vertices[:, 2].min() for part in parts if part.name != "prop")
+    return float(min(soles, lowest + BRUSHING_M))
 
 
-def assemble(parts: Sequence[Part], face_budget: int | None = TRAINING_FACES) -> Mesh:
-    """Concatenate parts, each reduced to its share of `face_budget` (None: all faces are kept). Parts overlap and may be open, so
-    inside/outside is decided by winding number."""
+def assemble(parts: Sequence[Part], face_budget: int | None = TRAINING_FACES, scale: float = 1.0) -> Mesh:
+    """Concatenate parts, each reduced to its share of `face_budget` (None: all faces are kept), `scale` times as large. Parts overlap and may be
+    open, so inside/outside is decided by winding number."""
     reduced = list(parts) if face_budget is None else _reduced(parts, face_budget)
     offsets = np.cumsum([0] + [len(part.vertices) for part in reduced])
-    vertices = to_output_frame(np.concatenate([part.vertices for part in reduced]) - [0, 0, ground_level(reduced)])
+    vertices = scale * to_output_frame(np.concatenate([part.vertices for part in reduced]) - [0, 0, ground_level(reduced)])
     faces = np.concatenate([part.triangles + offset for part, offset in zip(reduced, offsets, strict=False)])
     colors = np.concatenate([part.colors for part in reduced])
     return Mesh(vertices.astype(np.float32), faces.astype(np.int32), np.round(np.clip(colors, 0, 1) * 255).astype(np.uint8))

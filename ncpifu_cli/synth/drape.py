@@ -40,7 +40,8 @@ FLATTEST = 0.985  # bending keeps two edges at least this straight
 class Draped:
     """One garment on the posed body, about 6 mm quads.
 
-    Attributes: garment; rest (V, 3); posed (V, 3); quads (Q, 4); triangles; weights (V, J); stretch: 95th percentile of edge length / rest - 1.
+    Attributes: garment; rest (V, 3); posed (V, 3); quads (Q, 4); triangles; weights (V, J); stretch (E,): length over rest length - 1 of
+    every edge.
     """
 
     garment: Garment
@@ -49,7 +50,7 @@ class Draped:
     quads: Index
     triangles: Index
     weights: sparse.csr_matrix
-    stretch: float
+    stretch: Array
 
 
 @dataclass
@@ -194,5 +195,4 @@ def _simulate_fine(fabric: _Fabric, coarse: Array, shape: BodyShape, motion: _Mo
     posed = cloth.positions
     edges = springs[0]
     length = np.linalg.norm(posed[edges.pairs[:, 0]] - posed[edges.pairs[:, 1]], axis=1)
-    stretch = float(np.quantile(length / edges.rest - 1, 0.95))
-    return Draped(garment, rest, posed, step.quads, triangulate(step.quads), weights, stretch)
+    return Draped(garment, rest, posed, step.quads, triangulate(step.quads), weights, length / edges.rest - 1)

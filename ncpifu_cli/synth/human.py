@@ -7,16 +7,19 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
+import scipy.sparse as sparse
 from numpy.typing import NDArray
 
 from ncpifu_cli.config.synth import PoseWish, Wishes
 from ncpifu_cli.synth.assemble import TRAINING_FACES, Mesh, assemble, ground_level, to_output_frame
-from ncpifu_cli.synth.body import INGREDIENTS, BodyModel, Phenotype, load_body_model, sample_phenotype
+from ncpifu_cli.synth.body import INGREDIENTS, BodyModel, BodyShape, load_body_model
 from ncpifu_cli.synth.cloth import SurfaceQuery
 from ncpifu_cli.synth.drape import Draped, drape
 from ncpifu_cli.synth.garments.build import build_garment
+from ncpifu_cli.synth.garments.catalogue import BY_NAME
 from ncpifu_cli.synth.garments.finish import Finished, finish_garment
 from ncpifu_cli.synth.garments.outfit import Worn, choose_outfit, outfit_of
+from ncpifu_cli.synth.garments.spec import GarmentSpec
 from ncpifu_cli.synth.gates import Measures, RejectedHuman, failures, measure
 from ncpifu_cli.synth.hair import choose_style, make_hair
 from ncpifu_cli.synth.hair.scalp import Scalp
@@ -25,9 +28,11 @@ from ncpifu_cli.synth.looks.eyes import make_eyes
 from ncpifu_cli.synth.looks.head import Head
 from ncpifu_cli.synth.looks.skin import paint_skin, sample_complexion
 from ncpifu_cli.synth.parts import Part
+from ncpifu_cli.synth.phenotype import Features, Phenotype, sample_features, sample_phenotype
 from ncpifu_cli.synth.poses import FALLBACK, Pose, choose_family, solve_pose
-from ncpifu_cli.synth.shoes import choose_shoes, make_shoes
-from ncpifu_cli.synth.skeleton import rigid, skin
+from ncpifu_cli.synth.props import Wearer, choose_props, make_props, to_rest
+from ncpifu_cli.synth.shoes import choose_shoes, make_shoes, pitch_deg
+from ncpifu_cli.synth.skeleton import SIDES, rigid, skin
 from ncpifu_cli.synth.streams import GENERATOR_VERSION, Streams, global_seed
 from ncpifu_cli.synth.topology import vertex_normals
 from ncpifu_cli.synth.wishes import as_described, check
@@ -37,6 +42,7 @@ Array = NDArray[np.float64]
 
 NO_WISHES = Wishes()
 ATTEMPTS = 3
+LET_OUT = 0.12  # how much longer trousers are cut for somebody who sits
 
 
 @dataclass(frozen=True)
@@ -93,25 +99,30 @@ def _attempt(split: str, number: int, streams: Streams, pose_streams: Streams, w
     held_out, clock, name = split == "ood", _Clock(), subject_name(split, number)
     model = load_body_model()
     with clock.stage("body"):
-        shape = model.shape(replace(sample_phenotype(streams.get("body")), **wishes.body))
+        features = sample_features(streams.get("face"), held_out)
+        features = features if wishes.expression is None else replace(features, expression=wishes.expression)
+        shape = model.shape(replace(sample_phenotype(streams.get("body")), **wishes.body), features)
     female = shape.phenotype.is_female
     outfit = choose_outfit(streams, female, held_out) if wishes.outfit is None else outfit_of(wishes.outfit, streams, held_out)
+    shoe_kind = wishes.shoes or choose_shoes(streams.get("shoe kind"), female and not shape.phenotype.is_child)
     with clock.stage("pose"):
         last = pose_streams.attempt == ATTEMPTS - 1
         aim = wishes.pose or PoseWish(family=FALLBACK if last else choose_family(pose_streams.get("pose family"), held_out))
-        pose = solve_pose(model, shape, aim, pose_streams, _room_for(outfit))
+        pose = solve_pose(model, shape, aim, pose_streams, _room_for(outfit), pitch_deg(shoe_kind))
         transforms = shape.skeleton.transforms(pose.rotations)
         posed = skin(shape.body, model.body_weights, transforms)
     with clock.stage("garments"):
-        garments = [build_garment(worn.spec, model, shape, streams.get(f"cut {layer}")) for layer, worn in enumerate(outfit)]
+        bend = _hip_bend(shape, transforms)
+        garments = [build_garment(_let_out(worn.spec, bend), model, shape, streams.get(f"cut {layer}")) for layer, worn in enumerate(outfit)]
     with clock.stage("shoes"):
-        shoe_kind = wishes.shoes or choose_shoes(streams.get("shoe kind"))
         shoes = make_shoes(shoe_kind, model, shape, streams.get("shoes"))
     with clock.stage("cloth"):
         draped = drape(garments, model, shape, pose, [shoe.part for shoe in shoes], streams.integer("cloth"), device)
     with clock.stage("finish"):
         finished = [
-            finish_garment(d, worn.pattern, shape.skeleton, transforms, streams.get(f"looks {layer}"), streams.integer(f"fabric {layer}"), face_budget is None)
+            finish_garment(
+                d, worn.pattern, shape.skeleton, transforms, streams.get(f"looks {worn.dyed_as}"), streams.integer(f"fabric {layer}"), face_budget is None
+            )
             for layer, (d, worn) in enumerate(zip(draped, outfit, strict=True))
         ]
     head = Head.of(model, shape)
@@ -128,17 +139,35 @@ def _attempt(split: str, number: int, streams: Streams, pose_streams: Streams, w
         scalp = Scalp.of(model, shape, head, transforms)
         surface = _outer_surface(model, posed, draped)
         parts += make_hair(hair, scalp, complexion.hair_color, surface, streams.get("hair"), streams.integer("hair"))
+    with clock.stage("props"):
+        props = wishes.props if wishes.props is not None else choose_props(streams, [w.spec.name for w in outfit], pose.family, hair, held_out)
+        parts += make_props(props, _wearer(model, scalp, posed, draped, finished, streams.get("prop looks")))
     with clock.stage("assemble"):
-        mesh = assemble(parts, face_budget)
+        mesh = assemble(parts, face_budget, shape.scale)
     with clock.stage("gates"):
         chest = rigid(shape.skeleton.head("spine02")[None] - [[0, 0.06, 0]], transforms[shape.skeleton.index["spine02"]])
-        chest_point = to_output_frame(chest - [[0, 0, ground_level(parts)]])[0]
+        chest_point = to_output_frame(chest - [[0, 0, ground_level(parts)]])[0] * shape.scale
         measures = measure(model, shape, posed, parts[0], pose.overlap, draped, mesh, chest_point)
         reasons = failures(measures)
         if reasons:
             raise RejectedHuman(name, [f"{reason}, pose {pose.family}" for reason in reasons])
-    description = _describe(name, split, number, shape.phenotype, pose, outfit, shoe_kind, hair, complexion.beard, measures)
+    description = _describe(name, split, number, shape.phenotype, features, pose, outfit, shoe_kind, hair, complexion.beard, props, measures)
     return Human(name, mesh, description, clock.seconds)
+
+
+def _hip_bend(shape: BodyShape, transforms: Array) -> float:
+    """0 for standing legs, 1 for a thigh that is level or higher."""
+    drops = []
+    for side in SIDES:
+        hip, knee, _ = shape.skeleton.leg(side)
+        moved = rigid(np.stack([hip, knee]), transforms[shape.skeleton.index[f"upperleg01.{side}"]])
+        drops.append((moved[0, 2] - moved[1, 2]) / np.linalg.norm(hip - knee))
+    return float(np.clip(1 - min(drops), 0, 1))
+
+
+def _let_out(spec: GarmentSpec, bend: float) -> GarmentSpec:
+    """Trousers for bent hips: who sits down pulls them up, so their cloth is longer over the seat than it is standing."""
+    return spec.but(slack=min(spec.slack * (1 + LET_OUT * bend), 1.25)) if spec.cut == "bottom" else spec
 
 
 def _room_for(outfit: Sequence[Worn]) -> float:
@@ -167,8 +196,34 @@ def _outer_surface(model: BodyModel, posed: Array, draped: Sequence[Draped]) -> 
     return SurfaceQuery(np.concatenate(vertices), np.concatenate(triangles))
 
 
+def _wearer(model: BodyModel, scalp: Scalp, posed: Array, draped: Sequence[Draped], finished: Sequence[Finished], rng: np.random.Generator) -> Wearer:
+    """The trunk, dressed, as props are laid on it."""
+    bones = [i for i, label in enumerate(scalp.shape.skeleton.labels) if label.startswith(("spine", "root", "pelvis", "clavicle", "breast"))]
+    chest = scalp.transforms[scalp.shape.skeleton.index["spine02"]]
+
+    def trunk(points: Array, weights: sparse.csr_matrix) -> Array:
+        return to_rest(points[np.asarray(weights[:, bones].sum(axis=1)).ravel() > 0.6], chest)
+
+    outer = [BY_NAME[d.garment.spec.name].slot == "outer" for d in draped]
+    cloth = [trunk(d.posed, d.weights) for d in draped]
+    under = np.concatenate([trunk(posed, model.body_weights), *(points for points, is_outer in zip(cloth, outer, strict=True) if not is_outer)])
+    hoods = [f.part.colors.mean(axis=0) for f, d in zip(finished, draped, strict=True) if d.garment.spec.collar == "hood"]
+    return Wearer(scalp, np.concatenate([under, *cloth]), under, hoods[0] if hoods else np.full(3, 0.3), rng)
+
+
 def _describe(
-    name: str, split: str, number: int, phenotype: Phenotype, pose: Pose, outfit: Sequence[Worn], shoes: str, hair: str, beard: str, measures: Measures
+    name: str,
+    split: str,
+    number: int,
+    phenotype: Phenotype,
+    features: Features,
+    pose: Pose,
+    outfit: Sequence[Worn],
+    shoes: str,
+    hair: str,
+    beard: str,
+    props: Sequence[str],
+    measures: Measures,
 ) -> dict[str, Any]:
     return {
         "format": "ncpifu-human",
@@ -177,11 +232,13 @@ def _describe(
         "split": split,
         "seed": number,
         "body": {key: round(value, 4) for key, value in asdict(phenotype).items()},
+        "face": {"expression": features.expression, **{key: round(value, 4) for key, value in features.sliders.items()}},
         "pose": {"family": pose.family, "tries": pose.tries},
         "outfit": [{"garment": worn.spec.name, "pattern": worn.pattern} for worn in outfit],
         "shoes": shoes,
         "hair": hair,
         "beard": beard,
+        "props": list(props),
         "measures": {key: value if isinstance(value, bool) else round(value, 4) for key, value in asdict(measures).items()},
         "licence": "CC0-1.0",
         "ingredients": [dict(ingredient) for ingredient in INGREDIENTS],

@@ -21,6 +21,7 @@ Mask = NDArray[np.bool_]
 GAP_M = 0.003  # kept below the cloth above
 REACH_M = 0.03  # how far below the cloth things are looked for
 HEM_M = 0.006  # so close to an edge nothing is pulled
+SAME_PLACE_M = 0.09  # what was further apart at rest does not belong together: an arm that comes near the shirt's side stays an arm
 FURTHEST_COVER_M = 0.3  # a wide skirt still covers
 HIDDEN_FROM_HEM_M = 0.05  # so far from every edge nothing can be seen
 
@@ -29,6 +30,7 @@ HIDDEN_FROM_HEM_M = 0.05  # so far from every edge nothing can be seen
 class Cover:
     """A garment as a cover for what is below: its surface at rest and in the pose."""
 
+    rest_vertices: Array
     rest: SurfaceQuery
     rest_rim: cKDTree
     posed: SurfaceQuery
@@ -39,7 +41,7 @@ class Cover:
         """The cover that a simulated garment makes."""
         rim = np.unique(boundary_edges(draped.triangles))
         rest, posed = SurfaceQuery(draped.rest, draped.triangles), SurfaceQuery(draped.posed, draped.triangles)
-        return Cover(rest, cKDTree(draped.rest[rim]), posed, cKDTree(draped.posed[rim]))
+        return Cover(draped.rest, rest, cKDTree(draped.rest[rim]), posed, cKDTree(draped.posed[rim]))
 
     def covers(self, rest: Array) -> tuple[Mask, Array]:
         """For (N, 3) rest positions: (under the garment (N), distance of the cover's point from its edge, at most HIDDEN_FROM_HEM_M)."""
@@ -58,7 +60,8 @@ def tuck_under(part: Part, rest: Array, covers: Sequence[Cover]) -> Part:
     hidden = np.zeros(len(vertices), bool)
     for cover in covers:
         under, rest_from_rim = cover.covers(rest)
-        found, position, normal = cover.posed.nearest(vertices, REACH_M)
+        found, position, normal, was = cover.posed.nearest_with(vertices, REACH_M, cover.rest_vertices)
+        found &= np.linalg.norm(was - rest, axis=1) < SAME_PLACE_M
         depth = ((vertices - position) * normal).sum(axis=1)
         from_rim = _from_rim(cover.posed_rim, position)
         pulled = under & found & (depth > -GAP_M) & ((from_rim > HEM_M) | (depth < 0.002))

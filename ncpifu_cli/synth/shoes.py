@@ -16,22 +16,30 @@ from ncpifu_cli.synth.topology import facing_outwards, neighbour_mean
 Array = NDArray[np.float64]
 
 CELL_M = 0.004
+FOOT_M = 0.20  # from the middle of the heel to the toes
 TOE_CLOSING = 6  # grid cells; fuses the toes
 
 
 @dataclass(frozen=True)
 class ShoeKind:
     """Attributes: top_m: upper edge above the sole of the foot; upper_m: thickness of the upper; sole_margin_m, sole_m: how far the sole stands
-    out and its height; sloped: the upper edge falls towards the heel; laced; share: how often it is worn."""
+    out and its height; heel_m: how much higher the heel stands than the toes; sloped: the upper edge falls towards the heel; laced; share: how
+    often it is worn."""
 
     top_m: float
     upper_m: float = 0.0065
     sole_margin_m: float = 0.008
     sole_m: float = 0.02
+    heel_m: float = 0.0
     sloped: bool = False
     laced: bool = False
     leather: bool = False
     share: float = 0.14
+
+    @property
+    def pitch_deg(self) -> float:
+        """How far the foot is tilted, toes down."""
+        return float(np.degrees(np.arcsin(self.heel_m / FOOT_M)))
 
 
 KINDS = {
@@ -40,6 +48,8 @@ KINDS = {
     "boot": ShoeKind(0.22, upper_m=0.0105, leather=True, share=0.14),
     "dress": ShoeKind(0.075, sloped=True, leather=True, share=0.15),
     "slip": ShoeKind(0.062, sloped=True, share=0.10),
+    "heels": ShoeKind(0.062, upper_m=0.005, sole_margin_m=0.004, sole_m=0.018, heel_m=0.05, sloped=True, leather=True, share=0.12),
+    "heeled_boot": ShoeKind(0.22, upper_m=0.008, sole_margin_m=0.006, heel_m=0.04, leather=True, share=0.06),
 }
 BARE, BAREFOOT_SHARE = "bare", 0.03
 
@@ -52,10 +62,15 @@ class Shoe:
     colors: Array
 
 
-def choose_shoes(rng: np.random.Generator) -> str:
-    """A kind, or "bare"."""
+def pitch_deg(kind: str) -> float:
+    """How far shoes of a kind tilt the foot, toes down."""
+    return 0.0 if kind == BARE else KINDS[kind].pitch_deg
+
+
+def choose_shoes(rng: np.random.Generator, with_heels: bool = False) -> str:
+    """A kind, or "bare"; high heels only where they are let in."""
     names = [*KINDS, BARE]
-    shares = np.array([kind.share for kind in KINDS.values()] + [BAREFOOT_SHARE])
+    shares = np.array([kind.share * (with_heels or not kind.heel_m) for kind in KINDS.values()] + [BAREFOOT_SHARE])
     return str(rng.choice(names, p=shares / shares.sum()))
 
 
@@ -76,7 +91,7 @@ def _make_left(kind: ShoeKind, model: BodyModel, shape: BodyShape, rng: np.rando
     foot = body[(body[:, 0] > 0.02) & (body[:, 2] < ankle_z + 0.04)]
     ground = float(foot[:, 2].min())
     top = ground + kind.top_m
-    low = np.array([foot[:, 0].min() - 0.035, foot[:, 1].min() - 0.04, ground - 0.03])
+    low = np.array([foot[:, 0].min() - 0.035, foot[:, 1].min() - 0.04, ground - 0.03 - 1.2 * kind.heel_m])
     high = np.array([foot[:, 0].max() + 0.035, foot[:, 1].max() + 0.035, top + 0.02])
     grid = np.stack(np.meshgrid(*[np.arange(a, b, CELL_M) for a, b in zip(low, high, strict=True)], indexing="ij"), axis=-1)
     distance = _shoe_distance(kind, model, shape, grid, foot, ground, top)
@@ -106,7 +121,17 @@ def _shoe_distance(kind: ShoeKind, model: BodyModel, shape: BodyShape, grid: Arr
     sole = np.maximum(print_distance[:, :, None], height - (kind.sole_m - 0.012))
     slope = 0.02 * np.clip((grid[..., 1] - foot[:, 1].mean()) / 0.1, -1, 1) * kind.sloped
     edge = height - (top - ground) - slope
-    return np.maximum(np.maximum(np.minimum(upper, sole), -(height + 0.018)), edge)
+    shoe = np.maximum(np.maximum(np.minimum(upper, sole), -(height + 0.018)), edge)
+    return np.minimum(shoe, _heel_distance(kind, grid, foot, height)) if kind.heel_m else shoe
+
+
+def _heel_distance(kind: ShoeKind, grid: Array, foot: Array, height: Array) -> Array:
+    """A block under the heel, down to the ground as it is for the tilted foot: it rises towards the toes, where the sole meets it."""
+    back, toes = foot[:, 1].max(), foot[:, 1].min()
+    heel = foot[foot[:, 1] > back - 0.06]
+    aside, along = np.abs(grid[..., 0] - np.median(heel[:, 0])) - 0.016, np.abs(grid[..., 1] - (back - 0.022)) - 0.018
+    floor = -0.018 - (grid[..., 1] - toes) * np.tan(np.radians(kind.pitch_deg))
+    return np.maximum(np.maximum(aside, along), np.maximum(height, floor - height))
 
 
 def _signed(inside: NDArray[np.bool_]) -> Array:

@@ -6,14 +6,15 @@ from typing import Any
 
 from ncpifu_cli.config.synth import GarmentWish, Wishes
 from ncpifu_cli.errors import NcpifuError
-from ncpifu_cli.synth.body import Phenotype
 from ncpifu_cli.synth.garments.catalogue import BY_NAME
 from ncpifu_cli.synth.garments.details import DETAILS
 from ncpifu_cli.synth.garments.outfit import outfit_of
 from ncpifu_cli.synth.hair import STYLES
 from ncpifu_cli.synth.looks.fabric import PATTERNS
 from ncpifu_cli.synth.looks.palette import PALETTES
+from ncpifu_cli.synth.phenotype import EXPRESSIONS, Phenotype
 from ncpifu_cli.synth.poses import FAMILIES
+from ncpifu_cli.synth.props import PROPS
 from ncpifu_cli.synth.shoes import BARE, KINDS
 from ncpifu_cli.synth.streams import Streams
 
@@ -26,10 +27,14 @@ def check(wishes: Wishes) -> None:
             raise NcpifuError(f"body: {key} must lie in 0 .. 1, not {value}")
     if wishes.pose is not None:
         _known("pose", wishes.pose.family, FAMILIES)
+    if wishes.expression is not None:
+        _known("expression", wishes.expression, EXPRESSIONS)
     if wishes.shoes is not None:
         _known("shoes", wishes.shoes, (*KINDS, BARE))
     if wishes.hair is not None:
         _known("hair style", wishes.hair, STYLES)
+    for name in wishes.props or ():
+        _known("prop", name, PROPS)
     if wishes.outfit is not None:
         _check_outfit(wishes.outfit)
 

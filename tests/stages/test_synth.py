@@ -156,6 +156,8 @@ def test_a_person_from_yaml(tmp_path: Path) -> None:
         ("pose: {left_arm: {upper: [0, 0, 0], lower: [1, 0, 0]}}", ("left_arm", "direction")),
         ("hair: mullet", ("mullet", "ponytail")),
         ("shoes: clogs", ("clogs", "sneaker")),
+        ("props: [sword]", ("sword", "glasses")),
+        ("expression: bored", ("bored", "smile")),
         ("body: {charm: 1}", ("charm", "weight")),
         ("body: {age: 30}", ("age", "0 .. 1")),
         ("outfits: [chinos]", ("outfits", "outfit")),
@@ -182,7 +184,8 @@ def test_the_command_prints_its_result(tmp_path: Path) -> None:
         ["--split", "valid"],
         ["--count", "0"],
         ["--seed", "-1"],
-        ["--jobs", "0"],
+        ["--jobs", "-1"],
+        ["--engine", "dask"],
         ["--device", "tpu"],
         ["--detail", "huge"],
         ["--format", "stl"],
@@ -202,3 +205,14 @@ def test_cuda_where_there_is_none_is_one_line(tmp_path: Path) -> None:
     if not warp.is_cuda_available():
         with pytest.raises(NcpifuError, match="CUDA"):
             stage.synth(SynthConfig(count=1, device="cuda"), tmp_path)
+
+
+def test_a_full_disk_is_one_line_and_leaves_nothing_half_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(self: Path, data: bytes) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(NcpifuError, match="No space left") as caught:
+        stage.synth(SynthConfig(count=1, split="train"), tmp_path)
+    assert "disk full" in caught.value.hint
+    assert list(tmp_path.iterdir()) == []

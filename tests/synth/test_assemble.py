@@ -79,7 +79,9 @@ def test_what_is_not_draco_is_refused() -> None:
         decode_draco(b"not a mesh at all")
 
 
-GOOD = Measures(overlap=0.01, stretch=0.06, pierced=0.001, chest=1.0, hips=0.99, height_m=1.7, deep=1.02, far=0.001, finite=True)
+GOOD = Measures(
+    overlap=0.01, stretch=0.06, overstretched=0.001, pierced=0.001, under=0.03, chest=1.0, hips=0.99, height_m=1.7, deep=1.02, far=0.001, finite=True
+)
 
 
 def test_a_good_human_passes() -> None:
@@ -90,13 +92,13 @@ def test_a_good_human_passes() -> None:
     ("change", "word"),
     [
         ({"overlap": 0.03}, "inside itself"),
-        ({"stretch": 0.2}, "stretched"),
-        ({"stretch": float("nan")}, "stretched"),
+        ({"overstretched": 0.2}, "stretched"),
+        ({"overstretched": float("nan")}, "stretched"),
         ({"pierced": 0.02}, "under the skin"),
         ({"chest": 0.8}, "chest"),
         ({"hips": 0.5}, "hips"),
         ({"height_m": 2.3}, "tall"),
-        ({"deep": 0.1}, "winding"),
+        ({"deep": 0.8}, "winding"),
         ({"far": 0.4}, "winding"),
         ({"finite": False}, "finite"),
     ],

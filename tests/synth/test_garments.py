@@ -121,6 +121,13 @@ def test_lips_fold_both_rims_of_a_tube_inside() -> None:
     assert not {tuple(e) for e in boundary_edges(triangulate(quads)).tolist()} & {tuple(e) for e in boundary_edges(triangles).tolist()}
 
 
+def test_a_suit_is_of_one_cloth() -> None:
+    trousers, shirt, jacket = outfit_of(_wishes("trousers", "shirt", "suit_jacket"), Streams(4))
+    assert trousers.dyed_as == jacket.dyed_as == 2
+    assert trousers.pattern == jacket.pattern
+    assert shirt.dyed_as == 1
+
+
 def test_wished_values_replace_only_themselves() -> None:
     plain = outfit_of(_wishes("jeans_slim", "shirt"), Streams(5))
     wished = outfit_of([GarmentWish(garment="jeans_slim"), GarmentWish(garment="shirt", pattern="dots", values={"sleeve": 0.5})], Streams(5))

@@ -69,11 +69,12 @@ def test_unknown_wishes_are_refused_early() -> None:
 
 @pytest.mark.parametrize("style", ["short", "long", "afro", "ponytail", "baseball_cap"])
 def test_hair_sits_on_the_head_and_off_the_face(style: str) -> None:
-    from ncpifu_cli.synth.body import load_body_model, sample_phenotype
+    from ncpifu_cli.synth.body import load_body_model
     from ncpifu_cli.synth.cloth import SurfaceQuery
     from ncpifu_cli.synth.hair import make_hair
     from ncpifu_cli.synth.hair.scalp import Scalp
     from ncpifu_cli.synth.looks.head import Head
+    from ncpifu_cli.synth.phenotype import sample_phenotype
 
     model = load_body_model()
     shape = model.shape(sample_phenotype(np.random.default_rng(1)))

@@ -64,8 +64,8 @@ def test_every_family_gives_rotations_and_keeps_bones_long(name: str) -> None:
     assert arm == pytest.approx(np.linalg.norm(bones.head("wrist.L") - bones.head("lowerarm01.L")), rel=1e-6)
 
 
-def test_there_are_at_least_22_families_and_the_held_out_ones_are_kept_out() -> None:
-    assert len(FAMILIES) >= 22
+def test_there_are_at_least_30_families_and_the_held_out_ones_are_kept_out() -> None:
+    assert len(FAMILIES) >= 30
     rng = np.random.default_rng(0)
     seen = {choose_family(rng, held_out=False) for _ in range(400)}
     assert seen == {f.name for f in FAMILIES.values() if not f.held_out}
@@ -95,6 +95,20 @@ def test_a_wished_limb_points_where_it_is_told_and_the_rest_stays() -> None:
     assert unit(ends[1] - ends[0]) @ unit([-1, 0, 0.1]) > 0.99
     assert np.array_equal(walk["upperleg01.L"], wished["upperleg01.L"])
     assert not np.allclose(walk["spine02"], wished["spine02"])
+
+
+def test_sitting_thighs_are_level_and_jumping_feet_hang() -> None:
+    sitting = rotations_for(PoseWish(family="sit"), skeleton(), np.random.default_rng(3))
+    knee, hip = _posed_head("lowerleg01.L", sitting), _posed_head("upperleg01.L", sitting)
+    assert knee[1] < hip[1] - 0.3
+    assert abs(knee[2] - hip[2]) < 0.12
+    jumping = rotations_for(PoseWish(family="jump"), skeleton(), np.random.default_rng(3))
+    assert (jumping["foot.L"] @ [0, -1, 0])[2] < -0.05
+
+
+def test_heels_tilt_the_feet_toes_down() -> None:
+    flat, high = (rotations_for(PoseWish(), skeleton(), np.random.default_rng(3), 0.0, heels) for heels in (0.0, 14.0))
+    assert (high["foot.L"] @ [0, -1, 0])[2] < (flat["foot.L"] @ [0, -1, 0])[2] - 0.15
 
 
 def test_half_way_into_a_pose() -> None:

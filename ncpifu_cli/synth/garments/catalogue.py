@@ -8,7 +8,7 @@ _STIFF = {"bend": 5e-8, "fold_bend": 4e-6, "fold_stretch": 3e-6}  # heavy cloth:
 _KNIT = {"bend": 1e-7, "fold_bend": 5e-6, "fold_stretch": 3e-6, "slack": (1.06, 1.12), "cuffs": True, "ribbed": True}
 _JEANS = ("waistband", "fly", "side_seams", "front_pockets", "back_pockets", "maybe_belt", "denim_fade")
 _SLACKS = ("waistband", "fly", "side_seams", "front_pockets", "back_pockets", "maybe_belt")
-_SKIRT = {"ease": (0.006, 0.012), "flare": (0.1, 0.4), "gather": (0.0, 0.25), "gores": (0.15, 0.6), "gore_count": (6, 13), "waist": 0.17}
+_SKIRT = {"ease": (0.006, 0.012), "flare": (0.08, 0.3), "gather": (0.0, 0.25), "gores": (0.15, 0.45), "gore_count": (6, 13), "waist": 0.17}
 _FLOWING = {"bend": (3e-7, 2e-6), "details": ("waistband",)}
 _DRESS = {
     "ease": (0.008, 0.016),
@@ -101,6 +101,28 @@ TEMPLATES: tuple[Template, ...] = (
         men=0.9, women=0.9,
     ),
     Template(
+        "suit_jacket", "outer", "top",
+        {**_STIFF, "sleeve": (0.94, 0.98), "hem": (-0.1, -0.04), "ease": (0.026, 0.036), "sleeve_ease": (0.02, 0.027), "neck": 0.03,
+         "v_neck": (0.13, 0.18),
+         "slack": (1.02, 1.05), "flare": 0.03, "crumple": 0.02, "collar": "lapel",
+         "details": ("side_seams", "armholes", "closed_front", "slant_pockets", "maybe_chest_pocket"),
+         "patterns": ("plain", "plain", "heather", "vertical_stripes"), "palette": "sober"},
+        men=1.0, women=0.4,
+    ),
+    Template(
+        "coat_closed", "outer", "top",
+        {**_STIFF, "sleeve": 0.99, "hem": (-0.5, -0.25), "ease": (0.034, 0.045), "sleeve_ease": 0.032, "neck": 0.03, "v_neck": (0.06, 0.12), "slack": 1.05,
+         "flare": (0.05, 0.2), "collar": "lapel", "details": ("hems", "side_seams", "armholes", "closed_front", "slant_pockets"),
+         "patterns": ("plain", "plain", "heather", "plaid"), "palette": "sober"},
+        men=0.5, women=0.8,
+    ),
+    Template(
+        "puffer", "outer", "top",
+        {**_STIFF, "sleeve": (0.95, 0.98), "hem": (-0.05, 0.05), "ease": (0.042, 0.055), "sleeve_ease": (0.034, 0.042), "neck": 0.025, "slack": 1.03,
+         "cuffs": True, "crumple": 0.03, "collar": "roll", "details": ("quilting", "zip_front"), "patterns": ("plain", "plain", "plain", "block")},
+        men=0.8, women=0.8,
+    ),
+    Template(
         "dress", "dress", "top",
         {**_DRESS, "sleeve": (0.18, 0.45), "hem": (-0.45, -0.2), "patterns": ("floral", "floral", "dots", "plain", "stripes", "gingham", "plaid")},
         men=0.0, women=1.6,
@@ -182,6 +204,11 @@ TEMPLATES: tuple[Template, ...] = (
         "skirt_midi", "bottom", "skirt",
         {**_SKIRT, **_FLOWING, "length": (0.5, 0.7), "patterns": ("plain", "floral", "dots", "plaid")},
         men=0.0, women=0.8,
+    ),
+    Template(
+        "skirt_tiered", "bottom", "skirt",
+        {**_SKIRT, **_FLOWING, "length": (0.5, 0.9), "details": ("waistband", "tiers"), "patterns": ("plain", "plain", "floral", "dots")},
+        men=0.0, women=0.6,
     ),
     Template(
         "skirt_long", "bottom", "skirt",

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from ncpifu_cli.synth.noise import fractal_noise, smoothstep
 from ncpifu_cli.synth.parts import Part
 from ncpifu_cli.synth.rotations import unit, unit_rows
-from ncpifu_cli.synth.topology import boundary_loops, facing_outwards
+from ncpifu_cli.synth.sweep import resample, sweep
+from ncpifu_cli.synth.topology import boundary_loops
 
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
@@ -34,7 +35,7 @@ def find_neckline(quads: Index, rest: Array, posed: Array, neck: Array, up: Arra
     chain, closed = _neck_chain(quads, rest, neck, is_open)
     if len(chain) < 30:
         return None
-    line, rest_line = _resample(posed[chain], closed), _resample(rest[chain], closed)
+    line, rest_line = resample(posed[chain], SAMPLES, closed), resample(rest[chain], SAMPLES, closed)
     for _ in range(12):
         middle = (np.roll(line, 1, axis=0) + np.roll(line, -1, axis=0)) / 2
         if not closed:
@@ -69,13 +70,6 @@ def _longest_run(flags: NDArray[np.bool_]) -> Index:
     return (start + np.arange(length)) % count
 
 
-def _resample(points: Array, closed: bool) -> Array:
-    path = np.concatenate([points, points[:1]]) if closed else points
-    way = np.r_[0, np.cumsum(np.linalg.norm(np.diff(path, axis=0), axis=1))]
-    at = np.linspace(0, way[-1], SAMPLES, endpoint=not closed)
-    return np.stack([np.interp(at, way, path[:, k]) for k in range(3)], axis=1)
-
-
 def make_collar(kind: str, line: Neckline, color: Array, size: float, rng: np.random.Generator, noise_seed: int) -> Part:
     """A collar of one of `SWEPT`; `color` (3,), `size` 1 for a shirt's."""
     keep, closed = np.arange(SAMPLES), line.closed
@@ -88,7 +82,7 @@ def make_collar(kind: str, line: Neckline, color: Array, size: float, rng: np.ra
         if line.closed:  # a buttoned collar opens in front: start and end the sweep there
             keep = np.roll(keep, -int(line.side.argmin()) - 1)[:-1]
     profile = np.broadcast_to(profile, (SAMPLES, *profile.shape[-2:]))[keep]
-    vertices, triangles = _sweep(line.posed[keep], line.outwards[keep], line.up, profile, closed)
+    vertices, triangles = sweep(line.posed[keep], line.outwards[keep], line.up, profile, closed)
     weave = 1 + 0.05 * fractal_noise(vertices * 200, 2, noise_seed)
     return Part("collar", vertices, triangles, np.clip(color * weave[:, None], 0, 1))
 
@@ -96,15 +90,15 @@ def make_collar(kind: str, line: Neckline, color: Array, size: float, rng: np.ra
 def _folded_profile(line: Neckline, size: float) -> Array:
     """(S, 10, 2) stand and fall of a collar, longer towards the points in front: (outwards, up) in metres."""
     front = smoothstep(0.9, 0.15, line.side)
-    stand = 0.017 * size
-    fall = (0.034 + 0.026 * front) * size
+    stand = 0.011 * size
+    fall = (0.030 + 0.024 * front) * size
     profile = np.zeros((SAMPLES, 10, 2))
-    fixed = {0: (-0.001, -0.006), 1: (0, 0.010), 2: (0.001, stand), 3: (0.006, stand + 0.004), 4: (0.011, stand - 0.002)}
+    fixed = {0: (-0.001, -0.006), 1: (0, 0.005), 2: (0.001, stand), 3: (0.006, stand + 0.004), 4: (0.011, stand - 0.002)}
     fixed |= {7: (0.0075, stand - 0.006), 8: (0.003, stand - 0.004), 9: (0.003, -0.006)}
     for k, point in fixed.items():
         profile[:, k] = point
-    profile[:, 5] = np.stack([0.020 + 0.016 * front, stand - fall], axis=1)
-    profile[:, 6] = np.stack([0.016 + 0.016 * front, stand - fall], axis=1)
+    profile[:, 5] = np.stack([0.024 + 0.020 * front, stand - fall], axis=1)
+    profile[:, 6] = np.stack([0.020 + 0.020 * front, stand - fall], axis=1)
     return profile
 
 
@@ -124,22 +118,3 @@ def _roll_profile(rng: np.random.Generator) -> Array:
     angle = np.arange(12) / 12 * 2 * np.pi
     height = rng.choice([rng.uniform(0.006, 0.010), rng.uniform(0.012, 0.035)])
     return np.stack([0.006 * np.cos(angle), height * 0.6 + height * np.sin(angle)], axis=-1)
-
-
-def _sweep(points: Array, outwards: Array, up: Array, profile: Array, closed: bool) -> tuple[Array, Index]:
-    """A tube: profile (S, K, 2) carried along points (S, 3); capped when open; outside faces out."""
-    steps, corners = profile.shape[:2]
-    vertices = (points[:, None] + profile[..., :1] * outwards[:, None] + profile[..., 1:] * up).reshape(-1, 3)
-    i = np.arange(steps if closed else steps - 1)[:, None] * corners
-    following = (i + corners) % (steps * corners)
-    j = np.arange(corners)[None]
-    beside = (j + 1) % corners
-    a, b, c, d = i + j, following + j, following + beside, i + beside
-    triangles = [np.stack([a, b, c], axis=-1).reshape(-1, 3), np.stack([a, c, d], axis=-1).reshape(-1, 3)]
-    if not closed:
-        fan = np.arange(1, corners - 1)
-        last = (steps - 1) * corners
-        triangles.append(np.stack([np.zeros_like(fan), fan + 1, fan], axis=1))
-        triangles.append(np.stack([np.full_like(fan, last), last + fan, last + fan + 1], axis=1))
-    faces = np.concatenate(triangles)
-    return vertices, facing_outwards(vertices, faces)

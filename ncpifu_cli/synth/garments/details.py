@@ -177,6 +177,49 @@ def front_edges(s: Sewing) -> None:
 
 
 @detail
+def closed_front(s: Sewing) -> None:
+    """One front laid over the other, with two or three buttons below the lapels."""
+    top_z = float(s.marks.neck[2]) - 0.02 - s.spec.v_neck
+    strip = s.front & (s.height < top_z + 0.01)
+    s.darken(line(s.x - 0.018, 0.0025) * strip, 0.4)
+    s.relief += (s.x < 0.018) * strip * 0.0016
+    for k in range(2 if s.spec.hem > -0.2 else 3):
+        button = strip & (np.hypot(s.x, s.height - (top_z - 0.03 - 0.11 * k)) < 0.010)
+        s.color[button] = s.base * 0.5
+        s.relief += button * 0.002
+
+
+@detail
+def quilting(s: Sewing) -> None:
+    """Down in baffles: bulges between seams that run around body and sleeves."""
+    pitch = s.rng.uniform(0.055, 0.085)
+    bulge = np.abs(np.sin(np.pi * s.height / pitch))
+    edge = np.clip(s.to_edge / 0.02, 0, 1)
+    s.relief += 0.009 * np.sqrt(bulge) * edge
+    s.darken(np.clip(0.25 - bulge, 0, 1) * edge, 0.8)
+    s.relief += 0.0015 * bulge * fractal_noise(s.rest * 60, 2, s.noise_seed + 2)
+
+
+@detail
+def zip_front(s: Sewing) -> None:
+    teeth = s.front & (np.abs(s.x) < 0.004)
+    s.color[teeth] = [0.55, 0.55, 0.56] if s.rng.random() < 0.5 else s.base * 0.4
+    s.relief -= (s.front & (np.abs(s.x) < 0.012)) * 0.003
+
+
+@detail
+def tiers(s: Sewing) -> None:
+    """Gathered layers, each standing out a little below the one above."""
+    top_z, bottom_z = s.waist_z - 0.1, float(s.rest[:, 2].min())
+    count = max(2, round((top_z - bottom_z) / s.rng.uniform(0.14, 0.22)))
+    way = np.clip((top_z - s.height) / (top_z - bottom_z), 0, 1) * count
+    inside = way % 1
+    fold = np.sin(s.fields.azimuth * 46 + 5 * np.floor(way)) * np.exp(-inside * 2)
+    s.relief += (way > 0) * (0.012 * inside + 0.002 * fold)
+    s.darken((way > 0.5) * np.exp(-((inside / 0.08) ** 2)), 0.25)
+
+
+@detail
 def slant_pockets(s: Sewing) -> None:
     for side in (-1, 1):
         slit = s.height - (s.marks.hip_z + 0.12 + 0.15 * (np.abs(s.x) - 0.12))

@@ -15,14 +15,17 @@ from ncpifu_cli.synth.streams import Streams
 DRESS_SHARE, OUTER_SHARE, TUCKED_SHARE, LEGGINGS_SHARE = 0.22, 0.25, 0.3, 0.4
 TUCKABLE = ("shirt", "tshirt", "longsleeve", "blouse")
 UNDER_OUTER = ("tshirt", "shirt", "longsleeve")
+SMART = ("suit_jacket", "blazer")  # worn over a shirt, most with trousers of the same cloth
+SUIT_SHARE = 0.7
 
 
 @dataclass(frozen=True)
 class Worn:
-    """A garment of an outfit: its numbers and its fabric pattern."""
+    """A garment of an outfit: its numbers, its fabric pattern, and the layer whose colours it shares (a suit's trousers the jacket's)."""
 
     spec: GarmentSpec
     pattern: str
+    dyed_as: int
 
 
 def choose_outfit(streams: Streams, is_female: bool, held_out: bool) -> list[Worn]:
@@ -35,6 +38,8 @@ def choose_outfit(streams: Streams, is_female: bool, held_out: bool) -> list[Wor
         bottom, top = _choose("bottom", is_female, held_out, rng), _choose("top", is_female, held_out, rng)
         if rng.random() < (0.5 if held_out else OUTER_SHARE):
             names = [bottom, str(rng.choice(UNDER_OUTER)), _choose("outer", is_female, held_out, rng)]
+            if names[2] in SMART:
+                names[:2] = "trousers" if rng.random() < SUIT_SHARE else bottom, "shirt"
         elif top in TUCKABLE and bottom != "leggings" and rng.random() < TUCKED_SHARE:
             names = [top, bottom]
         else:
@@ -59,8 +64,14 @@ def outfit_of(wishes: Sequence[GarmentWish], streams: Streams, held_out: bool = 
         elif BY_NAME[name].slot == "top" and outer.slot == "bottom":
             specs[layer] = specs[layer].but(hem=specs[layer + 1].waist - 0.05)
             specs[layer + 1] = specs[layer + 1].but(ease=max(specs[layer + 1].ease, 0.012))
+        elif specs[layer].cut == "skirt" and specs[layer + 1].cut == "top" and "hem" not in wishes[layer + 1].values:
+            specs[layer + 1] = specs[layer + 1].but(hem=max(specs[layer + 1].hem, specs[layer].waist - 0.09))  # ends where the skirt still is narrow
     patterns = [wish.pattern or _pattern(spec, streams.get(f"pattern {layer}"), held_out) for layer, (wish, spec) in enumerate(zip(wishes, specs, strict=True))]
-    return [Worn(spec, pattern) for spec, pattern in zip(specs, patterns, strict=True)]
+    dyed = list(range(len(names)))
+    if names[-1] in SMART and "trousers" in names:
+        trousers = names.index("trousers")
+        dyed[trousers], patterns[trousers] = len(names) - 1, wishes[trousers].pattern or patterns[-1]
+    return [Worn(*worn) for worn in zip(specs, patterns, dyed, strict=True)]
 
 
 def _slimmed(spec: GarmentSpec) -> GarmentSpec:

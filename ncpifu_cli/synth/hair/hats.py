@@ -4,13 +4,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ncpifu_cli.synth.hair.scalp import Hairline, Scalp, ScalpPoints, ShellStyle, grow_shell
+from ncpifu_cli.synth.noise import fractal_noise
 from ncpifu_cli.synth.parts import Part
 from ncpifu_cli.synth.skeleton import rigid
+from ncpifu_cli.synth.sweep import sweep
 from ncpifu_cli.synth.topology import facing_outwards
 
 Array = NDArray[np.float64]
 
 CLOTH_SHELL = ShellStyle(relief_m=0.0, frayed=0.0, is_hair=False)
+HOOD = ShellStyle(relief_m=0.0, frayed=0.0, is_hair=False, over_ears=True)
 
 
 def make_beanie(scalp: Scalp, color: Array) -> list[Part]:
@@ -29,6 +32,28 @@ def make_cap(scalp: Scalp, color: Array) -> list[Part]:
     """A baseball cap."""
     shell = grow_shell(scalp, Hairline(0.072, 0.045, 0.01), lambda p: np.full(len(p.points), 0.019), color, CLOTH_SHELL, 0, "hat")
     return [shell, _brim(scalp, color * 0.92)]
+
+
+def make_hood(scalp: Scalp, color: Array) -> list[Part]:
+    """A hood over head and ears, standing off at the back."""
+
+    def thickness(p: ScalpPoints) -> Array:
+        folds = 0.006 * fractal_noise(p.points * [14, 14, 30], 3, 4)
+        return 0.028 + 0.022 * np.clip(np.abs(p.azimuth) - 1.2, 0, 1.2) + folds
+
+    return [grow_shell(scalp, Hairline(0.08, -0.09, -0.15), thickness, color, HOOD, 0, "hat")]
+
+
+def make_sun_hat(scalp: Scalp, color: Array, width_m: float) -> list[Part]:
+    """A crown and a brim all round."""
+    head = scalp.head
+    crown = grow_shell(scalp, Hairline(0.075, 0.06, 0.04), lambda p: np.full(len(p.points), 0.02), color, CLOTH_SHELL, 0, "hat")
+    angle = np.arange(72) / 72 * 2 * np.pi
+    outwards = np.stack([np.cos(angle), np.sin(angle), np.zeros(72)], axis=1)
+    ring = head.centre + outwards * [0.085 * head.scale, 0.105 * head.scale, 0] + [0, 0, head.eyes[2] + 0.07 * head.scale - head.centre[2]]
+    profile = np.array([[-0.012, 0.0], [-0.012, 0.004], [0.5 * width_m, 0.0], [width_m, -0.012], [width_m, -0.016], [0.5 * width_m, -0.004]])
+    vertices, faces = sweep(ring, outwards, np.array([0.0, 0, 1]), profile, closed=True)
+    return [crown, Part("hat", rigid(vertices, scalp.head_transform), faces, np.tile(np.clip(color * 0.95, 0, 1), (len(vertices), 1)))]
 
 
 def _brim(scalp: Scalp, color: Array) -> Part:

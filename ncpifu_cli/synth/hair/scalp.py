@@ -82,19 +82,20 @@ Thickness = Callable[[ScalpPoints], Array]
 
 @dataclass(frozen=True)
 class ShellStyle:
-    """relief_m of the strands, their fineness (1 = about 15 mm locks), frayed: how ragged the hairline is, metres."""
+    """relief_m of the strands, their fineness (1 = about 15 mm locks), frayed: how ragged the hairline is, metres; over_ears: covers them."""
 
     relief_m: float = 0.003
     fineness: float = 1.0
     frayed: float = 0.004
     is_hair: bool = True
+    over_ears: bool = False
 
 
 def grow_shell(scalp: Scalp, line: Hairline, thickness: Thickness, color: Array, style: ShellStyle, seed: int, name: str = "hair") -> Part:
     """A shell over the scalp above `line`, `thickness` metres high, posed; strands run down from the crown."""
     ragged = style.frayed * fractal_noise(scalp.points * 45, 2, seed)
     height = line.height(scalp.head, scalp.points) + ragged
-    kept = (height > -0.004) & (scalp.on_head > 0.45) & (scalp.points[:, 1] > scalp.head.eyes[1]) & (scalp.ears < 0.3)
+    kept = (height > -0.004) & (scalp.on_head > 0.45) & (scalp.points[:, 1] > scalp.head.eyes[1]) & ((scalp.ears < 0.3) | style.over_ears)
     quads, ids = submesh(scalp.model.fine.quads, kept[scalp.model.fine.quads].all(axis=1))
     step = catmull_clark(quads, len(ids))
     coarse, height = scalp.points[ids], height[ids]

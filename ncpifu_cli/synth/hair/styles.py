@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.synth.cloth import SurfaceQuery
-from ncpifu_cli.synth.hair.hats import make_beanie, make_cap
+from ncpifu_cli.synth.hair.hats import make_beanie, make_cap, make_sun_hat
 from ncpifu_cli.synth.hair.scalp import Hairline, Scalp, ScalpPoints, ShellStyle, Thickness, grow_shell
 from ncpifu_cli.synth.hair.strands import StrandStyle, grow_strands
 from ncpifu_cli.synth.hair.tails import make_bun, make_ponytail
@@ -172,7 +172,7 @@ def long(b: Barber) -> list[Part]:
 @style(men=0.1, women=1.3)
 def long_wavy(b: Barber) -> list[Part]:
     strands = StrandStyle(1900, b.between(0.3, 0.48), 0.08, 0.003, 0.7, 20, 0.03, float(b.rng.choice([-0.03, 0, 0.03])))
-    return b.fused(0.012, strands, VolumeStyle(1.7, 0.2, 0.0015, 1.3))
+    return b.fused(0.012, strands, VolumeStyle(2.4, 0.2, 0.001, 1.3))
 
 
 def _pulled_back(b: Barber) -> Part:
@@ -205,3 +205,8 @@ def beanie(b: Barber) -> list[Part]:
 @style(men=0.5, women=0.3)
 def baseball_cap(b: Barber) -> list[Part]:
     return [*_fringe(b), *make_cap(b.scalp, draw_color(b.rng))]
+
+
+@style(men=0.15, women=0.3)
+def sun_hat(b: Barber) -> list[Part]:
+    return [*_fringe(b), *make_sun_hat(b.scalp, draw_color(b.rng), b.between(0.05, 0.1))]

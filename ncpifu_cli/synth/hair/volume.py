@@ -22,9 +22,9 @@ CAP_LAYERS_M = (0.0, 0.003, 0.006, 0.009)  # the cap is filled inwards so that n
 class VolumeStyle:
     """blur: smoothing in voxels; level of the surface; relief_m of single strands; width: weight of a strand."""
 
-    blur: float = 1.8
+    blur: float = 2.1
     level: float = 0.22
-    relief_m: float = 0.0012
+    relief_m: float = 0.0009
     width: float = 1.1
 
 

@@ -127,8 +127,9 @@ def floral(c: Cloth, rng: np.random.Generator) -> Array:
 def camo(c: Cloth, rng: np.random.Generator) -> Array:
     place = np.stack([c.u, c.v, np.zeros_like(c.u)], axis=1)
     large, small = fractal_noise(place * 14, 3, c.noise_seed), fractal_noise(place * 17 + 5, 3, c.noise_seed + 3)
-    color = c.mixed(1.0 * (large > 0.12))
-    color[small > 0.2] = c.accent * 0.45
+    near = 0.55 * c.base + 0.45 * c.accent  # camouflage is of related colours
+    color = np.where((large > 0.12)[:, None], near, c.plain())
+    color[small > 0.2] = near * 0.45
     color[large < -0.25] = np.clip(c.base * 1.35, 0, 1)
     return color
 

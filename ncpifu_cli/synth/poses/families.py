@@ -15,7 +15,7 @@ Array = NDArray[np.float64]
 
 @dataclass
 class Targets:
-    """What a family decides. Angles in degrees; lean forward, side and twist are those of the spine."""
+    """What a family decides. Angles in degrees; lean forward, side and twist are those of the spine; airborne feet hang instead of standing."""
 
     arms: dict[str, Limb]
     legs: dict[str, Limb]
@@ -23,6 +23,7 @@ class Targets:
     side: float
     twist: float
     curl: float
+    airborne: bool = False
     joints: dict[str, Array] = field(default_factory=dict)
 
 
@@ -37,6 +38,7 @@ class PoseContext:
         self.skeleton, self.rng, self.push_m = skeleton, rng, push_m
         self.hip_x = float(skeleton.head("upperleg01.L")[0])
         self.head_z = float(skeleton.head("head")[2])
+        self.hip_z = float(skeleton.head("upperleg01.L")[2])
         self.chest_z = float(skeleton.head("spine03")[2])
         self.pelvis_z = float(skeleton.head("spine05")[2])
         self.lead, self.other = SIDES if rng.random() < 0.5 else SIDES[::-1]

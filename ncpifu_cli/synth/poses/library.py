@@ -1,4 +1,7 @@
-"""The 22 pose families of the design, section 1. Directions are for the left side, mirrored by `PoseContext.limb`."""
+"""The pose families of the design, section 1, and nine more: sitting, kneeling, in the air, at the telephone.
+
+Directions are for the left side, mirrored by `PoseContext.limb`.
+"""
 
 from ncpifu_cli.synth.poses.families import PoseContext, family
 from ncpifu_cli.synth.skeleton import SIDES
@@ -152,3 +155,84 @@ def shrug(c: PoseContext) -> None:
 def thumb_in_pocket(c: PoseContext) -> None:
     for side in (c.lead,) if c.rng.random() < 0.5 else SIDES:
         c.targets.arms[side] = c.reach(side, [c.hip_x + 0.095, -0.085, c.pelvis_z - 0.045], [1, 0.8, 0])
+
+
+@family()
+def call(c: PoseContext) -> None:
+    """A telephone at the ear."""
+    c.targets.arms[c.lead] = c.reach(c.lead, [0.135, -0.075, c.head_z - 0.02], [0.6, -0.35, -1])
+    c.targets.curl = 40
+
+
+@family()
+def cheer(c: PoseContext) -> None:
+    """Both arms up."""
+    out = c.between(0.25, 0.8)
+    c.targets.arms = {side: c.limb(side, [out + c.jitter(0.1), -0.15, 1], [out * 0.6 + c.jitter(0.1), -0.2, 1]) for side in SIDES}
+    c.targets.curl = c.between(5, 60)
+
+
+def _hands_on_thighs(c: PoseContext) -> None:
+    for side in SIDES:
+        c.targets.arms[side] = c.reach(side, [c.hip_x + 0.05, -0.30 + c.jitter(0.03), c.hip_z + 0.13], [1, 0.6, -0.2])
+
+
+@family(weight=2.0)
+def sit(c: PoseContext) -> None:
+    """On an unseen chair."""
+    rise, apart = c.between(-0.12, 0.02), c.between(0.06, 0.3)
+    for side in SIDES:
+        c.targets.legs[side] = c.limb(side, [apart, -1, rise], [0.05 + c.jitter(0.04), c.between(-0.25, 0.2), -1])
+    if c.rng.random() < 0.6:
+        _hands_on_thighs(c)
+    c.targets.lean = c.between(-4, 12)
+
+
+@family(weight=0.7)
+def sit_on_ground(c: PoseContext) -> None:
+    """Knees up, hands beside or on them."""
+    rise = c.between(0.8, 1.05)
+    c.targets.legs = {side: c.limb(side, [0.18, -1, rise], [0.06, -0.45 + c.jitter(0.08), -1]) for side in SIDES}
+    if c.rng.random() < 0.5:
+        c.targets.arms = {side: c.reach(side, [c.hip_x + 0.07, -0.36, c.hip_z + 0.27], [1, 0.3, -0.6]) for side in SIDES}
+    else:
+        c.targets.arms = {side: c.limb(side, [0.35, 0.45, -1], [0.12, 0.25, -1]) for side in SIDES}
+    c.targets.lean = c.between(-5, 8)
+
+
+@family(weight=0.7, held_out=True)
+def kneel(c: PoseContext) -> None:
+    """On one knee."""
+    c.targets.legs[c.lead] = c.limb(c.lead, [0.15, -1, -0.08], [0.04, 0.05, -1])
+    c.targets.legs[c.other] = c.limb(c.other, [0.08, 0.03, -1], [0.04, 1, 0.06])
+    if c.rng.random() < 0.5:
+        c.targets.arms[c.lead] = c.reach(c.lead, [c.hip_x + 0.06, -0.30, c.hip_z + 0.14], [1, 0.5, 0])
+
+
+@family()
+def jump(c: PoseContext) -> None:
+    """In the air: one knee drawn up more than the other."""
+    tuck, trail = c.between(0.4, 1.1), c.between(0.1, 0.5)
+    c.targets.legs[c.lead] = c.limb(c.lead, [0.15, -tuck, -1], [0.08, c.between(0.3, 0.9), -1])
+    c.targets.legs[c.other] = c.limb(c.other, [0.18, -trail, -1], [0.08, c.between(0.5, 1.4), -1])
+    rise = c.between(-0.5, 0.8)
+    c.targets.arms = {side: c.limb(side, [0.8, -0.25 + c.jitter(0.2), rise], [0.6, -0.35, rise + 0.35 + c.jitter(0.2)]) for side in SIDES}
+    c.targets.lean, c.targets.airborne = c.between(-6, 10), True
+
+
+@family()
+def high_step(c: PoseContext) -> None:
+    """One foot up, as on a stair."""
+    c.targets.legs[c.lead] = c.limb(c.lead, [0.1, -1, c.between(-0.6, -0.1)], [0.05, c.between(0.0, 0.4), -1])
+    c.targets.arms[c.other] = c.limb(c.other, [0.22, -0.4, -1], [0.1, -0.9, -0.6], 50)
+    c.targets.lean = c.between(0, 8)
+
+
+@family(held_out=True)
+def dance(c: PoseContext) -> None:
+    """Wide legs, bent and stretched, arms at different heights."""
+    c.targets.legs[c.lead] = c.limb(c.lead, [0.45, -0.35, -1], [-0.05, 0.3, -1])
+    c.targets.legs[c.other] = c.limb(c.other, [0.35, 0.05, -1], [0.35, 0.1, -1])
+    c.targets.arms[c.lead] = c.limb(c.lead, [0.8, -0.2, 0.7], [0.1, -0.3, 1])
+    c.targets.arms[c.other] = c.limb(c.other, [0.8, -0.1, -0.4], [0.2, -0.8, 0.2 + c.jitter(0.3)])
+    c.targets.side, c.targets.twist = c.jitter(8), c.jitter(12)

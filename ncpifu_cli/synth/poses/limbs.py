@@ -111,9 +111,7 @@ def level_foot(parent_rotation: Array, side: str, outward_deg: float) -> Array:
 
 def pose_hand(skeleton: Skeleton, side: str, curl_deg: float, rng: np.random.Generator) -> Rotations:
     """Relaxed fingers: closed towards the middle finger (the rest hand is spread), curled more towards the little one, thumb laid in."""
-    wrist = skeleton.head(f"wrist.{side}")
-    index, little = skeleton.head(f"finger2-1.{side}"), skeleton.head(f"finger5-1.{side}")
-    palm = unit(np.cross(index - wrist, little - wrist)) * sign(side)  # out of the back of the hand
+    palm = back_of_hand(skeleton, side)
     middle = _segment(skeleton, side, 3, 1)
     spread = rng.uniform(0.15, 0.45)  # how much of the rest spread remains
     rotations: Rotations = {}
@@ -131,6 +129,13 @@ def pose_hand(skeleton: Skeleton, side: str, curl_deg: float, rng: np.random.Gen
     rotations[f"finger1-1.{side}"] = towards_palm @ scaled(align(thumb, middle), 0.22)
     rotations[f"finger1-3.{side}"] = about(np.cross(thumb, -palm), rng.uniform(5, 20))
     return rotations
+
+
+def back_of_hand(skeleton: Skeleton, side: str) -> Array:
+    """Rest direction out of the back of the hand."""
+    wrist = skeleton.head(f"wrist.{side}")
+    index, little = skeleton.head(f"finger2-1.{side}"), skeleton.head(f"finger5-1.{side}")
+    return unit(np.cross(index - wrist, little - wrist)) * sign(side)
 
 
 def _segment(skeleton: Skeleton, side: str, finger: int, joint: int) -> Array:

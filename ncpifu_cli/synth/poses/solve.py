@@ -50,8 +50,8 @@ def choose_family(rng: np.random.Generator, held_out: bool) -> str:
     return choices[rng.choice(len(choices), p=weights / weights.sum())].name
 
 
-def rotations_for(wish: PoseWish, skeleton: Skeleton, rng: np.random.Generator, push_m: float = 0.0) -> dict[str, Array]:
-    """Joint rotations of one jittered pose. Raises NcpifuError for an unknown family, naming those that exist."""
+def rotations_for(wish: PoseWish, skeleton: Skeleton, rng: np.random.Generator, push_m: float = 0.0, heels_deg: float = 0.0) -> dict[str, Array]:
+    """Joint rotations of one jittered pose; `heels_deg`: how far shoes tilt the feet. Raises NcpifuError for an unknown family, naming those that exist."""
     if wish.family not in FAMILIES:
         raise NcpifuError(f"unknown pose {wish.family!r}", f"poses: {', '.join(FAMILIES)}")
     context = PoseContext(skeleton, rng, push_m)
@@ -71,7 +71,9 @@ def rotations_for(wish: PoseWish, skeleton: Skeleton, rng: np.random.Generator, 
     world = skeleton.transforms(rotations)
     for side in SIDES:
         parent = skeleton.parents[skeleton.index[f"foot.{side}"]]
-        rotations[f"foot.{side}"] = level_foot(world[parent, :, :3], side, 4 + abs(rng.normal(0, 6)))
+        outward = 4 + abs(rng.normal(0, 6))
+        foot = about([1, 0, 0], 2 * outward) if targets.airborne else level_foot(world[parent, :, :3], side, outward)
+        rotations[f"foot.{side}"] = foot @ about([1, 0, 0], heels_deg)
     return rotations
 
 
@@ -101,25 +103,25 @@ def self_overlap(vertices: Array, triangles: NDArray[np.int64]) -> float:
     return float((winding > 1.5).mean())
 
 
-def solve_pose(model: BodyModel, shape: BodyShape, wish: PoseWish, streams: Streams, clothing_m: float = 0.0) -> Pose:
+def solve_pose(model: BodyModel, shape: BodyShape, wish: PoseWish, streams: Streams, clothing_m: float = 0.0, heels_deg: float = 0.0) -> Pose:
     """The pose with the hands pushed outwards until less than 2 % of the body is inside itself; a plain stand where that fails.
 
-    `clothing_m` is the room that clothes need between hands and body.
+    `clothing_m` is the room that clothes need between hands and body, `heels_deg` how far shoes tilt the feet.
 
     Raises NcpifuError for an unknown family.
     """
     best = Pose(wish.family, {}, overlap=np.inf)
     for index in range(TRIES):
         # The same jitter on every try: only the push differs.
-        pose = _attempt(model, shape, wish, streams, clothing_m + index * PUSH_STEP_M, index + 1)
+        pose = _attempt(model, shape, wish, streams, clothing_m + index * PUSH_STEP_M, index + 1, heels_deg)
         if pose.overlap < LARGEST_OVERLAP:
             return pose
         best = min(best, pose, key=lambda p: p.overlap)
-    fallback = _attempt(model, shape, PoseWish(family=FALLBACK), streams, 0.0, TRIES + 1)
+    fallback = _attempt(model, shape, PoseWish(family=FALLBACK), streams, 0.0, TRIES + 1, heels_deg)
     return min(fallback, best, key=lambda p: p.overlap)
 
 
-def _attempt(model: BodyModel, shape: BodyShape, wish: PoseWish, streams: Streams, push_m: float, tries: int) -> Pose:
-    rotations = rotations_for(wish, shape.skeleton, streams.get("pose"), push_m)
+def _attempt(model: BodyModel, shape: BodyShape, wish: PoseWish, streams: Streams, push_m: float, tries: int, heels_deg: float) -> Pose:
+    rotations = rotations_for(wish, shape.skeleton, streams.get("pose"), push_m, heels_deg)
     posed = skin(shape.body, model.body_weights, shape.skeleton.transforms(rotations))
     return Pose(wish.family, rotations, self_overlap(posed, model.body_triangles), tries)
