@@ -20,6 +20,7 @@ class RenderSettings(EngineSettings):
     """How scans become pictures and labels."""
 
     dataset: Dataset = Field("auto", description="how the scans are laid out; auto looks at the folder")
+    split: str | None = Field(None, description="only these subjects: a text file of names, or a shipped list (thuman2_train, thuman2_test)")
     up: UpAxis = Field("auto", description="up axis of the raw scans; auto takes y, or the axis along which the subject is clearly taller")
     units: Units = Field("auto", description="unit of the raw scans, for the report only: every subject is brought to 1.80 m")
     yaw_step_deg: int = Field(1, ge=1, le=360, description="degrees between views around the subject (1 = 360 views)")
@@ -36,7 +37,7 @@ class RenderSettings(EngineSettings):
     layout: Layout = Field("ncpifu", description="pifu: also PIFu's RENDER, MASK, PARAM and GEO folders beside the subjects")
 
     def decisive(self) -> dict[str, Any]:
-        """What decides which files a subject consists of: all but where it is computed, who draws it, and how else it is laid out."""
-        others = {*EngineSettings.model_fields, "renderer", "dataset", "layout"}
+        """What decides which files a subject consists of: all but where it is computed, who draws it, what else is drawn, and how it is also laid out."""
+        others = {*EngineSettings.model_fields, "renderer", "dataset", "split", "layout"}
         others |= set() if self.maps else {"maps"}  # subjects drawn before there were maps stay valid
         return {key: value for key, value in dump(self).items() if key not in others}

@@ -17,6 +17,7 @@ from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.progress import SILENT, Reporter
 from ncpifu_cli.stages import pifu_layout
 from ncpifu_cli.stages.engine import run_tasks
+from ncpifu_cli.stages.eval_inputs import read_split
 from ncpifu_cli.stages.render_subject import render_subject, subject_hash
 
 STALE_S = 3600  # a temporary folder this old was left by a killed run
@@ -67,7 +68,7 @@ def render(scans: Path, out: Path, settings: RenderSettings | None = None, repor
     settings = settings or RenderSettings()
     started = time.monotonic()
     scans, out = Path(scans).absolute(), Path(out).absolute()  # the nodes of a cluster have other working folders
-    sources = find_scans(scans, settings.dataset)
+    sources = _find(scans, settings, reporter)
     _check_writable(out)
     _remove_stale(out)
     report = RenderReport(out)
@@ -85,6 +86,19 @@ def render(scans: Path, out: Path, settings: RenderSettings | None = None, repor
         pifu_layout.write_validation_list(out)
     report.seconds = time.monotonic() - started
     return report
+
+
+def _find(scans: Path, settings: RenderSettings, reporter: Reporter) -> list[ScanSource]:
+    sources = find_scans(scans, settings.dataset)
+    if settings.split is None:
+        return sources
+    wanted = set(read_split(settings.split))
+    chosen = [source for source in sources if source.name in wanted]
+    if not chosen:
+        raise NcpifuError(f"none of the {len(wanted)} subjects of {settings.split} is in {scans}", "give --split FILE with the subjects you have")
+    if len(chosen) < len(wanted):
+        reporter.warn(f"{len(wanted) - len(chosen)} of the {len(wanted)} subjects of {settings.split} are not in {scans}")
+    return chosen
 
 
 def _render_all(tasks: list[_Task], report: RenderReport, reporter: Reporter) -> None:
@@ -105,7 +119,7 @@ def _render_all(tasks: list[_Task], report: RenderReport, reporter: Reporter) ->
                 for note in outcome.notes:
                     if note.startswith(WARNING):
                         reporter.warn(f"{name}: {note.removeprefix(WARNING)}")
-            progress.advance(1, f"{report.views / (time.monotonic() - started):.0f} views/s")
+            progress.advance(1, f"{report.views / (time.monotonic() - started):.3g} views/s")
     report.done.sort()
 
 

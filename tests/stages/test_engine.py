@@ -1,6 +1,7 @@
 import importlib.util
 import os
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -61,6 +62,9 @@ class Saboteur(Silent):
 
     def advance(self, amount: float = 1.0, note: str = "") -> None:
         if self.node is not None:
+            deadline = time.monotonic() + 20
+            while len(list(self.out.glob(".tmp-*"))) < 2 and time.monotonic() < deadline:  # both nodes are in the middle of a subject
+                time.sleep(0.01)
             self.cluster.remove_node(self.node, allow_graceful=False)
             self.node = None
         self.written |= {path: path.stat().st_mtime_ns for path in self.out.glob("[!.]*/subject.json") if path not in self.written}

@@ -148,6 +148,16 @@ def test_what_only_says_how_does_not_change_a_subject(scans: Path, tmp_path: Pat
     assert settings(maps=("depth",)).decisive() != plain
 
 
+def test_a_split_list_chooses_subjects(scans: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("# my list\ntrain-000002\ntrain-000003\n")
+    listener = Listener()
+    report = render(scans, tmp_path / "out", settings(yaw_step_deg=180, split=str(tmp_path / "mine.txt")), listener)
+    assert (report.done, report.skipped) == (["train-000002"], [])
+    assert "1 of the 2 subjects" in listener.warnings[0]
+    with pytest.raises(NcpifuError, match="none of the 402 subjects of thuman2_train is in"):
+        render(scans, tmp_path / "out", settings(split="thuman2_train"))
+
+
 def test_kill_9_leaves_nothing_half_and_the_next_run_goes_on(scans: Path, tmp_path: Path) -> None:
     for number in range(3, 7):
         write_draco(scans / f"train-00000{number}" / "mesh.drc")
