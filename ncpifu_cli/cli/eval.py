@@ -13,12 +13,19 @@ from ncpifu_cli.errors import NcpifuError
 
 @handle_errors
 def eval_cli(
+    runs: Annotated[list[Path] | None, typer.Argument(help="With --table: folders of finished reports. Default: all below eval/ of the data root.")] = None,
+    table: Annotated[int | None, typer.Option(min=1, max=2, help="Write the paper's table 1 or 2 from finished reports and stop.")] = None,
     dataset: Annotated[str, typer.Option(help="synthetic (our held-out humans), thuman2, buff, or folder (any scans).")] = "synthetic",
     data: Annotated[Path | None, typer.Option(help="Folder of the scans. Default: the dataset's place under the data root.")] = None,
     split: Annotated[str | None, typer.Option(help="List of subject names: a file, a shipped list such as thuman2_test, or 'all'.")] = None,
     up: Annotated[str, typer.Option(help="Up axis of the raw scans: auto, x, y, z, -x, -y, -z.")] = "auto",
     weights: Annotated[list[str] | None, typer.Option(help="FILE or NAME=FILE; repeat to compare. Default: the released weights.")] = None,
-    predictions: Annotated[list[str] | None, typer.Option(help="NAME=FOLDER of meshes another system wrote; repeatable.")] = None,
+    predictions: Annotated[
+        list[str] | None, typer.Option(help="NAME=FOLDER of meshes another system wrote, or NAME=FOLDER/PATTERN with {subject} and {yaw}; repeatable.")
+    ] = None,
+    units: Annotated[list[str] | None, typer.Option(help="Unit of --predictions: m, cm, mm, ndc, scan, or metres per unit; NAME=UNIT for one.")] = None,
+    align: Annotated[str | None, typer.Option(help="Lay every prediction on the truth first: none, similarity, icp. Default: as the protocol does.")] = None,
+    protocol: Annotated[str, typer.Option(help="Whose Chamfer, P2S and Normal: paper, pifuhd, icon, econ, sith.")] = "paper",
     views: Annotated[str, typer.Option(help="Input views: yaw in degrees, comma-separated.")] = "0",
     resolution: Annotated[int, typer.Option(help="Cells per axis of the reconstructions.")] = 256,
     limit: Annotated[int | None, typer.Option(help="Only the first N subjects.")] = None,
@@ -33,6 +40,13 @@ def eval_cli(
 
     Predictions are kept in the report's folder and not made again; the same command goes on where it stopped.
     """
+    if table is not None:
+        from ncpifu_cli.stages.report_table import write_table
+
+        print_line(f"table: {write_table(1 if table == 1 else 2, runs or [], output)}")
+        return
+    if runs:
+        raise NcpifuError(f"{runs[0]}: folders of reports go with --table 1 or --table 2", "the scans are named with --data, meshes with --predictions")
     values = {
         "dataset": dataset,
         "data": str(data) if data else None,
@@ -40,6 +54,9 @@ def eval_cli(
         "up": up,
         "weights": tuple(weights or ()),
         "predictions": tuple(predictions or ()),
+        "units": tuple(units or ("m",)),
+        "align": align,
+        "protocol": protocol,
         "views": _yaws(views),
         "resolution": resolution,
         "limit": limit,

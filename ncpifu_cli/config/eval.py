@@ -7,6 +7,9 @@ from pydantic import Field, field_validator
 from ncpifu_cli.config.base import Settings
 from ncpifu_cli.config.render import UpAxis
 
+ProtocolName = Literal["paper", "pifuhd", "icon", "econ", "sith"]
+Alignment = Literal["none", "similarity", "icp"]
+
 
 class EvalConfig(Settings):
     """What is compared, on which subjects, and how finely it is measured."""
@@ -16,7 +19,15 @@ class EvalConfig(Settings):
     split: str | None = Field(None, description="List of subject names: a file, a shipped list (thuman2_test) or 'all'; None is the dataset's own rule.")
     up: UpAxis = Field("auto", description="Up axis of the raw scans; auto detects it and says so in report.json.")
     weights: tuple[str, ...] = Field((), description="Weights to run, FILE or NAME=FILE each; the first method is the one the others are compared with.")
-    predictions: tuple[str, ...] = Field((), description="NAME=FOLDER of meshes that another system wrote: <subject>_<yaw>.ply, camera frame, metres.")
+    predictions: tuple[str, ...] = Field(
+        (), description="NAME=FOLDER of meshes that another system wrote, <subject>_<yaw>.ply; or NAME=FOLDER/PATTERN with {subject} and {yaw}."
+    )
+    units: tuple[str, ...] = Field(
+        ("m",),
+        description="Unit of --predictions: m, cm, mm, ndc (half image = 1), metres per unit, or scan (the scan's own frame); NAME=UNIT for one.",
+    )
+    align: Alignment | None = Field(None, description="Lay every prediction on the truth first: similarity, icp (rigid), none; None is the protocol's choice.")
+    protocol: ProtocolName = Field("paper", description="Whose Chamfer, P2S and Normal the tables show.")
     views: tuple[float, ...] = Field((0.0,), min_length=1, description="Yaw of each input view in degrees.")
     resolution: int = Field(256, ge=16, le=1024, description="Cells of the occupancy grid per axis for the predictions.")
     limit: int | None = Field(None, ge=1, description="Use only the first N subjects (by name).")
@@ -26,7 +37,7 @@ class EvalConfig(Settings):
     volume_points: int = Field(100_000, ge=100, description="Points in the box around the subject for the volumetric overlap.")
     f_score_cm: float = Field(1.0, gt=0, description="Distance within which the F-score counts a point as right.")
     normal_size_px: int = Field(512, ge=16, le=4096, description="Side of the normal maps and silhouettes that are compared.")
-    figure_rows: int = Field(5, ge=0, le=50, description="Subjects in the picture: best to worst of the first method; 0 makes none.")
+    figure_rows: int = Field(3, ge=0, le=50, description="Subjects in the picture: best to worst of the first method; 0 makes none.")
     device: str = Field("auto", description="Where the networks run: auto, cpu, cuda.")
     output: str | None = Field(None, description="Folder of the report; None is eval/<name> under the data root.")
 

@@ -6,8 +6,6 @@ they overstate a 2 mm error by 16 % (design: rendering_and_masks E). Definitions
 ICON's evaluators where it is not (design: protocol A.1).
 """
 
-from dataclasses import dataclass
-
 import igl
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +16,7 @@ from ncpifu_cli.geometry.raster import interpolate, rasterise
 from ncpifu_cli.geometry.surface import OUTSIDE_STEP_M, face_normals, vertex_normals
 
 Floats = NDArray[np.floating]
+NormalMap = tuple[NDArray[np.float32], NDArray[np.bool_]]  # (S, S, 3) unit normals, 0 on the background; (S, S) mask
 CM_PER_M = 100.0
 FOUR_VIEWS_DEG = (0.0, 90.0, 180.0, 270.0)
 
@@ -38,6 +37,10 @@ class SurfaceTree:
         """(N, 3) metres -> (N,) unsigned distance to the closest point of any triangle, metres."""
         squared, _, _ = self._tree.squared_distance(self.vertices, self.faces, np.ascontiguousarray(points, np.float64))
         return np.sqrt(np.maximum(squared, 0.0))
+
+    def closest(self, points: Floats) -> NDArray[np.float64]:
+        """(N, 3) metres -> (N, 3) the closest point of any triangle."""
+        return np.asarray(self._tree.squared_distance(self.vertices, self.faces, np.ascontiguousarray(points, np.float64))[2])
 
 
 def outer_faces(vertices: Floats, faces: NDArray[np.integer], test: InsideTest) -> NDArray[np.bool_]:
@@ -92,21 +95,27 @@ def f_score(to_truth_m: Floats, to_prediction_m: Floats, threshold_cm: float = 1
     return 2 * precision * recall / (precision + recall) if precision + recall > 0 else 0.0
 
 
+def share_within(to_truth_m: Floats, to_prediction_m: Floats, thresholds_cm: Floats) -> NDArray[np.float64]:
+    """(T,) share of surface, 0..1, that lies within each of (T,) thresholds of the other; mean of both directions, so that neither extra nor missing hides."""
+    shares = [np.searchsorted(np.sort(np.asarray(d) * CM_PER_M), thresholds_cm, side="right") / len(d) for d in (to_truth_m, to_prediction_m)]
+    return np.asarray(shares).mean(axis=0)
+
+
 def mask_iou(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> float:
     """Intersection over union of two equally shaped boolean arrays (inside flags of the same points, or silhouettes); 1 where both are empty."""
     union = int(np.count_nonzero(first | second))
     return float(np.count_nonzero(first & second) / union) if union else 1.0
 
 
-def normal_map(vertices: Floats, faces: NDArray[np.integer], size_px: int = 512, yaw_deg: float = 0.0) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Smooth camera-space normals of the surface as the orthographic camera sees it after a turn by `yaw_deg`.
+def normal_map(vertices: Floats, faces: NDArray[np.integer], size_px: int = 512, yaw_deg: float = 0.0, half_extent_m: float = HALF_EXTENT_M) -> NormalMap:
+    """Smooth camera-space normals of the surface as an orthographic camera sees it after a turn by `yaw_deg`.
 
-    Args: vertices (V, 3) metres; the image spans +-1.024 m (ICON's window for a subject of this height).
+    Args: vertices (V, 3) metres. half_extent_m: the image spans as much to each side (1.024 m is ICON's window for a subject of this height).
 
     Returns (S, S, 3) float32 unit normals, 0 on the background, and the (S, S) mask.
     """
     rotation = Camera(yaw_deg).rotation
-    points_ndc = (np.asarray(vertices, np.float64) @ rotation.T / HALF_EXTENT_M).astype(np.float32)
+    points_ndc = (np.asarray(vertices, np.float64) @ rotation.T / half_extent_m).astype(np.float32)
     faces32 = np.ascontiguousarray(faces, np.int32)
     buffer = rasterise(points_ndc, faces32, size_px)
     normals = interpolate(buffer, faces32, (vertex_normals(vertices, faces) @ rotation.T).astype(np.float32))
@@ -114,64 +123,17 @@ def normal_map(vertices: Floats, faces: NDArray[np.integer], size_px: int = 512,
     return np.divide(normals, length, out=np.zeros_like(normals), where=length > 0), buffer.mask
 
 
-def normal_error(first: tuple[Floats, NDArray[np.bool_]], second: tuple[Floats, NDArray[np.bool_]]) -> float:
-    """Mean over ALL pixels of the summed squared difference of two normal maps coloured (n + 1) / 2, background black.
+def empty_map(size_px: int) -> NormalMap:
+    """The normal map of nothing."""
+    return np.zeros((size_px, size_px, 3), np.float32), np.zeros((size_px, size_px), np.bool_)
 
-    The arithmetic of PIFuHD's and ICON's evaluators for one view; their published figure is the sum over the four views 0, 90, 180 and 270 degrees.
-    No unit, in spite of the "cm" in the tables. Args: (map (S, S, 3), mask (S, S)) as `normal_map` returns.
+
+def normal_error(first: NormalMap, second: NormalMap, background: float = 0.0) -> float:
+    """Mean over ALL pixels of the summed squared difference of two normal maps coloured (n + 1) / 2, for one view.
+
+    PIFuHD's and ICON's evaluators leave the background black, ECON's is grey (`protocols.GREY`), so that a pixel of wrong silhouette costs half; all three
+    publish the sum over the views 0, 90, 180 and 270 degrees. No unit, in spite of the "cm" in the tables.
+    Args: as `normal_map` returns. background: the colour, 0..1, where nothing is.
     """
-    colours = [np.where(mask[..., None], (normals.astype(np.float64) + 1) / 2, 0.0) for normals, mask in (first, second)]
+    colours = [np.where(mask[..., None], (normals.astype(np.float64) + 1) / 2, background) for normals, mask in (first, second)]
     return float(np.mean(np.sum((colours[0] - colours[1]) ** 2, axis=-1)))
-
-
-@dataclass(frozen=True)
-class MeshHealth:
-    """What a mesh looks like before anything is compared.
-
-    Attributes:
-        vertices, faces: their numbers (after merging vertices at exactly the same place). components: parts connected through faces.
-        watertight: every edge has two faces that run along it in opposite directions.
-        problem: why the mesh cannot be scored ("" when it can): empty, not finite, without area, or faces that name missing vertices.
-    """
-
-    vertices: int
-    faces: int
-    components: int
-    watertight: bool
-    problem: str
-
-
-def mesh_health(vertices: Floats, faces: NDArray[np.integer]) -> MeshHealth:
-    """Check (V, 3) vertices and (F, 3) faces; never raises on broken meshes."""
-    problem = _problem(vertices, faces)
-    if problem:
-        return MeshHealth(len(vertices), len(faces), 0, False, problem)
-    _, merged = np.unique(np.asarray(vertices, np.float64), axis=0, return_inverse=True)
-    corners = merged.reshape(-1)[faces].astype(np.int64)
-    count = int(corners.max()) + 1
-    edges = np.concatenate([corners[:, [0, 1]], corners[:, [1, 2]], corners[:, [2, 0]]])
-    key, reverse = edges[:, 0] * count + edges[:, 1], edges[:, 1] * count + edges[:, 0]
-    # Each directed edge once, and its reverse once: closed, oriented and manifold along every edge.
-    closed = len(np.unique(key)) == len(key) and bool(np.array_equal(np.sort(key), np.sort(reverse)))
-    return MeshHealth(len(np.unique(corners)), len(faces), _components(edges, corners, count), closed, "")
-
-
-def _components(edges: NDArray[np.int64], corners: NDArray[np.int64], count: int) -> int:
-    from scipy.sparse import coo_matrix
-    from scipy.sparse.csgraph import connected_components
-
-    graph = coo_matrix((np.ones(len(edges), np.int8), (edges[:, 0], edges[:, 1])), shape=(count, count))
-    labels = connected_components(graph, directed=False)[1]
-    return len(np.unique(labels[corners[:, 0]]))
-
-
-def _problem(vertices: Floats, faces: NDArray[np.integer]) -> str:
-    if len(vertices) == 0 or len(faces) == 0:
-        return "empty mesh"
-    if not np.isfinite(vertices).all():
-        return "vertices that are not finite"
-    if faces.min() < 0 or faces.max() >= len(vertices):
-        return "faces that name missing vertices"
-    if not face_normals(vertices, faces)[1].sum() > 0:
-        return "surface without area"
-    return ""

@@ -49,8 +49,15 @@ def paired_difference(values: NDArray[np.floating], reference: NDArray[np.floati
     return bootstrap_mean(values - reference, seed, level)
 
 
+def bootstrap_band(values: NDArray[np.floating], seed: int = 0, level: float = 0.95, resamples: int = 2000) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Lower and upper (T,) ends of the percentile-bootstrap interval of the mean of (N, T) values, for each of T columns by itself."""
+    values = np.asarray(values, np.float64)
+    weights = np.random.default_rng(seed).multinomial(len(values), np.full(len(values), 1 / len(values)), size=resamples) / len(values)
+    low, high = np.quantile(weights @ values, [(1 - level) / 2, (1 + level) / 2], axis=0)
+    return low, high
+
+
 def mean_by_group(values: NDArray[np.floating], groups: list[str]) -> NDArray[np.float64]:
-    """(G,) mean of the (N,) values of each group, groups in order of first appearance: several views of one subject are not independent."""
-    index = {name: position for position, name in enumerate(dict.fromkeys(groups))}
-    rows = np.array([index[name] for name in groups])
-    return np.bincount(rows, weights=np.asarray(values, np.float64)) / np.bincount(rows)
+    """(G, ...) mean of the (N, ...) values of each group, groups in order of first appearance: several views of one subject are not independent."""
+    members = np.asarray(groups)
+    return np.stack([np.asarray(values, np.float64)[members == name].mean(axis=0) for name in dict.fromkeys(groups)])

@@ -13,45 +13,51 @@ from ncpifu_cli.data.scans import ScanSource
 from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.progress import SILENT, Reporter
 from ncpifu_cli.stages.eval_inputs import find_subjects
-from ncpifu_cli.stages.eval_predict import State, find_foreign, find_methods, find_prediction, predict
+from ncpifu_cli.stages.eval_methods import MeshFile, Method, find_mesh, find_methods
+from ncpifu_cli.stages.eval_predict import State, find_prediction, predict
 from ncpifu_cli.stages.eval_score import SubjectScores, SubjectTask, score_subject
-from ncpifu_cli.stages.report import MethodInfo, Report, write_report
-from ncpifu_cli.stages.report_figure import draw_figure
+from ncpifu_cli.stages.report import Report
+from ncpifu_cli.stages.report_evaluation import write_report
 
-Meshes = dict[tuple[str, float], Path | str]
+Meshes = dict[tuple[str, float], MeshFile]
 
 
 def evaluate(config: EvalConfig, reporter: Reporter = SILENT) -> Report:
     """Reconstruct the subjects with every network, score all meshes and write the report.
 
-    The report's folder holds `report.md`, `report.json`, `per_subject.csv`, `figure.png`, the photos (`inputs/`) and the meshes (`predictions/<method>/`).
-    Finished predictions are kept; scores are always measured anew.
+    The report's folder holds `report.html`, `report.md`, `report.json`, `per_subject.csv`, the pictures, `subjects.txt` (a list for `--split`), the photos
+    (`inputs/`), the meshes (`predictions/<method>/`) and what was measured (`scores/`). What is finished and still true is never made again.
 
     Raises NcpifuError when there is nothing to evaluate, when the folder holds results of other data or weights, or when no truth can be used.
     """
     methods = find_methods(config)
     networks = [method for method in methods if method.kind == "weights"]
-    data, sources = find_subjects(config)
+    subjects = find_subjects(config)
     folder = Path(config.output) if config.output else default_root() / "eval" / default_name(config)
     state = State(folder, config)
-    state.claim_scans(sources)
+    hashes = state.claim_scans(subjects.sources)
     state.claim_networks(networks)
     for method in networks:
-        predict(method, sources, config, folder, reporter)
-    tasks = [SubjectTask(source, config, _meshes(source, methods, config, folder)) for source in sources]
+        predict(method, subjects.sources, config, folder, reporter)
+    tasks = [
+        SubjectTask(source, config, _meshes(source, methods, config, folder), hashes[source.name], folder / "scores" / f"{source.name}.json")
+        for source in subjects.sources
+    ]
+    _check_found(methods, tasks)
     with reporter.task("scoring", len(tasks)) as task:
         scores = []
         for score in _score_all(tasks, config.jobs):
             scores.append(score)
             task.advance(1, score.name)
-    unscored = {score.name: score.problem for score in scores if score.problem}
+    unscored = dict.fromkeys(subjects.missing, f"no scan of this name in {subjects.folder}")
+    unscored |= {score.name: score.problem for score in scores if score.problem}
     for name, problem in unscored.items():
         reporter.warn(f"{name} not scored: {problem}")
-    report = Report(folder, config, data, methods, [row for score in scores for row in score.rows], unscored, {score.name: score.notes for score in scores})
+    rows = [row for score in scores for row in score.rows]
+    report = Report(folder, config, subjects.folder, methods, rows, unscored, {score.name: score.notes for score in scores if score.notes})
     if not report.rows:
-        raise NcpifuError(f"none of the {len(sources)} scans could be used: {next(iter(unscored.values()))}", f"look at the scans in {data}")
-    figure = draw_figure(report, {task.source.name: task for task in tasks}) if config.figure_rows else None
-    write_report(report, figure)
+        raise NcpifuError(f"none of the {len(tasks)} scans could be used: {next(iter(unscored.values()))}", f"look at the scans in {subjects.folder}")
+    write_report(report, {task.source.name: task for task in tasks}, reporter)
     return report
 
 
@@ -60,15 +66,26 @@ def default_name(config: EvalConfig) -> str:
     return config.dataset + (f"-{Path(config.split).stem}" if config.split else "")
 
 
-def _meshes(source: ScanSource, methods: list[MethodInfo], config: EvalConfig, folder: Path) -> Meshes:
+def _meshes(source: ScanSource, methods: list[Method], config: EvalConfig, folder: Path) -> Meshes:
     meshes: Meshes = {}
     for method in methods:
         for yaw in config.views:
             if method.kind == "weights":
                 meshes[method.name, yaw] = find_prediction(folder, method.name, source.name, yaw)
             else:
-                meshes[method.name, yaw] = find_foreign(Path(method.source), source.name, yaw, only_view=len(config.views) == 1)
+                meshes[method.name, yaw] = find_mesh(method, source.name, yaw, only_view=len(config.views) == 1)
     return meshes
+
+
+def _check_found(methods: list[Method], tasks: list[SubjectTask]) -> None:
+    """A system none of whose meshes is found has other names, not that many failures."""
+    for method in methods:
+        found = [mesh for task in tasks for (name, _), mesh in task.meshes.items() if name == method.name]
+        if method.kind == "predictions" and not any(mesh.path for mesh in found):
+            raise NcpifuError(
+                f"--predictions {method.name}: not one of the {len(found)} meshes is there: {found[0].reason}",
+                "name their pattern, for example NAME='FOLDER/result_{subject}_{yaw}.obj'",
+            )
 
 
 def _score_all(tasks: Iterable[SubjectTask], jobs: int) -> Iterator[SubjectScores]:

@@ -1,5 +1,6 @@
 """Which subjects are evaluated, and the photos of them that every method gets."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -15,7 +16,8 @@ from ncpifu_cli.data.scans import ScanSource, find_scans, read_scan
 from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.geometry.camera import Camera
 from ncpifu_cli.progress import Reporter
-from ncpifu_cli.stages.eval_score import item_name, item_rng
+from ncpifu_cli.stages.eval_methods import item_name
+from ncpifu_cli.stages.eval_score import item_rng
 
 SPLITS = Path(__file__).resolve().parent.parent / "data" / "splits"
 BUFF_FRAMES = 143  # the paper's number of frames; its list is not published
@@ -27,16 +29,29 @@ HOW_TO_GET = {
 }
 
 
-def find_subjects(config: EvalConfig) -> tuple[Path, list[ScanSource]]:
-    """The folder of the scans and the subjects to evaluate, by name.
+@dataclass(frozen=True)
+class Subjects:
+    """What is evaluated. Attributes: folder of the scans. sources, by name. missing: names of the split that have no scan there."""
+
+    folder: Path
+    sources: list[ScanSource]
+    missing: list[str]
+
+
+def find_subjects(config: EvalConfig) -> Subjects:
+    """The subjects to evaluate.
 
     Without a split: `test-*` of our own humans, the shipped test list of THuman2.0, 143 frames of BUFF spread evenly over what is there, all of a folder.
     Raises NcpifuError that says what was expected where.
     """
     folder = data_folder(config)
-    found = find_scans(folder, config.dataset)
-    chosen = _split(config, found, folder)
-    return folder, chosen[: config.limit]
+    found = {source.name: source for source in find_scans(folder, config.dataset)}
+    wanted = _split(config, sorted(found), folder)[: config.limit]
+    missing = [name for name in wanted if name not in found]
+    if len(missing) == len(wanted):
+        some = ", ".join(missing[:3]) + (" ..." if len(missing) > 3 else "")
+        raise NcpifuError(f"none of the {len(wanted)} subjects of the split is in {folder}: {some}", "give --split FILE with the subjects you have")
+    return Subjects(folder, [found[name] for name in wanted if name in found], missing)
 
 
 def data_folder(config: EvalConfig) -> Path:
@@ -54,13 +69,14 @@ def data_folder(config: EvalConfig) -> Path:
     return folder
 
 
-def _split(config: EvalConfig, found: list[ScanSource], folder: Path) -> list[ScanSource]:
-    split, names = config.split, [source.name for source in found]
+def _split(config: EvalConfig, found: list[str], folder: Path) -> list[str]:
+    """Names in order; those of a list need not be among the found ones."""
+    split = config.split
     if split == "all" or (split is None and config.dataset == "folder"):
         return found
     if config.dataset == "synthetic" and (split is None or f"{split}-" in HELD_OUT_PREFIXES):
         prefix = f"{split or 'test'}-"
-        chosen = [source for source in found if source.name.startswith(prefix)]
+        chosen = [name for name in found if name.startswith(prefix)]
         if not chosen:
             raise NcpifuError(
                 f"none of the {len(found)} scans in {folder} is called {prefix}*", f"`ncpifu synth` makes them; --split all takes all {len(found)}"
@@ -69,14 +85,7 @@ def _split(config: EvalConfig, found: list[ScanSource], folder: Path) -> list[Sc
     if config.dataset == "buff" and split is None:
         spread = np.linspace(0, len(found) - 1, min(len(found), BUFF_FRAMES)).round().astype(int)
         return [found[index] for index in spread]
-    wanted = read_split(split or "thuman2_test")
-    missing = sorted(set(wanted) - set(names))
-    if missing:
-        some = ", ".join(missing[:3]) + (" ..." if len(missing) > 3 else "")
-        raise NcpifuError(
-            f"{len(missing)} of the {len(wanted)} subjects of the split are not in {folder}: {some}", "give --split FILE with the subjects you have"
-        )
-    return [source for source in found if source.name in set(wanted)]
+    return sorted(read_split(split or "thuman2_test"))
 
 
 def read_split(name: str) -> list[str]:

@@ -1,65 +1,19 @@
 """Phase one of `eval`: reconstruct every photo with every network, meshes to disk; what is finished stays."""
 
-import re
 from pathlib import Path
 from typing import Any
 
-from ncpifu_cli.artifacts import atomic_path, read_json, sha256, write_json
+from ncpifu_cli.artifacts import atomic_path, read_json, write_json
 from ncpifu_cli.config.eval import EvalConfig
-from ncpifu_cli.data.scans import MESH_SUFFIXES, ScanSource
+from ncpifu_cli.data.scans import ScanSource
 from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.geometry.extract import EmptySurface
 from ncpifu_cli.progress import Reporter
 from ncpifu_cli.stages.eval_inputs import draw_inputs, input_path, read_input, scan_hash
-from ncpifu_cli.stages.eval_score import item_name
-from ncpifu_cli.stages.report import MethodInfo
-from ncpifu_cli.stages.weights import find_weights
+from ncpifu_cli.stages.eval_methods import MeshFile, Method, item_name
 
 STATE_FORMAT = "ncpifu-eval-1"
-ANONYMOUS_STEMS = {"last", "best", "weights", "model", "ema", "final"}  # such a file is called after its folder
 ANOTHER_FOLDER = "give another folder with -o, or delete this one"
-
-
-def find_methods(config: EvalConfig) -> list[MethodInfo]:
-    """The networks and the folders of meshes to compare, in this order; the default weights when neither is given.
-
-    Raises NcpifuError for weights and folders that are not there and for names that clash.
-    """
-    methods = [_network(text) for text in config.weights] + [_folder(text) for text in config.predictions]
-    methods = methods or [_network("")]
-    names = [method.name for method in methods]
-    for name in names:
-        if names.count(name) > 1:
-            raise NcpifuError(f"two methods are called {name!r}", "name them: --weights NAME=FILE, --predictions NAME=FOLDER")
-    return methods
-
-
-def _network(text: str) -> MethodInfo:
-    name, path = _split_name(text)
-    file = find_weights(path or None)
-    return MethodInfo(name or _file_name(file), "weights", str(file), sha256(file))
-
-
-def _folder(text: str) -> MethodInfo:
-    name, path = _split_name(text)
-    if not name:
-        raise NcpifuError(f"cannot read --predictions {text!r}", "write it as NAME=FOLDER")
-    if not Path(path).is_dir():
-        raise NcpifuError(f"--predictions {name}: {path} is not a folder", "it must hold <subject>_<yaw>.ply, .obj, ...")
-    return MethodInfo(name, "predictions", path)
-
-
-def _split_name(text: str) -> tuple[str, str]:
-    name, equals, path = text.partition("=")
-    if not equals or "/" in name:
-        return "", text
-    if not path or not re.fullmatch(r"[\w+-][\w.+-]*", name):
-        raise NcpifuError(f"cannot use {text!r} as a method", "write it as NAME=PATH, the name of letters, digits, '.', '+', '-' and '_'")
-    return name, path
-
-
-def _file_name(file: Path) -> str:
-    return re.sub(r"[^\w.+-]", "_", file.resolve().parent.name if file.stem in ANONYMOUS_STEMS else file.stem)
 
 
 class State:
@@ -78,15 +32,17 @@ class State:
             if self._state[key] != fresh[key]:
                 raise NcpifuError(f"{folder} holds results for {key} {self._state[key]}, not {fresh[key]}", ANOTHER_FOLDER)
 
-    def claim_scans(self, sources: list[ScanSource]) -> None:
-        """Remember these scans; NcpifuError when one of them has changed since its photos were drawn."""
+    def claim_scans(self, sources: list[ScanSource]) -> dict[str, str]:
+        """Remember these scans and return their hashes; NcpifuError when one of them has changed since its photos were drawn."""
+        hashes = {source.name: scan_hash(source) for source in sources}
         for source in sources:
-            digest = scan_hash(source)
+            digest = hashes[source.name]
             if self._state["scans"].setdefault(source.name, digest) != digest:
                 raise NcpifuError(f"{self._path.parent} holds results for another {source.name}: {source.path} has changed since", ANOTHER_FOLDER)
         write_json(self._path, self._state)
+        return hashes
 
-    def claim_networks(self, methods: list[MethodInfo]) -> None:
+    def claim_networks(self, methods: list[Method]) -> None:
         """Remember the weights and resolution behind each name; NcpifuError when there are predictions of others under it."""
         for method in methods:
             made_from = {"weights_sha256": method.sha256, "resolution": self._config.resolution}
@@ -100,7 +56,7 @@ class State:
         write_json(self._path, self._state)
 
 
-def predict(method: MethodInfo, sources: list[ScanSource], config: EvalConfig, folder: Path, reporter: Reporter) -> None:
+def predict(method: Method, sources: list[ScanSource], config: EvalConfig, folder: Path, reporter: Reporter) -> None:
     """Reconstruct what is missing in `folder/predictions/<method>/`: `<subject>_<yaw>.ply`, or `.failed.json` where no surface came out."""
     missing = [(source, yaw) for source in sources for yaw in config.views if not _finished(folder, method.name, source.name, yaw)]
     if not missing:
@@ -128,22 +84,12 @@ def _finished(folder: Path, method: str, subject: str, yaw_deg: float) -> bool:
     return _mesh_path(folder, method, subject, yaw_deg).is_file() or _failure_path(folder, method, subject, yaw_deg).is_file()
 
 
-def find_prediction(folder: Path, method: str, subject: str, yaw_deg: float) -> Path | str:
+def find_prediction(folder: Path, method: str, subject: str, yaw_deg: float) -> MeshFile:
     """The mesh that `predict` wrote, or the reason why there is none."""
     mesh, failure = _mesh_path(folder, method, subject, yaw_deg), _failure_path(folder, method, subject, yaw_deg)
     if mesh.is_file():
-        return mesh
-    return str(read_json(failure)["reason"]) if failure.is_file() else "not predicted"
-
-
-def find_foreign(folder: Path, subject: str, yaw_deg: float, only_view: bool) -> Path | str:
-    """The mesh of another system: `<subject>_<yaw>.<ext>`, or `<subject>.<ext>` where there is only one view; else the reason."""
-    stems = [item_name(subject, yaw_deg), *([subject] if only_view else [])]
-    for stem in stems:
-        for suffix in MESH_SUFFIXES:
-            if (folder / f"{stem}{suffix}").is_file():
-                return folder / f"{stem}{suffix}"
-    return f"no mesh called {' or '.join(stems)} in {folder}"
+        return MeshFile(mesh)
+    return MeshFile(None, str(read_json(failure)["reason"]) if failure.is_file() else "not predicted")
 
 
 def _mesh_path(folder: Path, method: str, subject: str, yaw_deg: float) -> Path:

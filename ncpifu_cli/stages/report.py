@@ -1,6 +1,6 @@
-"""What `eval` found: summary with intervals, and the files it is told in (Markdown, JSON, CSV)."""
+"""What `eval` found: one row per subject, view and method, and the means, intervals and differences that follow from them."""
 
-import csv
+import re
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -8,23 +8,17 @@ from typing import Any
 import numpy as np
 
 from ncpifu_cli import __version__
-from ncpifu_cli.artifacts import atomic_path, write_json
 from ncpifu_cli.config.base import dump
 from ncpifu_cli.config.eval import EvalConfig
+from ncpifu_cli.geometry.protocols import PROTOCOLS
 from ncpifu_cli.geometry.statistics import Estimate, bootstrap_mean, mean_by_group, paired_difference
-from ncpifu_cli.stages.eval_score import FAILED_DISTANCE_CM, METRICS, Row
+from ncpifu_cli.stages.eval_methods import Method
+from ncpifu_cli.stages.eval_score import METRICS, Row
 
-HEADLINE = ("chamfer_cm", "p2s_vertices_cm", "normal_input", "iou", "f_score", "silhouette_iou")
-
-
-@dataclass(frozen=True)
-class MethodInfo:
-    """One row of the tables. Attributes: kind is "weights" or "predictions"; source the file or folder; sha256 of the weights ("" for folders)."""
-
-    name: str
-    kind: str
-    source: str
-    sha256: str = ""
+REPORT_FORMAT = "ncpifu-report"
+REPORT_VERSION = 2
+OVERLAPS = ("iou", "f_score", "silhouette_iou")
+NUMBER = re.compile(r"(?<![\w.])\d+(?:\.\d+)?(?![\w.])")
 
 
 @dataclass(frozen=True)
@@ -40,28 +34,40 @@ class Report:
     folder: Path
     config: EvalConfig
     data: Path
-    methods: list[MethodInfo]
+    methods: list[Method]
     rows: list[Row]
     unscored: dict[str, str] = field(default_factory=dict)
     notes: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @property
+    def headline(self) -> dict[str, tuple[str, bool]]:
+        """The metrics of the main table, as in `METRICS`: the protocol's three, then the overlaps."""
+        protocol = PROTOCOLS[self.config.protocol]
+        three = {"chamfer": (f"Chamfer ({protocol.unit})", False), "p2s": (f"P2S ({protocol.unit})", False), "normal": (protocol.normal_title, protocol.cosine)}
+        return three | {name: METRICS[name] for name in OVERLAPS}
+
+    @property
+    def metrics(self) -> dict[str, tuple[str, bool]]:
+        """All metrics."""
+        return self.headline | METRICS
 
     def of(self, method: str) -> list[Row]:
         """The rows of one method, the same subjects and views in the same order for every method."""
         return sorted((row for row in self.rows if row["method"] == method), key=lambda row: (row["subject"], row["view_deg"]))
 
     def per_subject(self, method: str, metric: str) -> np.ndarray:
-        """(subjects,) mean over each subject's views."""
+        """(subjects, ...) mean over each subject's views."""
         rows = self.of(method)
-        return mean_by_group(np.array([float(row[metric]) for row in rows]), [row["subject"] for row in rows])
+        return mean_by_group(np.array([row[metric] for row in rows], np.float64), [row["subject"] for row in rows])
 
     def summary(self, method: str) -> dict[str, Estimate]:
         """Mean and interval over subjects of every metric; failed predictions count with their defined scores."""
-        return {metric: bootstrap_mean(self.per_subject(method, metric), self.config.seed) for metric in METRICS}
+        return {metric: bootstrap_mean(self.per_subject(method, metric), self.config.seed) for metric in self.metrics}
 
     def difference(self, method: str) -> dict[str, Estimate]:
         """`method` minus the first method, paired by subject."""
         first = self.methods[0].name
-        return {metric: paired_difference(self.per_subject(method, metric), self.per_subject(first, metric), self.config.seed) for metric in METRICS}
+        return {metric: paired_difference(self.per_subject(method, metric), self.per_subject(first, metric), self.config.seed) for metric in self.metrics}
 
     def failures(self, method: str) -> list[Row]:
         """The rows whose prediction was missing, empty or broken."""
@@ -77,6 +83,14 @@ class Report:
         """The scored subjects."""
         return sorted({row["subject"] for row in self.rows})
 
+    def detected(self) -> dict[str, int]:
+        """What reading the scans detected (units, up axes, repairs) -> in how many of them; numbers become the range that was met."""
+        met: dict[str, list[list[float]]] = {}
+        for note in (note for notes in self.notes.values() for note in notes):
+            met.setdefault(NUMBER.sub("{}", note.replace("{", "(").replace("}", ")")), []).append([float(text) for text in NUMBER.findall(note)])
+        ranges = {kind: zip(np.min(values, axis=0), np.max(values, axis=0), strict=True) for kind, values in met.items()}
+        return {kind.format(*(f"{low:g}" if low == high else f"{low:g} to {high:g}" for low, high in ranges[kind])): len(met[kind]) for kind in met}
+
     def document(self) -> dict[str, Any]:
         """Everything but the rows as plain values: what `report.json` holds beside them."""
         methods = []
@@ -91,123 +105,27 @@ class Report:
             if method is not self.methods[0]:
                 entry["difference_to_first"] = {metric: asdict(estimate) for metric, estimate in self.difference(method.name).items()}
             methods.append(entry)
-        head = {"format": "ncpifu-report", "version": 1, "ncpifu": __version__, "folder": str(self.folder), "data": str(self.data)}
+        head = {"format": REPORT_FORMAT, "version": REPORT_VERSION, "ncpifu": __version__, "folder": str(self.folder), "data": str(self.data)}
         return head | {"config": dump(self.config), "subjects": self.subjects, "unscored": self.unscored, "methods": methods}
 
     def lines(self) -> list[str]:
         """The result in a few lines for a terminal."""
         width = max(len(method.name) for method in self.methods)
-        lines = [f"{len(self.subjects)} subjects, {len(self.config.views)} view(s); mean [95 % interval]"]
+        lines = [f"{len(self.subjects)} subjects, {len(self.config.views)} view(s), protocol {self.config.protocol}; mean [95 % interval]"]
         for method in self.methods:
             scores = self.summary(method.name)
-            parts = [f"{METRICS[metric][0]} {_interval(scores[metric])}" for metric in ("chamfer_cm", "p2s_vertices_cm", "normal_input", "iou")]
+            parts = [f"{title} {interval(scores[metric])}" for metric, (title, _) in list(self.headline.items())[:4]]
             failed = len(self.failures(method.name))
             lines.append(f"{method.name:<{width}}  " + "  ".join(parts) + (f"  ({failed} failed)" if failed else ""))
         lines += [f"not scored: {name}: {reason}" for name, reason in self.unscored.items()]
-        return [*lines, f"report: {self.folder / 'report.md'}"]
+        return [*lines, f"report: {self.folder / 'report.html'}"]
 
 
-def write_report(report: Report, figure: str | None) -> None:
-    """Write report.json, per_subject.csv and report.md into the report's folder; `figure` is the picture's file name, if there is one."""
-    write_json(report.folder / "report.json", report.document() | {"scan_notes": report.notes, "rows": report.rows})
-    with atomic_path(report.folder / "per_subject.csv") as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
-        names = ["subject", "view_deg", "method", "status", *METRICS, "watertight", "components", "vertices", "faces", "note"]
-        writer = csv.DictWriter(file, names)
-        writer.writeheader()
-        for method in report.methods:
-            writer.writerows(report.of(method.name))
-    with atomic_path(report.folder / "report.md") as temporary:
-        temporary.write_text(markdown(report, figure), encoding="utf-8")
+def interval(estimate: Estimate) -> str:
+    """`mean [low, high]`."""
+    return f"{number(estimate.mean)} [{number(estimate.low)}, {number(estimate.high)}]"
 
 
-def markdown(report: Report, figure: str | None) -> str:
-    """The report for reading."""
-    config, first = report.config, report.methods[0].name
-    views = ", ".join(f"{yaw:g}" for yaw in config.views)
-    parts = [
-        f"# Evaluation on {config.dataset}",
-        f"{len(report.subjects)} subjects from `{report.data}`, input views at {views} degrees, seed {config.seed}. Mean over subjects with its "
-        "95 % bootstrap interval. Distances are exact point-to-triangle distances in centimetres of the 1.80 m subject, unsquared; "
-        "only the outermost surface of a scan counts.",
-        _table(["", *(f"{METRICS[metric][0]} {_arrow(metric)}" for metric in HEADLINE), "failed"], [_method_row(report, m.name) for m in report.methods]),
-    ]
-    if len(report.methods) > 1:
-        header = ["", *(METRICS[metric][0] for metric in HEADLINE)]
-        differences = {m.name: report.difference(m.name) for m in report.methods[1:]}
-        rows = [[name, *(_difference(difference[metric], metric) for metric in HEADLINE)] for name, difference in differences.items()]
-        parts += [f"## Difference to `{first}`", "Paired by subject; **bold** where the interval excludes 0, with who is better.", _table(header, rows)]
-    whole = report.without_failures()
-    if len(whole.subjects) not in (0, len(report.subjects)):
-        rows = [_method_row(whole, m.name) for m in report.methods]
-        parts += [f"## The {len(whole.subjects)} subjects on which nothing failed", _table(["", *(METRICS[metric][0] for metric in HEADLINE), "failed"], rows)]
-    if figure:
-        parts += ["## Pictures", f"![photo, predictions, error and truth]({figure})", f"Subjects from the best to the worst Chamfer distance of `{first}`."]
-    parts += ["## All metrics", _all_metrics(report), "## Predictions", _predictions(report)]
-    if report.unscored:
-        parts += ["## Not scored: the truth could not be used", "\n".join(f"- {name}: {reason}" for name, reason in report.unscored.items())]
-    parts += ["## How it was measured", _settings(report)]
-    return "\n\n".join(parts) + "\n"
-
-
-def _method_row(report: Report, method: str) -> list[str]:
-    scores = report.summary(method)
-    return [method, *(_interval(scores[metric]) for metric in HEADLINE), str(len(report.failures(method)))]
-
-
-def _all_metrics(report: Report) -> str:
-    summaries = [report.summary(m.name) for m in report.methods]
-    rows = [[f"{title} {_arrow(metric)}", *(_interval(summary[metric]) for summary in summaries)] for metric, (title, _) in METRICS.items()]
-    return _table(["", *(m.name for m in report.methods)], rows)
-
-
-def _predictions(report: Report) -> str:
-    lines = []
-    for method in report.methods:
-        rows = report.of(method.name)
-        good = [row for row in rows if row["status"] == "ok"]
-        whole = sum(bool(row["watertight"]) for row in rows)
-        single = sum(row["components"] == 1 for row in rows)
-        digest = f", sha256 {method.sha256[:12]}" if method.sha256 else ""
-        lines.append(f"- `{method.name}` ({method.source}{digest}): {len(good)} of {len(rows)} scored, {whole} watertight, {single} in one piece.")
-        lines += [f"  - failed: {row['subject']} at {row['view_deg']:g} degrees: {row['note']}" for row in rows if row["status"] == "failed"]
-        lines += [f"  - suspicious: {row['subject']} at {row['view_deg']:g} degrees: {row['note']}" for row in good if row["note"]]
-    return "\n".join(lines)
-
-
-def _settings(report: Report) -> str:
-    config = report.config
-    return "\n".join(
-        [
-            f"- {config.samples} area-uniform samples per surface, {config.volume_points} points in the box around the subject (10 cm margin), "
-            f"F-score at {config.f_score_cm:g} cm, normal maps of {config.normal_size_px} px, predictions at {config.resolution} cells per axis.",
-            "- Chamfer: half the sum of the two mean sample-to-surface distances. P2S as the paper words it: vertices of the prediction to the truth.",
-            "- Normal error: squared difference of (n + 1) / 2 coloured maps, black background, summed over channels, mean over all pixels; 4 views: sum.",
-            f"- A missing, empty or broken prediction counts with {FAILED_DISTANCE_CM:g} cm for every distance, 0 for every overlap and the normal error of "
-            "an empty picture.",
-            f"- ncpifu {__version__}.",
-        ]
-    )
-
-
-def _table(header: list[str], rows: list[list[str]]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
-
-
-def _arrow(metric: str) -> str:
-    return "↑" if METRICS[metric][1] else "↓"
-
-
-def _interval(estimate: Estimate) -> str:
-    return f"{_number(estimate.mean)} [{_number(estimate.low)}, {_number(estimate.high)}]"
-
-
-def _difference(estimate: Estimate, metric: str) -> str:
-    text = f"{estimate.mean:+.3f} [{estimate.low:+.3f}, {estimate.high:+.3f}]"
-    if estimate.low <= 0 <= estimate.high:
-        return text
-    return f"**{text}** {'better' if (estimate.mean > 0) == METRICS[metric][1] else 'worse'}"
-
-
-def _number(value: float) -> str:
+def number(value: float) -> str:
+    """Three decimals, two from ten on."""
     return f"{value:.2f}" if abs(value) >= 10 else f"{value:.3f}"

@@ -1,4 +1,4 @@
-"""The picture of a report: photo, every method from the front, the side and with its error, and the truth. Drawn with the z-buffer and OpenCV."""
+"""The picture of a report, like the paper's figure 2: photo, every method, the truth; from the front, from the side, and coloured by error."""
 
 from dataclasses import dataclass
 
@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from ncpifu_cli.artifacts import atomic_path
 from ncpifu_cli.data.scans import read_scan
+from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.geometry import metrics
 from ncpifu_cli.geometry.camera import HALF_EXTENT_M, Camera, rotation_y
 from ncpifu_cli.geometry.inside import InsideTest
@@ -15,66 +16,81 @@ from ncpifu_cli.geometry.raster import interpolate, rasterise
 from ncpifu_cli.geometry.surface import vertex_normals
 from ncpifu_cli.progress import SILENT
 from ncpifu_cli.stages.eval_inputs import draw_inputs, input_path, read_input
-from ncpifu_cli.stages.eval_score import Mesh, SubjectTask, item_name, read_mesh
+from ncpifu_cli.stages.eval_score import Mesh, Row, SubjectTask, item_rng, measure_truth, place_mesh
 from ncpifu_cli.stages.report import Report
+from ncpifu_cli.stages.report_page import Picture
 
 FILE_NAME = "figure.png"
-TILE_PX = 360
+TILE_PX = 380
+ROWS = slice(round(TILE_PX * 0.045), round(TILE_PX * 0.955))  # a subject fills the middle 88 % of the picture
 OVERSAMPLING = 2
 PHOTO_PX = 512  # drawn where no network has asked for photos
+DPI = 150
+HEADER_IN, CAPTION_IN, FOOTER_IN, BAR_IN = 0.22, 0.2, 0.6, 3.2  # inches
 ERROR_LIMIT_CM = 5.0
 SIDE_DEG = 90.0
-HEADER_PX, FOOTER_PX, BAR_PX, MARGIN_PX = 44, 30, 130, 8
-WHITE, INK, FAINT = (255, 255, 255), (30, 30, 30), (110, 110, 110)
+COLOUR_MAP = "turbo"
 LIGHT = np.array([-0.35, 0.45, 0.82]) / np.linalg.norm([-0.35, 0.45, 0.82])  # over the viewer's left shoulder
 CLAY = np.array([205.0, 200.0, 192.0])
 
 Image = NDArray[np.uint8]
+BLANK = np.full((TILE_PX, TILE_PX, 3), 255, np.uint8)
 
 
 @dataclass(frozen=True)
-class Tile:
-    """One cell. Attributes: image (TILE_PX, TILE_PX, 3) uint8 RGB on white. title over the column. caption under the cell."""
+class Column:
+    """One subject's tiles under one heading. Attributes: title. tiles (TILE_PX, TILE_PX, 3) uint8 RGB on white: front, side, error. captions under them."""
 
-    image: Image
     title: str
-    caption: str = ""
+    tiles: tuple[Image, Image, Image]
+    captions: tuple[str, str, str]
 
 
-def draw_figure(report: Report, tasks: dict[str, SubjectTask]) -> str:
-    """Draw `figure.png` into the report's folder: rows from the best to the worst subject of the first method, in its first view. Returns the file's name."""
-    first = report.methods[0].name
-    yaw = report.config.views[0]
-    rows = sorted((row for row in report.of(first) if row["view_deg"] == yaw), key=lambda row: row["chamfer_cm"])
-    picks = np.unique(np.linspace(0, len(rows) - 1, min(len(rows), report.config.figure_rows)).round().astype(int))
-    tiles = [_row(report, tasks[rows[pick]["subject"]], yaw) for pick in picks]
-    image = _compose(tiles)
-    done, data = cv2.imencode(".png", image[..., ::-1])
-    assert done
-    with atomic_path(report.folder / FILE_NAME) as temporary:
-        temporary.write_bytes(data.tobytes())
-    return FILE_NAME
+def draw_figure(report: Report, tasks: dict[str, SubjectTask]) -> Picture:
+    """Draw `figure.png`: subjects from the best to the worst of the first method, in its first view, three lines each."""
+    first, yaw = report.methods[0].name, report.config.views[0]
+    ranked = sorted((row for row in report.of(first) if row["view_deg"] == yaw), key=lambda row: row["chamfer_cm"])
+    picks = np.unique(np.linspace(0, len(ranked) - 1, min(len(ranked), report.config.figure_rows)).round().astype(int))
+    blocks = [_subject(report, tasks[ranked[pick]["subject"]], yaw, _rank(int(pick), len(ranked))) for pick in picks]
+    _compose(blocks, report)
+    caption = (
+        f"Subjects from the best to the worst Chamfer distance of `{first}`: from the front, from the right side, and coloured by the distance to the other "
+        f"surface. Errors on a method's surface are distances to the truth; on the truth, to the surface of `{first}`, which shows what is missing."
+    )
+    return Picture(report.folder / FILE_NAME, caption)
 
 
-def _row(report: Report, task: SubjectTask, yaw: float) -> list[Tile]:
-    name = task.source.name
-    scan = read_scan(task.source, report.config.up)
-    truth: Mesh = scan.vertices.astype(np.float64) @ rotation_y(yaw).T, np.asarray(scan.faces, np.int64)
-    tree = metrics.SurfaceTree(truth[0], truth[1][metrics.outer_faces(*truth, InsideTest(*truth))])
-    tiles = [Tile(_photo(report, task, yaw), "photo", item_name(name, yaw))]
+def _rank(index: int, count: int) -> str:
+    names = {0: "best", count - 1: "worst", (count - 1) // 2: "median"} if count > 2 else {0: "best", count - 1: "worst"} if count > 1 else {}
+    return f"{names[index]} of {count}" if index in names else f"{index + 1} of {count}"
+
+
+def _subject(report: Report, task: SubjectTask, yaw: float, rank: str) -> list[Column]:
+    name, config = task.source.name, report.config
+    scan = read_scan(task.source, config.up)
+    mesh: Mesh = scan.vertices.astype(np.float64) @ rotation_y(yaw).T, np.asarray(scan.faces, np.int64)
+    # The same streams as in scoring: an aligned mesh is drawn where it was measured.
+    truth = measure_truth(*mesh, metrics.outer_faces(*mesh, InsideTest(*mesh)), config, item_rng(config.seed, name, yaw, "truth"))
+    columns, first_tree = [Column("photo", (_photo(report, task, yaw), BLANK, BLANK), (f"{name}, {rank}", "", ""))], None
     for method in report.methods:
         row = next(row for row in report.of(method.name) if row["subject"] == name and row["view_deg"] == yaw)
-        mesh = task.meshes[method.name, yaw]
-        if row["status"] == "failed" or isinstance(mesh, str):
-            blank = np.full((TILE_PX, TILE_PX, 3), 255, np.uint8)
-            tiles += [Tile(blank, method.name, "failed"), Tile(blank, "side", ""), Tile(blank, "error", "")]
+        try:
+            prediction, _ = place_mesh(task.meshes[method.name, yaw], truth, config, item_rng(config.seed, name, yaw, "prediction"), scan, yaw)
+        except NcpifuError:
+            columns.append(Column(method.name, (BLANK, BLANK, BLANK), ("failed", "", "")))
             continue
-        vertices, faces = read_mesh(mesh)
-        error_cm = tree.distance_m(vertices) * metrics.CM_PER_M
-        tiles.append(Tile(_clay((vertices, faces), 0), method.name, f"Chamfer {row['chamfer_cm']:.2f} cm"))
-        tiles.append(Tile(_clay((vertices, faces), SIDE_DEG), "side", f"IoU {row['iou']:.3f}"))
-        tiles.append(Tile(_heat((vertices, faces), error_cm), "error", f"P2S {row['p2s_vertices_cm']:.2f} cm"))
-    return [*tiles, Tile(_clay(truth, 0), "truth"), Tile(_clay(truth, SIDE_DEG), "side")]
+        columns.append(Column(method.name, _three(prediction, truth.surface.tree), _scores(row)))
+        first_tree = first_tree or metrics.SurfaceTree(*prediction)
+    truth_tiles = _three(mesh, first_tree) if first_tree else (_shade(mesh, 0), _shade(mesh, SIDE_DEG), BLANK)
+    return [*columns, Column("truth", truth_tiles, ("", "", ""))]
+
+
+def _scores(row: Row) -> tuple[str, str, str]:
+    return f"silhouette IoU {row['silhouette_iou']:.3f}", f"volume IoU {row['iou']:.3f}", f"Chamfer {row['chamfer_cm']:.2f} cm"
+
+
+def _three(mesh: Mesh, other: metrics.SurfaceTree) -> tuple[Image, Image, Image]:
+    return _shade(mesh, 0), _shade(mesh, SIDE_DEG), _shade(mesh, 0, _colours(other.distance_m(mesh[0]) * metrics.CM_PER_M))
 
 
 def _photo(report: Report, task: SubjectTask, yaw: float) -> Image:
@@ -87,17 +103,8 @@ def _photo(report: Report, task: SubjectTask, yaw: float) -> Image:
     return _to_tile(np.where(mask[..., None], rgb, 255).astype(np.uint8))
 
 
-def _clay(mesh: Mesh, yaw_deg: float) -> Image:
-    """The mesh in grey clay."""
-    return _shade(mesh, yaw_deg, None)
-
-
-def _heat(mesh: Mesh, error_cm: NDArray[np.float64]) -> Image:
-    """The mesh from the front, coloured by the distance of its vertices to the truth, 0 to `ERROR_LIMIT_CM`."""
-    return _shade(mesh, 0, _colours(error_cm))
-
-
-def _shade(mesh: Mesh, yaw_deg: float, colours: NDArray[np.float32] | None) -> Image:
+def _shade(mesh: Mesh, yaw_deg: float, colours: NDArray[np.float32] | None = None) -> Image:
+    """The mesh in grey clay, or in `colours` (V, 3), 0..255."""
     vertices, faces = mesh
     rotation = Camera(yaw_deg).rotation
     buffer = rasterise((vertices @ rotation.T / HALF_EXTENT_M).astype(np.float32), faces, TILE_PX * OVERSAMPLING)
@@ -115,39 +122,44 @@ def _to_tile(image: Image) -> Image:
 
 def _colours(error_cm: NDArray[np.float64]) -> NDArray[np.float32]:
     """(V,) cm -> (V, 3) float32 RGB in 0..255 of the colour bar."""
-    level = np.clip(error_cm / ERROR_LIMIT_CM * 255, 0, 255).round().astype(np.uint8)
-    return cv2.applyColorMap(level.reshape(-1, 1), cv2.COLORMAP_TURBO)[:, 0, ::-1].astype(np.float32)
+    import matplotlib
+
+    return matplotlib.colormaps[COLOUR_MAP](np.clip(error_cm / ERROR_LIMIT_CM, 0, 1))[:, :3].astype(np.float32) * 255
 
 
-def _compose(rows: list[list[Tile]]) -> Image:
-    """All tiles, cut to the widest subject, with titles, captions and the colour bar."""
-    used = np.concatenate([np.flatnonzero((tile.image < 250).any(axis=(0, 2))) for row in rows for tile in row] + [np.array([TILE_PX // 2])])
-    half = int(min(TILE_PX // 2, max(TILE_PX // 2 - used.min(), used.max() + 1 - TILE_PX // 2, TILE_PX // 5) + MARGIN_PX))
-    columns = slice(TILE_PX // 2 - half, TILE_PX // 2 + half)
-    height, width = TILE_PX + FOOTER_PX, 2 * half
-    canvas = np.full((HEADER_PX + height * len(rows), width * len(rows[0]) + BAR_PX, 3), 255, np.uint8)
-    for column, tile in enumerate(rows[0]):
-        _text(canvas, tile.title, (column * width + width // 2, HEADER_PX - 14), 0.8, INK)
-    for index, row in enumerate(rows):
-        top = HEADER_PX + index * height
-        for column, tile in enumerate(row):
-            canvas[top : top + TILE_PX, column * width : (column + 1) * width] = tile.image[:, columns]
-            _text(canvas, tile.caption, (column * width + width // 2, top + TILE_PX + 18), 0.6, FAINT)
-    _bar(canvas, canvas.shape[1] - BAR_PX + 20)
-    return canvas
+def _compose(blocks: list[list[Column]], report: Report) -> None:
+    """All subjects below each other, tiles cut to the widest one, with titles, captions and the colour bar."""
+    import matplotlib
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import Normalize
+    from matplotlib.figure import Figure
+
+    crop = _crop([tile for block in blocks for column in block for tile in column.tiles])
+    width, height = (crop.stop - crop.start) / DPI, (ROWS.stop - ROWS.start) / DPI
+    page_width, page_height = width * len(blocks[0]), HEADER_IN + 3 * len(blocks) * (height + CAPTION_IN) + FOOTER_IN
+    with matplotlib.rc_context({"font.family": "sans-serif", "font.size": 8}):
+        figure = Figure(figsize=(page_width, page_height), dpi=DPI)
+        for row, block in enumerate(blocks):
+            for index, column in enumerate(block):
+                for line, (tile, caption) in enumerate(zip(column.tiles, column.captions, strict=True), start=3 * row):
+                    bottom = page_height - HEADER_IN - line * (height + CAPTION_IN) - height
+                    axes = figure.add_axes((index * width / page_width, bottom / page_height, width / page_width, height / page_height))
+                    axes.imshow(tile[ROWS, crop], interpolation="none")
+                    axes.axis("off")
+                    axes.text(0.5, 0, caption, transform=axes.transAxes, ha="center", va="top", color="#57606a", fontsize=7)
+                    if line == 0:
+                        axes.set_title(column.title, fontsize=9, pad=4)
+        bar_width = min(0.8, BAR_IN / page_width)
+        bar = figure.add_axes((0.5 - bar_width / 2, 0.36 / page_height, bar_width, 0.1 / page_height))
+        colours = ScalarMappable(Normalize(0, ERROR_LIMIT_CM), COLOUR_MAP)
+        figure.colorbar(colours, cax=bar, orientation="horizontal", extend="max", label="distance to the other surface (cm)")
+        with atomic_path(report.folder / FILE_NAME) as temporary:
+            figure.savefig(temporary, dpi=DPI)
 
 
-def _bar(canvas: Image, left: int) -> None:
-    top, height = HEADER_PX + 30, min(300, canvas.shape[0] - HEADER_PX - 60)
-    ramp = _colours(np.linspace(ERROR_LIMIT_CM, 0, height)).astype(np.uint8)
-    canvas[top : top + height, left : left + 18] = ramp[:, None]
-    for tick in range(int(ERROR_LIMIT_CM) + 1):
-        y = top + round((1 - tick / ERROR_LIMIT_CM) * (height - 1))
-        label = f"{tick}+ cm" if tick == ERROR_LIMIT_CM else f"{tick} cm"
-        cv2.putText(canvas, label, (left + 26, y + 5), cv2.FONT_HERSHEY_SIMPLEX, 0.55, INK, 1, cv2.LINE_AA)
-    cv2.putText(canvas, "error", (left, top - 12), cv2.FONT_HERSHEY_SIMPLEX, 0.6, INK, 1, cv2.LINE_AA)
-
-
-def _text(canvas: Image, text: str, centre: tuple[int, int], size: float, colour: tuple[int, int, int]) -> None:
-    (width, _), _ = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, size, 1)
-    cv2.putText(canvas, text, (centre[0] - width // 2, centre[1]), cv2.FONT_HERSHEY_SIMPLEX, size, colour, 1, cv2.LINE_AA)
+def _crop(tiles: list[Image]) -> slice:
+    """The columns, around the middle, that hold something in any tile."""
+    used = np.flatnonzero(np.any([(tile < 250).any(axis=(0, 2)) for tile in tiles], axis=0))
+    reach = max(TILE_PX // 2 - used.min(), used.max() + 1 - TILE_PX // 2, TILE_PX // 5) + 6
+    half = int(min(TILE_PX // 2, reach))
+    return slice(TILE_PX // 2 - half, TILE_PX // 2 + half)

@@ -8,6 +8,7 @@ from scipy.spatial import cKDTree
 from ncpifu_cli.geometry import metrics
 from ncpifu_cli.geometry.camera import HALF_EXTENT_M, rotation_x, rotation_y
 from ncpifu_cli.geometry.inside import InsideTest
+from ncpifu_cli.geometry.protocols import GREY
 from ncpifu_cli.geometry.surface import face_normals, sample_surface
 
 
@@ -138,6 +139,25 @@ def test_normal_error_of_a_turned_plane_matches_its_angle() -> None:
     assert metrics.normal_error(front, turned) == pytest.approx(expected, rel=0.02)
 
 
+def test_a_grey_background_halves_the_cost_of_a_wrong_silhouette() -> None:
+    truth = metrics.normal_map(*plane(0, 0.4), size_px=128)
+    black, grey = (metrics.normal_error(truth, metrics.empty_map(128), colour) for colour in (0.0, GREY))
+    assert grey / black == pytest.approx((2 * (0.5 - GREY) ** 2 + (1 - GREY) ** 2) / 1.5)
+    assert 0.4 < grey / black < 0.6
+
+
+def test_a_narrower_window_makes_the_subject_larger() -> None:
+    areas = [metrics.normal_map(*plane(0, 0.4), size_px=256, half_extent_m=window)[1].mean() for window in (HALF_EXTENT_M, HALF_EXTENT_M / 2)]
+    assert areas[1] / areas[0] == pytest.approx(4, rel=0.03)
+
+
+def test_share_of_surface_within_a_distance() -> None:
+    there, back = np.array([0.0, 0.01, 0.03, 0.2]), np.array([0.005, 0.005])
+    np.testing.assert_allclose(metrics.share_within(there, back, np.array([0, 0.5, 1, 5, 50])), [0.125, 0.625, 0.75, 0.875, 1])
+    shares = metrics.share_within(*distances(sphere(0.53), sphere(0.50)), np.array([2.9, 3.1]))
+    np.testing.assert_allclose(shares, [0, 1], atol=0.01)
+
+
 def test_normal_map_turns_the_subject() -> None:
     vertices, faces = plane(0)
     side = vertices @ rotation_y(-90).T  # faces -x; a turn by +90 degrees brings it to the front again
@@ -148,30 +168,3 @@ def test_normal_map_turns_the_subject() -> None:
 def test_normal_maps_agree_for_one_surface_in_two_meshings() -> None:
     coarse, fine = metrics.normal_map(*sphere(subdivisions=4)), metrics.normal_map(*sphere(subdivisions=5))
     assert metrics.normal_error(coarse, fine) < 2e-3
-
-
-def test_health_of_closed_open_and_split_meshes() -> None:
-    vertices, faces = sphere(subdivisions=2)
-    whole = metrics.mesh_health(vertices, faces)
-    assert (whole.watertight, whole.components, whole.problem) == (True, 1, "")
-    assert not metrics.mesh_health(vertices, faces[1:]).watertight
-    flipped = faces.copy()
-    flipped[0] = flipped[0, ::-1]
-    assert not metrics.mesh_health(vertices, flipped).watertight
-    two = metrics.mesh_health(np.concatenate([vertices, vertices + 2]), np.concatenate([faces, faces + len(vertices)]))
-    assert (two.watertight, two.components) == (True, 2)
-    seams = metrics.mesh_health(vertices[faces].reshape(-1, 3), np.arange(faces.size).reshape(-1, 3))
-    assert (seams.watertight, seams.components, seams.vertices) == (True, 1, len(vertices))
-
-
-@pytest.mark.parametrize(
-    ("vertices", "faces", "problem"),
-    [
-        (np.zeros((0, 3)), np.zeros((0, 3), int), "empty mesh"),
-        (np.array([[0, 0, 0], [1, 0, 0], [0, np.nan, 0]]), np.array([[0, 1, 2]]), "vertices that are not finite"),
-        (np.eye(3), np.array([[0, 1, 3]]), "faces that name missing vertices"),
-        (np.zeros((3, 3)), np.array([[0, 1, 2]]), "surface without area"),
-    ],
-)
-def test_health_names_what_cannot_be_scored(vertices: np.ndarray, faces: np.ndarray, problem: str) -> None:
-    assert metrics.mesh_health(vertices, faces).problem == problem

@@ -20,10 +20,11 @@ from ncpifu_cli.data.scans import find_scans, read_scan
 from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.geometry.camera import rotation_y
 from ncpifu_cli.geometry.extract import EmptySurface
-from ncpifu_cli.stages import reconstruct
+from ncpifu_cli.stages import eval_score, reconstruct
 from ncpifu_cli.stages.eval import evaluate
 from ncpifu_cli.stages.eval_inputs import find_subjects, input_path, read_input, read_split
-from ncpifu_cli.stages.eval_score import FAILED_DISTANCE_CM, item_name
+from ncpifu_cli.stages.eval_methods import item_name
+from ncpifu_cli.stages.eval_score import FAILED_DISTANCE_CM
 
 FAST = {"samples": 3000, "volume_points": 20_000, "normal_size_px": 64, "figure_rows": 0, "resolution": 32}
 Answer = Callable[[], trimesh.Trimesh]
@@ -129,6 +130,32 @@ def test_two_networks_end_to_end(tmp_path: Path, scans: Path, truth: trimesh.Tri
     assert "| perfect |" in text
     assert "worse" in text
     assert (folder / "figure.png").stat().st_size > 5000
+    assert (folder / "curves.pdf").read_bytes().startswith(b"%PDF")
+    assert read_split(str(folder / "subjects.txt")) == report.subjects
+    webpage = (folder / "report.html").read_text()
+    assert webpage.count('src="data:image/png;base64,') == 2
+    assert "http" not in webpage  # nothing is fetched
+    assert "report: " + str(folder / "report.html") in report.lines()
+
+
+def test_what_is_scored_is_not_measured_again(
+    tmp_path: Path, scans: Path, truth: trimesh.Trimesh, networks: FakeNetworks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = settings(tmp_path, scans, weights=(networks.add("net", lambda: shifted(truth, 0.01)),))
+    first = evaluate(config)
+    measured: list[str] = []
+    true_measure = eval_score._measure
+    monkeypatch.setattr(eval_score, "_measure", lambda task, scan, items: measured.append(task.source.name) or true_measure(task, scan, items))
+    assert evaluate(config).rows == first.rows
+    assert measured == []
+    shifted(truth, 0.02).export(tmp_path / "report" / "predictions" / "net" / "test-000001_000.ply")
+    again = evaluate(config)
+    assert measured == ["test-000001"]  # another mesh, another score
+    assert again.rows[1]["chamfer_cm"] > first.rows[1]["chamfer_cm"]
+    evaluate(config.model_copy(update={"f_score_cm": 2.0}))
+    assert len(measured) == 4  # other settings, other scores
+    assert evaluate(config).rows == again.rows
+    assert len(measured) == 4
 
 
 def test_finished_predictions_are_kept_and_scores_repeat(tmp_path: Path, scans: Path, truth: trimesh.Trimesh, networks: FakeNetworks) -> None:
@@ -200,10 +227,84 @@ def test_meshes_of_another_system(tmp_path: Path, scans: Path, truth: trimesh.Tr
     assert (good["components"], good["watertight"]) == (4, True)
     assert broken["status"] == "failed"
     assert large["status"] == "ok"
-    assert "100 times as large" in large["note"]
+    assert large["note"] == "100 times as large as the truth: probably cm, give --units cm"
     assert "100 times as large" in (tmp_path / "report" / "report.md").read_text()
     (folder / "test-000000_000.ply").unlink()
     assert "no mesh called test-000000_000" in evaluate(settings(tmp_path, scans, predictions=(f"theirs={folder}",))).of("theirs")[0]["note"]
+
+
+def test_names_units_and_frames_of_other_systems(tmp_path: Path, scans: Path, truth: trimesh.Trimesh) -> None:
+    folder = tmp_path / "theirs"
+    folder.mkdir()
+    one = find_scans(scans, "synthetic")[0]
+    raw = read_scan(one).similarity.invert(np.asarray(truth.vertices))
+    for name, vertices in {"cm": truth.vertices * 100, "ndc": truth.vertices / 1.024, "odd": truth.vertices / 0.3, "scan": raw}.items():
+        trimesh.Trimesh(vertices, truth.faces, process=False).export(folder / f"{name}_of_{one.name}_0_00.obj")
+    predictions = tuple(f"{name}={folder}/{name}_of_{{subject}}_{{yaw}}_*.obj" for name in ("cm", "ndc", "odd", "scan"))
+    report = evaluate(settings(tmp_path, scans, predictions=predictions, units=("cm", "ndc=ndc", "odd=0.3", "scan=scan"), limit=1))
+    assert [row["method"] for row in report.rows] == ["cm", "ndc", "odd", "scan"]
+    assert all(row["chamfer_cm"] < 0.05 and row["note"] == "" for row in report.rows)
+    trimesh.Trimesh(truth.vertices, truth.faces).export(folder / f"cm_of_{one.name}_0_01.obj")
+    with pytest.raises(NcpifuError, match="two meshes: cm_of"):
+        evaluate(settings(tmp_path, scans, predictions=predictions[:1], units=("cm",), limit=1))
+    for bad, message in (({"units": ("miles",)}, "unknown unit"), ({"units": ("nobody=cm",)}, "no --predictions are called 'nobody'")):
+        with pytest.raises(NcpifuError, match=message):
+            evaluate(settings(tmp_path, scans, predictions=predictions[:1], **bad))
+    with pytest.raises(NcpifuError, match="cannot read the pattern"):
+        evaluate(settings(tmp_path, scans, predictions=(f"cm={folder}/{{person}}.obj",)))
+    with pytest.raises(NcpifuError, match="not one of the 3 meshes is there") as caught:
+        evaluate(settings(tmp_path, scans, predictions=(f"cm={folder}",)))
+    assert "{subject}" in caught.value.hint
+
+
+def test_alignment_forgives_place_and_size(tmp_path: Path, scans: Path, truth: trimesh.Trimesh) -> None:
+    folder = tmp_path / "theirs"
+    folder.mkdir()
+    moved = trimesh.Trimesh(np.asarray(truth.vertices) @ rotation_y(5).T * 0.4 + [1.5, 0, 0.1], truth.faces, process=False)
+    moved.export(folder / "test-000000.ply")
+    rows = {}
+    for align in ("none", "icp", "similarity"):
+        rows[align] = evaluate(settings(tmp_path, scans, predictions=(f"theirs={folder}",), align=align, limit=1)).rows[0]
+    assert rows["similarity"]["chamfer_cm"] < 0.5 < 5 < rows["icp"]["chamfer_cm"] < rows["none"]["chamfer_cm"]
+    assert rows["similarity"]["note"].startswith("aligned: scaled by 2.")
+    assert "another frame?" in rows["none"]["note"]
+    report = evaluate(settings(tmp_path, scans, predictions=(f"theirs={folder}",), protocol="sith", limit=1))
+    assert report.rows[0]["note"].startswith("aligned")  # the protocol's own choice
+
+
+def test_protocols_change_three_numbers_and_nothing_else(tmp_path: Path, scans: Path, truth: trimesh.Trimesh) -> None:
+    folder = tmp_path / "theirs"
+    folder.mkdir()
+    floater = trimesh.creation.icosphere(subdivisions=2, radius=0.15)
+    floater.apply_translation([0.9, 0.8, 0])
+    whole = trimesh.creation.icosphere(subdivisions=4, radius=0.5)
+    trimesh.util.concatenate([whole, floater]).export(folder / "test-000000.ply")
+    reports = {name: evaluate(settings(tmp_path, scans, predictions=(f"theirs={folder}",), protocol=name, limit=1)) for name in ("paper", "icon", "econ")}
+    paper, icon, econ = (report.rows[0] for report in reports.values())
+    assert paper["chamfer"] == paper["chamfer_cm"]
+    assert paper["p2s"] == paper["p2s_vertices_cm"]
+    assert paper["normal"] == paper["normal_input"]
+    assert econ["chamfer"] == pytest.approx(econ["chamfer_cm"] / 1.024, rel=0.03)  # of 1000 samples
+    assert icon["p2s"] == pytest.approx(icon["truth_to_prediction_cm"] / 1.024, rel=0.05)
+    assert icon["chamfer"] < econ["chamfer"]  # without the floater
+    shared = set(eval_score.METRICS) | {"watertight", "components"}
+    assert {key: icon[key] for key in shared} == {key: paper[key] for key in shared}
+    assert "1/100 half image" in (tmp_path / "report" / "report.md").read_text()
+
+
+def test_meshes_that_are_not_finite_or_not_readable_count_as_failed(tmp_path: Path, scans: Path, truth: trimesh.Trimesh) -> None:
+    folder = tmp_path / "theirs"
+    folder.mkdir()
+    vertices = np.array(truth.vertices)
+    vertices[7] = np.nan
+    trimesh.Trimesh(vertices, truth.faces, process=False).export(folder / "test-000000.ply")
+    (folder / "test-000001.glb").write_bytes(b"glTF no")
+    (folder / "test-000002.obj").write_text("")
+    report = evaluate(settings(tmp_path, scans, predictions=(f"theirs={folder}",), figure_rows=2))
+    assert [row["status"] for row in report.rows] == ["failed"] * 3
+    assert report.rows[0]["note"] == "vertices that are not finite"
+    assert report.summary("theirs")["chamfer_cm"].mean == FAILED_DISTANCE_CM
+    assert "`theirs` failed on test-000001" in (tmp_path / "report" / "report.md").read_text()
 
 
 def test_the_truth_turns_with_the_view(tmp_path: Path, scans: Path, truth: trimesh.Trimesh) -> None:
@@ -318,18 +419,37 @@ def test_default_subjects_of_buff_and_thuman(tmp_path: Path) -> None:
     sequence.mkdir(parents=True)
     for frame in range(300):
         (sequence / f"longshort_hips.{frame:06d}.ply").touch()
-    chosen = [source.name for source in find_subjects(EvalConfig(dataset="buff", data=str(tmp_path / "buff")))[1]]
+    chosen = [source.name for source in find_subjects(EvalConfig(dataset="buff", data=str(tmp_path / "buff"))).sources]
     assert len(set(chosen)) == 143
     assert (chosen[0], chosen[-1]) == ("00005_longshort_hips.000000", "00005_longshort_hips.000299")
     for index in range(300):
         (tmp_path / "thuman2" / f"{index:04d}").mkdir(parents=True)
         (tmp_path / "thuman2" / f"{index:04d}" / f"{index:04d}.obj").touch()
     config = EvalConfig(dataset="thuman2", data=str(tmp_path / "thuman2"))
-    with pytest.raises(NcpifuError, match="of the 122 subjects of the split are not in"):
-        find_subjects(config)
-    (tmp_path / "mine.txt").write_text("0007\n0005\n")
-    mine = find_subjects(config.model_copy(update={"split": str(tmp_path / "mine.txt")}))[1]
-    assert [source.name for source in mine] == ["0005", "0007"]
+    subjects = find_subjects(config)
+    there = [name for name in read_split("thuman2_test") if int(name) < 300]
+    assert [source.name for source in subjects.sources] == there
+    assert len(subjects.missing) == 122 - len(there)  # named in the report
+    (tmp_path / "mine.txt").write_text("0007\n0005\n0444\n")
+    mine = find_subjects(config.model_copy(update={"split": str(tmp_path / "mine.txt")}))
+    assert ([source.name for source in mine.sources], mine.missing) == (["0005", "0007"], ["0444"])
+    (tmp_path / "mine.txt").write_text("0444\n")
+    with pytest.raises(NcpifuError, match="none of the 1 subjects of the split"):
+        find_subjects(config.model_copy(update={"split": str(tmp_path / "mine.txt")}))
+
+
+def test_a_subject_without_a_scan_is_named(tmp_path: Path, scans: Path, truth: trimesh.Trimesh, networks: FakeNetworks) -> None:
+    (tmp_path / "mine.txt").write_text("test-000001\ntest-000009\n")
+    report = evaluate(settings(tmp_path, scans, weights=(networks.add("net", lambda: truth),), split=str(tmp_path / "mine.txt")))
+    assert report.subjects == ["test-000001"]
+    assert "no scan of this name" in report.unscored["test-000009"]
+    assert "test-000009: no scan" in (tmp_path / "report" / "report.md").read_text()
+
+
+def test_out_of_distribution_humans_are_a_split(tmp_path: Path, scans: Path, truth: trimesh.Trimesh, networks: FakeNetworks) -> None:
+    write_scan(scans, "ood-000000")
+    report = evaluate(settings(tmp_path, scans, weights=(networks.add("net", lambda: truth),), split="ood"))
+    assert report.subjects == ["ood-000000"]
 
 
 def test_command_line(tmp_path: Path, scans: Path, truth: trimesh.Trimesh) -> None:
@@ -343,8 +463,14 @@ def test_command_line(tmp_path: Path, scans: Path, truth: trimesh.Trimesh) -> No
     assert result.exit_code == 0, result.output
     assert json.loads(result.stdout)["methods"][0]["scores"]["chamfer_cm"]["mean"] < 0.05
     result = CliRunner().invoke(app, arguments)
-    assert "report.md" in result.stdout
+    assert "report.html" in result.stdout
     result = CliRunner().invoke(app, [*arguments, "--views", "front"])
     assert result.exit_code == 1
     assert "--views 0,90,180,270" in result.stderr
     assert CliRunner().invoke(app, ["--data", str(tmp_path / "absent"), "-q"]).exit_code == 1
+    result = CliRunner().invoke(app, ["--table", "1", str(tmp_path / "out"), "-o", str(tmp_path / "tables")])
+    assert result.exit_code == 0, result.output
+    assert "`theirs`" in (tmp_path / "tables" / "table1.md").read_text()
+    result = CliRunner().invoke(app, [str(tmp_path / "out")])
+    assert result.exit_code == 1
+    assert "--table 1" in result.stderr

@@ -1,0 +1,144 @@
+"""What is wrong with a mesh before anything is compared: holes, parts, self-intersections, and what makes it impossible to score."""
+
+from dataclasses import dataclass
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from ncpifu_cli.geometry.surface import face_normals
+
+Floats = NDArray[np.floating]
+
+
+@dataclass(frozen=True)
+class MeshHealth:
+    """What a mesh looks like.
+
+    Attributes:
+        vertices, faces: their numbers (after merging vertices at exactly the same place). components: parts connected through faces.
+        watertight: every edge has two faces that run along it in opposite directions.
+        crossing_faces: faces that cut through another one (neighbours that share a corner are not tested).
+        problem: why the mesh cannot be scored ("" when it can): empty, not finite, without area, or faces that name missing vertices.
+    """
+
+    vertices: int = 0
+    faces: int = 0
+    components: int = 0
+    watertight: bool = False
+    crossing_faces: int = 0
+    problem: str = ""
+
+
+def mesh_health(vertices: Floats, faces: NDArray[np.integer]) -> MeshHealth:
+    """Check (V, 3) vertices and (F, 3) faces; never raises on broken meshes."""
+    problem = mesh_problem(vertices, faces)
+    if problem:
+        return MeshHealth(len(vertices), len(faces), problem=problem)
+    corners = _merged(vertices, faces)
+    count = int(corners.max()) + 1
+    edges = np.concatenate([corners[:, [0, 1]], corners[:, [1, 2]], corners[:, [2, 0]]])
+    key, reverse = edges[:, 0] * count + edges[:, 1], edges[:, 1] * count + edges[:, 0]
+    # Each directed edge once, and its reverse once: closed, oriented and manifold along every edge.
+    closed = len(np.unique(key)) == len(key) and bool(np.array_equal(np.sort(key), np.sort(reverse)))
+    crossing = int(np.count_nonzero(crossing_faces(vertices, faces)))
+    return MeshHealth(len(np.unique(corners)), len(faces), int(_components(corners).max()) + 1, closed, crossing)
+
+
+def largest_component(vertices: Floats, faces: NDArray[np.integer]) -> NDArray[np.bool_]:
+    """(F,) True for the faces of the component with the most faces."""
+    component = _components(_merged(vertices, faces))
+    return component == np.bincount(component).argmax()
+
+
+def crossing_faces(vertices: Floats, faces: NDArray[np.integer]) -> NDArray[np.bool_]:
+    """(F,) True for faces that an edge of another face pierces, or whose edge pierces another face; both must not share a corner."""
+    triangles = np.asarray(vertices, np.float64)[faces]
+    low, high = triangles.min(axis=1), triangles.max(axis=1)
+    axis = int((high.max(axis=0) - low.min(axis=0)).argmax())
+    order = np.argsort(low[:, axis], kind="stable")
+    crossing = np.zeros(len(faces), np.bool_)
+    crossing[order] = _sweep(triangles[order], low[order], high[order], _merged(vertices, faces)[order], axis)
+    return crossing
+
+
+def _merged(vertices: Floats, faces: NDArray[np.integer]) -> NDArray[np.int64]:
+    """(F, 3) corners, the same number for the same place."""
+    _, place = np.unique(np.asarray(vertices, np.float64), axis=0, return_inverse=True)
+    return np.ascontiguousarray(place.reshape(-1)[faces], np.int64)
+
+
+def _components(corners: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(F,) number of each face's component, without gaps."""
+    from scipy.sparse import coo_matrix
+    from scipy.sparse.csgraph import connected_components
+
+    count = int(corners.max()) + 1
+    edges = np.concatenate([corners[:, [0, 1]], corners[:, [1, 2]]])
+    graph = coo_matrix((np.ones(len(edges), np.int8), (edges[:, 0], edges[:, 1])), shape=(count, count))
+    labels = connected_components(graph, directed=False)[1]
+    return np.unique(labels[corners[:, 0]], return_inverse=True)[1].astype(np.int64)
+
+
+def mesh_problem(vertices: Floats, faces: NDArray[np.integer]) -> str:
+    """Why the mesh cannot be scored; "" when it can."""
+    if len(vertices) == 0 or len(faces) == 0:
+        return "empty mesh"
+    if not np.isfinite(vertices).all():
+        return "vertices that are not finite"
+    if faces.min() < 0 or faces.max() >= len(vertices):
+        return "faces that name missing vertices"
+    if not face_normals(vertices, faces)[1].sum() > 0:
+        return "surface without area"
+    return ""
+
+
+@numba.njit(nogil=True, cache=True)
+def _sweep(triangles: Floats, low: Floats, high: Floats, corners: NDArray[np.int64], axis: int) -> NDArray[np.bool_]:
+    """Faces sorted by where they begin along `axis`: each meets only those that begin before it ends."""
+    crossing = np.zeros(len(triangles), np.bool_)
+    first, second = (axis + 1) % 3, (axis + 2) % 3
+    for i in range(len(triangles)):
+        for j in range(i + 1, len(triangles)):
+            if low[j, axis] > high[i, axis]:
+                break
+            if low[j, first] > high[i, first] or high[j, first] < low[i, first] or low[j, second] > high[i, second] or high[j, second] < low[i, second]:
+                continue
+            if crossing[i] and crossing[j]:
+                continue
+            if _share_corner(corners[i], corners[j]):
+                continue
+            if _pierces(triangles[i], triangles[j]) or _pierces(triangles[j], triangles[i]):
+                crossing[i] = crossing[j] = True
+    return crossing
+
+
+@numba.njit(nogil=True, cache=True)
+def _share_corner(a: NDArray[np.int64], b: NDArray[np.int64]) -> bool:
+    for i in range(3):
+        for j in range(3):
+            if a[i] == b[j]:
+                return True
+    return False
+
+
+@numba.njit(nogil=True, cache=True)
+def _pierces(edges_of: Floats, face: Floats) -> bool:
+    """Does an edge of the first triangle pass through the inside of the second?"""
+    a, b, c = face[0], face[1], face[2]
+    for k in range(3):
+        p, q = edges_of[k], edges_of[(k + 1) % 3]
+        if _volume(p, a, b, c) * _volume(q, a, b, c) < 0:
+            u, v, w = _volume(p, q, a, b), _volume(p, q, b, c), _volume(p, q, c, a)
+            if (u > 0 and v > 0 and w > 0) or (u < 0 and v < 0 and w < 0):
+                return True
+    return False
+
+
+@numba.njit(nogil=True, cache=True)
+def _volume(a: Floats, b: Floats, c: Floats, d: Floats) -> float:
+    """Six times the signed volume of a tetrahedron."""
+    x0, x1, x2 = b[0] - a[0], b[1] - a[1], b[2] - a[2]
+    y0, y1, y2 = c[0] - a[0], c[1] - a[1], c[2] - a[2]
+    z0, z1, z2 = d[0] - a[0], d[1] - a[1], d[2] - a[2]
+    return x0 * (y1 * z2 - y2 * z1) - x1 * (y0 * z2 - y2 * z0) + x2 * (y0 * z1 - y1 * z0)

@@ -1,0 +1,159 @@
+"""The files that tell an evaluation: report.html, report.md, report.json, per_subject.csv, subjects.txt and the pictures."""
+
+import csv
+
+from ncpifu_cli import __version__
+from ncpifu_cli.artifacts import atomic_path, write_json
+from ncpifu_cli.geometry.protocols import PROTOCOLS, Protocol
+from ncpifu_cli.geometry.statistics import Estimate
+from ncpifu_cli.progress import Reporter
+from ncpifu_cli.stages import report_page as page
+from ncpifu_cli.stages.eval_score import FAILED_DISTANCE_CM, METRICS, SubjectTask
+from ncpifu_cli.stages.report import Report, interval
+from ncpifu_cli.stages.report_figure import draw_figure
+from ncpifu_cli.stages.report_plot import draw_curves
+
+TITLES = {"synthetic": "synthetic humans", "thuman2": "THuman2.0", "buff": "BUFF", "folder": "other scans"}
+COLUMNS = ["subject", "view_deg", "method", "status", "chamfer", "p2s", "normal", *METRICS]
+COLUMNS += ["watertight", "components", "crossing_faces", "vertices", "faces", "note"]
+
+
+def write_report(report: Report, tasks: dict[str, SubjectTask], reporter: Reporter) -> None:
+    """Write everything into the report's folder. Args: tasks, by subject: where the meshes of the pictures lie."""
+    folder = report.folder
+    write_json(folder / "report.json", report.document() | {"scan_notes": report.notes, "rows": report.rows})
+    with atomic_path(folder / "per_subject.csv") as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, COLUMNS, extrasaction="ignore")
+        writer.writeheader()
+        for method in report.methods:
+            writer.writerows(report.of(method.name))
+    with atomic_path(folder / "subjects.txt") as temporary:
+        temporary.write_text("\n".join(["# scored subjects, in the form that --split takes", *report.subjects]) + "\n", encoding="utf-8")
+    pictures: list[page.Block] = [page.Heading("How much of the surface is how near"), draw_curves(report)]
+    if report.config.figure_rows:
+        with reporter.task("pictures", None):
+            pictures += [page.Heading("Pictures"), draw_figure(report, tasks)]
+    title, blocks = f"Evaluation on {TITLES[report.config.dataset]}", [*_numbers(report), *pictures, *_details(report)]
+    for name, text in (("report.md", page.markdown(title, blocks)), ("report.html", page.webpage(title, blocks))):
+        with atomic_path(folder / name) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+
+
+def _numbers(report: Report) -> list[page.Block]:
+    config, first = report.config, report.methods[0].name
+    views = f"input view{'s' if len(config.views) > 1 else ''} at {', '.join(f'{yaw:g}' for yaw in config.views)} degrees"
+    split = f", split `{config.split}`" if config.split else ""
+    lede = (
+        f"{len(report.subjects)} subjects from `{report.data}`{split}, {views}, protocol `{config.protocol}`, seed {config.seed}. "
+        "Mean over subjects with its 95 % bootstrap interval; ↓ smaller is better, ↑ larger is better."
+    )
+    blocks: list[page.Block] = [page.Text(lede), _main_table(report)]
+    if len(report.methods) > 1:
+        differences = {method.name: report.difference(method.name) for method in report.methods[1:]}
+        rows = [
+            [name, *(_difference(difference[metric], better) for metric, (_, better) in report.headline.items())] for name, difference in differences.items()
+        ]
+        blocks += [
+            page.Heading(f"Difference to `{first}`"),
+            page.Text("Paired by subject; **bold** where the interval excludes 0, with who is better."),
+            page.Table(["", *(title for title, _ in report.headline.values())], rows),
+        ]
+    whole = report.without_failures()
+    if len(whole.subjects) not in (0, len(report.subjects)):
+        blocks += [page.Heading(f"The {len(whole.subjects)} subjects on which nothing failed"), _main_table(whole)]
+    return blocks
+
+
+def _details(report: Report) -> list[page.Block]:
+    summaries = [report.summary(method.name) for method in report.methods]
+    every = [[f"{title} {_arrow(better)}", *(interval(summary[metric]) for summary in summaries)] for metric, (title, better) in METRICS.items()]
+    blocks: list[page.Block] = [page.Heading("All metrics"), page.Table(["", *(method.name for method in report.methods)], every)]
+    blocks += [page.Heading("Predictions"), _health(report), page.Bullets([line for method in report.methods for line in _remarks(report, method.name)])]
+    if report.unscored:
+        blocks += [page.Heading("Not scored: the truth could not be used"), page.Bullets([f"{name}: {why}" for name, why in report.unscored.items()])]
+    if detected := report.detected():
+        blocks += [page.Heading("Detected while reading the scans"), page.Bullets([f"{note} ({count} scans)" for note, count in detected.items()])]
+    return [*blocks, page.Heading("How it was measured"), page.Bullets(_settings(report))]
+
+
+def _main_table(report: Report) -> page.Table:
+    header = ["", *(f"{title} {_arrow(better)}" for title, better in report.headline.values()), "failed"]
+    rows = []
+    for method in report.methods:
+        scores = report.summary(method.name)
+        rows.append([method.name, *(interval(scores[metric]) for metric in report.headline), str(len(report.failures(method.name)))])
+    return page.Table(header, rows)
+
+
+def _health(report: Report) -> page.Table:
+    rows = []
+    for method in report.methods:
+        found = report.of(method.name)
+        good = [row for row in found if row["status"] == "ok"]
+        counts = [sum(bool(row["watertight"]) for row in good), sum(row["components"] == 1 for row in good), sum(row["crossing_faces"] > 0 for row in good)]
+        faces = f"{sum(row['faces'] for row in good) / len(good):,.0f}" if good else "–"
+        rows.append([method.name, f"{len(good)} of {len(found)}", *map(str, counts), faces])
+    return page.Table(["", "scored", "watertight", "in one piece", "cut through themselves", "faces on average"], rows)
+
+
+def _remarks(report: Report, method: str) -> list[str]:
+    info = next(info for info in report.methods if info.name == method)
+    digest = f", sha256 `{info.sha256[:12]}`" if info.sha256 else f", read in units of {info.units}"
+    lines = [f"`{method}`: `{info.source}`{digest}"]
+    for row in report.of(method):
+        if row["note"] and not row["note"].startswith("aligned"):
+            verdict = "failed" if row["status"] == "failed" else "looks wrong"
+            lines.append(f"`{method}` {verdict} on {row['subject']} at {row['view_deg']:g} degrees: {row['note']}")
+    return lines
+
+
+def _settings(report: Report) -> list[str]:
+    config, protocol = report.config, PROTOCOLS[report.config.protocol]
+    align = config.align or protocol.align
+    return [
+        f"Chamfer, P2S and {protocol.normal_title} of the first table follow `{config.protocol}` ({protocol.source}): {in_words(protocol)}.",
+        "All other numbers: exact point-to-triangle distances in centimetres of the 1.80 m subject, unsquared; Chamfer is half the sum of the two mean "
+        "sample-to-surface distances. Only the outermost surface of a scan counts.",
+        f"{config.samples} area-uniform samples per surface, {config.volume_points} points in the box around the subject (10 cm margin), "
+        f"F-score at {config.f_score_cm:g} cm, normal maps of {config.normal_size_px} px, predictions of networks at {config.resolution} cells per axis.",
+        f"Alignment of every prediction before it is measured: {align}.",
+        "Normal error: squared difference of (n + 1) / 2 coloured maps, background black, summed over channels, mean over all pixels; 4 views: sum.",
+        f"A missing, empty or broken prediction counts with {FAILED_DISTANCE_CM:g} cm for every distance, 0 for every overlap and the normal error of an "
+        "empty picture.",
+        f"ncpifu {__version__}.",
+    ]
+
+
+def in_words(protocol: Protocol) -> str:
+    """The protocol's choices as one sentence."""
+    start = {
+        "vertices": "P2S from the vertices of the prediction to the truth",
+        "samples": "P2S from samples of the prediction to the truth",
+        "truth": "P2S from samples of the truth to the prediction",
+    }[protocol.p2s]
+    normal = (
+        "normal consistency is |cos| between the normals of nearest samples"
+        if protocol.cosine
+        else f"normal error summed over {len(protocol.views)} view(s) on a {'grey' if protocol.background else 'black'} background"
+    )
+    parts = [
+        start,
+        f"{protocol.samples or 'as many as set'} samples per surface",
+        f"distances to the nearest {'point of the surface' if protocol.nearest == 'surface' else 'sample'}",
+        f"in {protocol.unit} (a metre of the 1.80 m subject is {protocol.per_metre:.5g})",
+        normal,
+    ]
+    if protocol.largest_part:
+        parts.append("only the largest part of the prediction")
+    return ", ".join(parts)
+
+
+def _arrow(better: bool) -> str:
+    return "↑" if better else "↓"
+
+
+def _difference(estimate: Estimate, larger_is_better: bool) -> str:
+    text = f"{estimate.mean:+.3f} [{estimate.low:+.3f}, {estimate.high:+.3f}]"
+    if estimate.low <= 0 <= estimate.high:
+        return text
+    return f"**{estimate.mean:+.3f}** {'better' if (estimate.mean > 0) == larger_is_better else 'worse'} [{estimate.low:+.3f}, {estimate.high:+.3f}]"
