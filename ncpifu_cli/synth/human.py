@@ -42,7 +42,7 @@ Array = NDArray[np.float64]
 
 NO_WISHES = Wishes()
 ATTEMPTS = 3
-LET_OUT = 0.12  # how much longer trousers are cut for somebody who sits
+LET_OUT = 0.05  # how much longer trousers are cut for somebody who sits
 
 
 @dataclass(frozen=True)

@@ -257,7 +257,9 @@ def tie(w: Wearer) -> list[Part]:
     color, t = draw_color(w.rng), np.linspace(0, 1, 40)
     top = w.marks.neck[2] - 0.005
     width = np.where(t < 0.08, 0.036, 0.03 + 0.045 * np.clip((t - 0.1) / 0.8, 0, 1)) * np.clip((1.0 - t) / 0.05, 0.05, 1)
-    path = _hanging(w, w.under, 0.0, top, w.marks.waist_z + 0.02, 0.003)
+    bottom = w.marks.waist_z + 0.02
+    path, outer = _hanging(w, w.under, 0.0, top, bottom, 0.003), _hanging(w, w.trunk, 0.0, top, bottom, 0.0)
+    path[:, 1] = np.where(outer[:, 1] < path[:, 1] - 0.002, outer[:, 1] + 0.007, path[:, 1])  # under a buttoned jacket
     blade, faces = _strip(path, width, 0.005)
     stripes = np.where((blade[:, 2] + 0.7 * blade[:, 0]) % 0.05 < 0.015, 0.6, 1.0) if w.rng.random() < 0.5 else np.ones(len(blade))
     return [w.on_chest(blade, faces, color * stripes[:, None])]

@@ -1,18 +1,20 @@
 import numpy as np
 import pytest
-from stick_figure import grid, tube
+from stick_figure import grid, skeleton, tube
 
 from ncpifu_cli.config.synth import GarmentWish
 from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.synth.garments.catalogue import BY_NAME, TEMPLATES
 from ncpifu_cli.synth.garments.details import DETAILS
+from ncpifu_cli.synth.garments.fields import Landmarks
 from ncpifu_cli.synth.garments.outfit import choose_outfit, outfit_of
 from ncpifu_cli.synth.garments.rims import LIP_DEPTH_M, with_lips
+from ncpifu_cli.synth.garments.skirt import extrude_skirt
 from ncpifu_cli.synth.garments.spec import Template
 from ncpifu_cli.synth.looks.fabric import HELD_OUT_PATTERNS, PATTERNS, Cloth, paint_fabric
 from ncpifu_cli.synth.looks.palette import PALETTES, draw_color, draw_contrast
 from ncpifu_cli.synth.streams import Streams
-from ncpifu_cli.synth.topology import boundary_edges, triangulate
+from ncpifu_cli.synth.topology import boundary_edges, boundary_loops, triangulate
 
 
 def _wishes(*names: str) -> list[GarmentWish]:
@@ -135,3 +137,14 @@ def test_wished_values_replace_only_themselves() -> None:
     assert wished[1].pattern == "dots"
     ranged = outfit_of([GarmentWish(garment="shirt", values={"ease": [0.02, 0.021]})], Streams(5))
     assert 0.02 <= ranged[0].spec.ease <= 0.021
+
+
+def test_a_closed_garment_grows_a_closed_skirt_from_an_uneven_edge() -> None:
+    marks = Landmarks.of(skeleton())
+    points, quads = tube(48, 10, 0.18, 0.3)
+    uneven = points + np.stack([np.zeros(len(points)), np.zeros(len(points)), marks.hip_z + 0.05 * np.sin(np.arctan2(points[:, 1], points[:, 0]))], axis=1)
+    legs = np.random.default_rng(0).uniform([-0.15, -0.08, 0], [0.15, 0.08, marks.hip_z], (2000, 3))
+    spec = BY_NAME["dress"].draw(np.random.default_rng(1))
+    grown = extrude_skirt(spec, uneven, quads, legs, marks, marks.hip_z - 0.4, np.random.default_rng(2))
+    assert [len(loop) for loop in boundary_loops(grown.quads)] == [48, 48], "a slit"
+    assert grown.points[:, 2].min() == pytest.approx(marks.hip_z - 0.4)

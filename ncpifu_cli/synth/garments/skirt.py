@@ -28,7 +28,7 @@ class Grown(NamedTuple):
 
 def extrude_skirt(spec: GarmentSpec, rest: Array, quads: Index, body: Array, marks: Landmarks, bottom_z: float, rng: np.random.Generator) -> Grown:
     """Grow the lower edge of `rest` (V, 3) down to `bottom_z`. Radius: flared with gores, at least around both legs of `body` (B, 3)."""
-    chain, closed = _lower_edge(rest, quads, marks)
+    chain, closed = _lower_edge(rest, quads, marks, spec.is_open)
     base = rest[chain]
     centre = np.array([0, base[:, 1].mean()])
     angle = np.arctan2(base[:, 1] - centre[1], base[:, 0])
@@ -53,12 +53,12 @@ def extrude_skirt(spec: GarmentSpec, rest: Array, quads: Index, body: Array, mar
     return Grown(np.concatenate(points), np.concatenate([quads, *new_quads]), np.tile(chain, rows), progress)
 
 
-def _lower_edge(rest: Array, quads: Index, marks: Landmarks) -> tuple[Index, bool]:
-    """The chain of vertices along the lower edge in walking order; not closed when the front is open."""
+def _lower_edge(rest: Array, quads: Index, marks: Landmarks, is_open: bool) -> tuple[Index, bool]:
+    """The chain of vertices along the lower edge in walking order, and whether it goes all round; it does not where the front is open."""
     loops = [loop for loop in boundary_loops(quads) if rest[loop, 2].min() < marks.hip_z + 0.06 and np.ptp(rest[loop, 0]) > 0.2]
     loop = max(loops, key=len)
     low = rest[loop, 2] < rest[loop, 2].min() + 0.035
-    if low.all():
+    if low.all() or not is_open:
         return loop, True
     start = np.flatnonzero(low & ~np.roll(low, 1))[0]
     return np.roll(loop, -start)[: int(low.sum())], False
