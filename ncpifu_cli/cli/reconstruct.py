@@ -26,6 +26,8 @@ def reconstruct_cli(
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Mesh file: .obj .ply .glb .stl .off; or a folder. Default: out/<photo>.obj")] = None,
     format_: Annotated[str | None, typer.Option("--format", metavar="EXT", help="Mesh format where -o names a folder.", rich_help_panel=FILES)] = None,
     preview: Annotated[bool, typer.Option("--preview/--no-preview", help="Write a preview picture (.png).", rich_help_panel=FILES)] = True,
+    turntable: Annotated[str | None, typer.Option(metavar="mp4|gif|FILE", help="Write the turning person as a film.", rich_help_panel=FILES)] = None,
+    html: Annotated[bool, typer.Option("--html", help="Write a page that shows the mesh in any browser, offline.", rich_help_panel=FILES)] = False,
     mask: Annotated[Path | None, typer.Option(help="Mask, white = person; with several photos a folder of <photo>.png.", rich_help_panel=MASK)] = None,
     mask_only: Annotated[bool, typer.Option("--mask-only", help="Only write the mask, to correct it by hand.", rich_help_panel=MASK)] = False,
     save_mask: Annotated[Path | None, typer.Option(help="Write the mask to this PNG; with several photos a folder.", rich_help_panel=MASK)] = None,
@@ -40,6 +42,8 @@ def reconstruct_cli(
     ground: Annotated[bool, typer.Option("--ground/--centre", help="Feet at y = 0, or the middle of the height.", rich_help_panel=MESH)] = True,
     faces: Annotated[int | None, typer.Option(min=100, help="Decimate to at most so many triangles.", rich_help_panel=MESH)] = None,
     smooth: Annotated[int, typer.Option(min=0, max=100, help="Rounds of smoothing that keeps the volume.", rich_help_panel=MESH)] = 0,
+    texture: Annotated[bool, typer.Option("--texture", help="Image texture in place of vertex colours (.glb, .obj).", rich_help_panel=MESH)] = False,
+    confidence: Annotated[bool, typer.Option("--confidence", help="Also show how sure the network is.", rich_help_panel=MESH)] = False,
     weights: Annotated[str | None, typer.Option(metavar="FILE|NAME", help="Default: $NCPIFU_WEIGHTS, else compact.", rich_help_panel=MACHINE)] = None,
     profile: Annotated[str | None, typer.Option(help="Refuse weights of any other profile.", rich_help_panel=MACHINE)] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.", rich_help_panel=MACHINE)] = "auto",
@@ -61,6 +65,10 @@ def reconstruct_cli(
         "allow_rough_mask": allow_rough_mask,
         "mask_model": mask_model,
         "preview": preview,
+        "turntable": turntable,
+        "html": html,
+        "texture": texture,
+        "confidence": confidence,
     }
     config = validate(ReconstructConfig, values, "reconstruct")
     from ncpifu_cli.stages.reconstruct_batch import collect_photos
@@ -142,7 +150,7 @@ def _outcome(row: "Row") -> dict[str, Any]:
 
 
 def _document(one: "Written") -> dict[str, Any]:
-    from ncpifu_cli.stages.export import sidecar
+    from ncpifu_cli.stages.sidecar import sidecar
 
     files = {name: None if path is None else str(path) for name, path in vars(one.outputs).items()}
     if one.result is None:

@@ -7,6 +7,8 @@ from pydantic import Field, PositiveInt, field_validator
 from ncpifu_cli.config.base import Settings
 
 MESH_FORMATS = (".obj", ".ply", ".glb", ".stl", ".off")
+COLOURED_FORMATS = (".obj", ".ply", ".glb")
+TEXTURED_FORMATS = (".obj", ".glb")
 Person = Literal["largest", "all"] | PositiveInt
 
 
@@ -18,6 +20,8 @@ class ReconstructConfig(Settings):
     ground: bool = Field(True, description="Put the feet at y = 0; else the middle of the person's height is at y = 0.")
     faces: int | None = Field(None, ge=100, description="Decimate to at most so many triangles; None keeps all.")
     smooth: int = Field(0, ge=0, le=100, description="Rounds of smoothing that keeps the volume.")
+    texture: bool = Field(False, description="Unwrap the surface and write an image texture in place of vertex colours (.glb, .obj).")
+    confidence: bool = Field(False, description="Also say for every vertex how sure the network is, and write a mesh coloured by it.")
     mask: str | None = Field(None, description="Mask file: white is the person. Wins over everything else.")
     mask_only: bool = Field(False, description="Only write the mask.")
     save_mask: str | None = Field(None, description="Write the mask that was used to this file.")
@@ -28,6 +32,8 @@ class ReconstructConfig(Settings):
         "auto", description="auto: a rembg model that is on disk, else the built-in network. none: neither. Or a rembg model by name, or an .onnx file."
     )
     preview: bool = Field(True, description="Write a preview picture beside the mesh.")
+    turntable: str | None = Field(None, description="Write the turning person as this .mp4 or .gif file; only mp4 or gif: beside the mesh.")
+    html: bool = Field(False, description="Write a page beside the mesh that shows it in any browser, without internet.")
 
     @field_validator("person_box")
     @classmethod

@@ -1,7 +1,7 @@
 """Which pixels of a photo are the person: the first source that can answer, and how far it can be trusted (design: rendering_and_masks C3).
 
-Order: a mask file, the alpha channel, a background of one colour, a local rembg model, GrabCut in the user's box, GrabCut against a smooth background.
-Where none of these holds, the answer is a rough guess with `trusted` False, and the caller decides.
+Order: a mask file, the alpha channel, a background of one colour, a local rembg model, our matting network, GrabCut in the user's box, GrabCut against a
+smooth background. Where none of these holds, the answer is a rough guess with `trusted` False, and the caller decides.
 """
 
 from dataclasses import dataclass, replace
@@ -17,6 +17,7 @@ from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.progress import SILENT, Reporter
 
 MIN_PERSON_PX = 24  # height of the smallest person worth an answer
+TRUSTED_MATTE = 0.85  # expected intersection over union above which the matting network is believed
 Box = tuple[int, int, int, int]
 
 
@@ -26,7 +27,8 @@ class Mask:
 
     Attributes:
         coverage: (H, W) uint8 on the photo's working grid, 0 = background, 255 = person, soft at edges where the source is.
-        source: "mask file", "alpha channel", "uniform background", "rembg <model>", "person box", "smooth background" or "guess".
+        source: "mask file", "alpha channel", "uniform background", "rembg <model>", "matting network", "person box", "smooth background" or "guess".
+        confidence: 0..1 where the source says how sure it is (the expected intersection over union with the truth).
         trusted: False where only a person can say whether it is right. warnings: what the user should know.
     """
 
@@ -34,6 +36,7 @@ class Mask:
     source: str
     trusted: bool = True
     warnings: tuple[str, ...] = ()
+    confidence: float | None = None
 
     @property
     def binary(self) -> NDArray[np.bool_]:
@@ -83,15 +86,30 @@ def _automatic(photo: Photo, box: Box | None, mask_model: str, reporter: Reporte
     if model is not None:
         reporter.info(f"masking with rembg {model[0]} (its first use compiles for about a minute)")
         return Mask(rembg_coverage(photo.rgb, *model), f"rembg {model[0]}")
+    matte = _matte(photo, box) if mask_model == "auto" else None
+    if matte is not None and matte.trusted:
+        return matte
     if box is not None:
-        return Mask(
-            _to_coverage(grabcut.box_grabcut(photo.rgb, box)), "person box", warnings=("masked by colour inside the box: look at the outline in the preview",)
-        )
+        note = "masked by colour inside the box: look at the outline in the preview"
+        return Mask(_to_coverage(grabcut.box_grabcut(photo.rgb, box)), "person box", warnings=(note,))
     fit = grabcut.smooth_background(photo.rgb)
-    note = f"masked by its smooth background (noise {fit.noise:.1f} of at most {grabcut.MAX_NOISE_LAB:.0f}): look at the outline in the preview"
     if fit.trusted and not _implausible(fit.mask):
+        note = f"masked by its smooth background (noise {fit.noise:.1f} of at most {grabcut.MAX_NOISE_LAB:.0f}): look at the outline in the preview"
         return Mask(_to_coverage(fit.mask), "smooth background", warnings=(note,))
-    return Mask(_to_coverage(grabcut.guess(photo.rgb)), "guess", trusted=False)
+    return matte or Mask(_to_coverage(grabcut.guess(photo.rgb)), "guess", trusted=False)
+
+
+def _matte(photo: Photo, box: Box | None) -> Mask | None:
+    """The answer of the project's own network; None where it is not installed or sees nobody."""
+    from ncpifu_cli.data.matting import estimate_mask, find_matting_weights
+
+    if find_matting_weights() is None:
+        return None
+    found = estimate_mask(photo.rgb, box)
+    coverage = np.clip(found.alpha * 255 + 0.5, 0, 255).astype(np.uint8)
+    if not (coverage >= 128).any():
+        return None
+    return Mask(coverage, "matting network", trusted=found.confidence >= TRUSTED_MATTE, confidence=round(found.confidence, 3))
 
 
 def _implausible(mask: NDArray[np.bool_]) -> bool:

@@ -1,8 +1,6 @@
-"""A colour for every vertex: the photo's where it sees the surface, a calm continuation of the outline's colours elsewhere.
+"""A colour for every point of a surface: the photo's where it sees the surface, predicted or inferred ones elsewhere, without a seam between the two."""
 
-The unseen side is not invented and not a mirror image (a face on the back of a head): each height takes the colours that the photo shows at the outline,
-so trousers stay trousers and the two sides meet without a seam.
-"""
+from collections.abc import Callable
 
 import cv2
 import numpy as np
@@ -11,80 +9,82 @@ from numpy.typing import NDArray
 from ncpifu_cli.geometry.camera import ndc_to_px
 from ncpifu_cli.geometry.raster import rasterise
 from ncpifu_cli.geometry.surface import vertex_normals
+from ncpifu_cli.stages.unseen_side import unseen_side
+
+PredictColours = Callable[[NDArray[np.float32]], NDArray[np.uint8]]  # (N, 3) NDC on the surface -> (N, 3) uint8 sRGB
 
 DEPTH_TOLERANCE_NDC = 0.015  # 1.5 cm: two cells of the 256 grid
-UNSEEN_PX = 192  # the unseen side is smooth: a small picture of it is enough
+OFFSET_PX = 64  # the difference between photo and prediction is light: smooth
 
 
-def vertex_colours(vertices_ndc: NDArray[np.floating], faces: NDArray[np.integer], texture: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Colours of a mesh in the framed view.
+class SurfaceColours:
+    """The colours of one mesh in its framed view.
 
-    Args: vertices_ndc (V, 3), faces (F, 3), texture (T, T, 3) uint8: the framed photo, its colours continued beyond the outline.
-    Returns (V, 3) uint8 sRGB.
+    Args: vertices_ndc (V, 3), faces (F, 3), texture (T, T, 3) uint8: the framed photo, its colours continued beyond the outline. predict: a network's colours,
+        which are used where the photo does not see the surface, shifted to the photo's light; None infers them from the photo (`unseen_side`).
     """
-    size = texture.shape[0]
-    points = np.asarray(vertices_ndc, np.float32)
-    buffer = rasterise(points, faces, size)
-    normals = vertex_normals(points, faces)
-    pixels = ndc_to_px(points, size)
-    columns, rows = (np.clip(np.floor(pixels[:, axis]).astype(int), 0, size - 1) for axis in (0, 1))
-    seen = points[:, 2] >= buffer.depth_ndc[rows, columns] - DEPTH_TOLERANCE_NDC
-    seen |= ~buffer.mask[rows, columns]  # on the very outline no pixel centre is covered
-    weight = np.clip((normals[:, 2] - 0.05) / 0.35, 0, 1)
-    weight = (weight * weight * (3 - 2 * weight) * seen)[:, None]
-    front = sample(texture, pixels)
-    back_picture = unseen_side(texture, buffer.mask)
-    back = sample(back_picture, pixels * (back_picture.shape[0] / size))
-    return np.clip(weight * front + (1 - weight) * back + 0.5, 0, 255).astype(np.uint8)
+
+    def __init__(
+        self, vertices_ndc: NDArray[np.floating], faces: NDArray[np.integer], texture: NDArray[np.uint8], predict: PredictColours | None = None
+    ) -> None:
+        self._texture, self._predict = texture, predict
+        points = np.asarray(vertices_ndc, np.float32)
+        self._buffer = rasterise(points, faces, texture.shape[0])
+        if predict is None:
+            self._back = unseen_side(texture, self._buffer.mask)
+            size = len(self._back)
+            self._side = cv2.GaussianBlur(self._back, (0, 0), sigmaX=0.006 * size, sigmaY=0.012 * size)  # a side view would show each pixel as a streak
+        else:
+            self._offset = self._light_offset(points, vertex_normals(points, faces), predict)
+
+    def at(self, points_ndc: NDArray[np.floating], normals: NDArray[np.floating]) -> NDArray[np.uint8]:
+        """(N, 3) points on the surface and (N, 3) unit normals -> (N, 3) uint8 sRGB."""
+        points = np.asarray(points_ndc, np.float32)
+        pixels = ndc_to_px(points, len(self._texture))
+        weight = (_ramp(normals[:, 2], 0.05, 0.4) * self.seen(points))[:, None]
+        front = sample(self._texture, pixels)
+        return np.clip(weight * front + (1 - weight) * self._unseen(points, normals) + 0.5, 0, 255).astype(np.uint8)
+
+    def seen(self, points_ndc: NDArray[np.float32]) -> NDArray[np.bool_]:
+        """(N,) whether the photo sees the points: nothing of the surface lies before them."""
+        size = len(self._texture)
+        pixels = ndc_to_px(points_ndc, size)
+        columns, rows = (np.clip(np.floor(pixels[:, axis]).astype(int), 0, size - 1) for axis in (0, 1))
+        in_front = points_ndc[:, 2] >= self._buffer.depth_ndc[rows, columns] - DEPTH_TOLERANCE_NDC
+        return in_front | ~self._buffer.mask[rows, columns]  # on the very outline no pixel centre is covered
+
+    def _unseen(self, points: NDArray[np.float32], normals: NDArray[np.floating]) -> NDArray[np.float32]:
+        if self._predict is not None:
+            return self._predict(points) + sample(self._offset, ndc_to_px(points, len(self._offset)))
+        pixels = ndc_to_px(points, len(self._back))
+        sideways = 1 - _ramp(np.abs(normals[:, 2]), 0.2, 0.6)[:, None]
+        return sideways * sample(self._side, pixels) + (1 - sideways) * sample(self._back, pixels)
+
+    def _light_offset(self, points: NDArray[np.float32], normals: NDArray[np.floating], predict: PredictColours) -> NDArray[np.float32]:
+        """(O, O, 3) smooth picture of photo less prediction, from the vertices that the photo sees beside the seam."""
+        near_seam = (normals[:, 2] > 0.2) & (normals[:, 2] < 0.8) & self.seen(points)
+        offset = np.zeros((OFFSET_PX, OFFSET_PX, 3), np.float32)
+        if not near_seam.any():
+            return offset
+        at = points[near_seam]
+        difference = sample(self._texture, ndc_to_px(at, len(self._texture))) - predict(at)
+        columns, rows = np.clip(np.floor(ndc_to_px(at, OFFSET_PX)).astype(int), 0, OFFSET_PX - 1).T
+        np.add.at(offset, (rows, columns), difference)
+        count = np.bincount(rows * OFFSET_PX + columns, minlength=OFFSET_PX**2).reshape(OFFSET_PX, OFFSET_PX)
+        mean = offset / np.maximum(count, 1)[..., None]
+        spread, reach = (cv2.GaussianBlur(picture.astype(np.float32), (0, 0), OFFSET_PX / 32) for picture in (mean, count > 0))
+        return spread / (reach + 0.1)[..., None]  # far from every seam the prediction stands alone
 
 
-def unseen_side(texture: NDArray[np.uint8], mask: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    """(U, U, 3) picture of the back, U at most UNSEEN_PX: colours of a band along the mask's inner edge, spread inwards, more sideways than up and down.
-
-    Fine scales win where they reach, coarser ones fill the rest. Only the fine ones spread skin: the back of a thin arm is skin, the back of a coat
-    beside a hand is not, and the back of a head is hair.
-    """
-    size = min(UNSEEN_PX, texture.shape[0])
-    small = cv2.resize(texture, (size, size), interpolation=cv2.INTER_AREA).astype(np.float32)
-    inside = cv2.resize(mask.astype(np.uint8), (size, size), interpolation=cv2.INTER_AREA) > 0
-    depth = cv2.distanceTransform(inside.astype(np.uint8), cv2.DIST_L2, 5)
-    band = ((depth > 0) & (depth <= max(2.0, 0.02 * size))).astype(np.float32)
-    cloth = band * np.where(skin_like(small.astype(np.uint8), inside), np.float32(0.05), np.float32(1))
-    result = np.zeros(small.shape, np.float32)
-    filled = np.zeros(band.shape, np.float32)
-    for sigma in size * np.array([0.006, 0.012, 0.025, 0.05, 0.1, 0.2, 0.4]):
-        preferred = band if sigma < 0.02 * size else cloth
-        spread = {"sigmaX": float(sigma), "sigmaY": 0.3 * float(sigma), "borderType": cv2.BORDER_CONSTANT}
-        reach = cv2.GaussianBlur(band, (0, 0), **spread)
-        weight = cv2.GaussianBlur(preferred, (0, 0), **spread)
-        colour = cv2.GaussianBlur(small * preferred[..., None], (0, 0), **spread) / np.maximum(weight, 1e-7)[..., None]
-        share = np.clip(reach / 0.15, 0, 1) * (1 - filled)
-        result += share[..., None] * colour
-        filled += share
-    rest = small[inside].mean(axis=0) if inside.any() else np.full(3, 128, np.float32)
-    return np.clip(result + (1 - filled)[..., None] * rest + 0.5, 0, 255).astype(np.uint8)
+def vertex_colours(
+    vertices_ndc: NDArray[np.floating], faces: NDArray[np.integer], texture: NDArray[np.uint8], predict: PredictColours | None = None
+) -> NDArray[np.uint8]:
+    """(V, 3) uint8 sRGB: `SurfaceColours` at the vertices."""
+    normals = vertex_normals(np.asarray(vertices_ndc, np.float32), faces)
+    return SurfaceColours(vertices_ndc, faces, texture, predict).at(vertices_ndc, normals)
 
 
-def skin_like(picture: NDArray[np.uint8], inside: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """(U, U) bool: pixels with the chroma of the face, where the middle of the head has the chroma of skin; else nothing.
-
-    The limits in Cr and Cb are the usual ones, which hold for light and dark skin alike.
-    """
-    rows, _ = np.nonzero(inside)
-    if len(rows) == 0:
-        return inside
-    chroma = cv2.cvtColor(picture, cv2.COLOR_RGB2YCrCb)[..., 1:].astype(np.float32)
-    usual = (chroma[..., 0] > 135) & (chroma[..., 0] < 180) & (chroma[..., 1] > 80) & (chroma[..., 1] < 128)
-    top, height = rows.min(), rows.max() + 1 - rows.min()
-    head = np.zeros_like(inside)
-    head[round(top + 0.05 * height) : round(top + 0.12 * height)] = True
-    face = head & inside & usual
-    if face.sum() < 0.3 * (head & inside).sum():
-        return np.zeros_like(inside)
-    return usual & (np.linalg.norm(chroma - np.median(chroma[face], axis=0), axis=2) < 14)
-
-
-def sample(image: NDArray[np.uint8], pixels: NDArray[np.floating]) -> NDArray[np.float32]:
+def sample(image: NDArray[np.uint8] | NDArray[np.float32], pixels: NDArray[np.floating]) -> NDArray[np.float32]:
     """Bilinear (N, 3) values of (T, T, 3) at (N, 2) pixel coordinates (centres at half-integers), clamped to the image."""
     size = image.shape[0]
     at = np.clip(np.asarray(pixels, np.float32) - 0.5, 0, size - 1)
@@ -94,3 +94,9 @@ def sample(image: NDArray[np.uint8], pixels: NDArray[np.floating]) -> NDArray[np
     top = image[y, x] * (1 - fx) + image[y, x + 1] * fx
     bottom = image[y + 1, x] * (1 - fx) + image[y + 1, x + 1] * fx
     return top * (1 - fy) + bottom * fy
+
+
+def _ramp(values: NDArray[np.floating], low: float, high: float) -> NDArray[np.floating]:
+    """0 below `low`, 1 above `high`, smooth between."""
+    part = np.clip((values - low) / (high - low), 0, 1)
+    return part * part * (3 - 2 * part)

@@ -1,109 +1,108 @@
-"""A reconstruction on disk: mesh by extension, JSON sidecar, preview picture, mask. All of them or none."""
+"""A reconstruction on disk: mesh by extension, JSON sidecar, pictures, page, mask. All of them or none."""
 
 import json
-import platform
-import struct
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ncpifu_cli import __version__
 from ncpifu_cli.artifacts import atomic_path
-from ncpifu_cli.config.base import dump
 from ncpifu_cli.config.reconstruct import MESH_FORMATS
 from ncpifu_cli.errors import NcpifuError
-from ncpifu_cli.geometry.camera import HALF_EXTENT_M
+from ncpifu_cli.stages.gltf import glb_bytes
 from ncpifu_cli.stages.outputs import Outputs
+from ncpifu_cli.stages.pictures import png_bytes, write_png
+from ncpifu_cli.stages.sidecar import sidecar
 
 if TYPE_CHECKING:
     import trimesh
 
     from ncpifu_cli.data.mask import Mask
     from ncpifu_cli.stages.reconstruct import Reconstruction
+    from ncpifu_cli.stages.texture import Texture
 
 
 def save(result: "Reconstruction", outputs: Outputs) -> None:
     """Write every file under a temporary name, then give all of them their names. Raises NcpifuError; leaves nothing behind when it does."""
+    writers = _writers(result, outputs)
     with ExitStack() as stack:
-        names = {path: stack.enter_context(atomic_path(path)) for path in outputs.wanted()}
+        names = {path: stack.enter_context(atomic_path(path)) for path in writers}
         try:
-            write_mesh(result.mesh, names[outputs.mesh])
-            names[outputs.sidecar].write_text(json.dumps(sidecar(result, outputs), indent=1) + "\n", encoding="utf-8")
-            if outputs.preview is not None:
-                from ncpifu_cli.stages.preview import preview_picture
-
-                write_png(preview_picture(result), names[outputs.preview])
-            if outputs.mask is not None:
-                write_mask(result.prepared.mask, result.prepared.photo.size_px, names[outputs.mask])
+            for path, write in writers.items():
+                write(names[path])
         except OSError as error:
             raise NcpifuError(f"cannot write beside {outputs.mesh}: {error.strerror or error}", "is the disk full?") from error
 
 
-def write_mesh(mesh: "trimesh.Trimesh", path: Path) -> None:
-    """Write by extension: OBJ, PLY and GLB with vertex colours, OFF and STL (binary) without."""
+def _writers(result: "Reconstruction", outputs: Outputs) -> dict[Path, Callable[[Path], object]]:
+    """File -> what writes it, each to a temporary name that it is given."""
+    from ncpifu_cli.stages.preview import preview_picture
+    from ncpifu_cli.stages.turntable import write_turntable
+    from ncpifu_cli.stages.viewer import viewer_page
+
+    texture = result.texture
+    writers: dict[Path, Callable[[Path], object]] = {
+        outputs.mesh: lambda path: write_mesh(result.mesh, path, texture, outputs),
+        outputs.sidecar: lambda path: path.write_text(json.dumps(sidecar(result, outputs), indent=1) + "\n", encoding="utf-8"),
+    }
+    if texture is not None and outputs.texture is not None and outputs.material is not None:
+        image, material = texture.image, material_text(outputs)
+        writers |= {outputs.texture: lambda path: write_png(image, path), outputs.material: lambda path: path.write_text(material, encoding="ascii")}
+    if outputs.confidence is not None:
+        writers[outputs.confidence] = lambda path: write_mesh(confidence_mesh(result), path)
+    if outputs.preview is not None:
+        writers[outputs.preview] = lambda path: write_png(preview_picture(result), path)
+    if outputs.turntable is not None:
+        writers[outputs.turntable] = lambda path: write_turntable(result, path)
+    if outputs.html is not None:
+        writers[outputs.html] = lambda path: path.write_text(viewer_page(result), encoding="utf-8")
+    if outputs.mask is not None:
+        writers[outputs.mask] = lambda path: write_mask(result.prepared.mask, result.prepared.photo.size_px, path)
+    return writers
+
+
+def write_mesh(mesh: "trimesh.Trimesh", path: Path, texture: "Texture | None" = None, outputs: Outputs | None = None) -> None:
+    """Write by extension: OBJ, PLY and GLB with vertex colours, OFF and STL (binary) without; GLB and OBJ with `texture` where there is one."""
     suffix = path.suffix.lower()
     if suffix == ".glb":
-        path.write_bytes(glb_bytes(mesh))
+        path.write_bytes(glb_bytes(mesh, texture))
+    elif suffix == ".obj" and texture is not None and outputs is not None and outputs.material is not None:
+        path.write_text(obj_text(mesh, texture, outputs.material.name), encoding="ascii")
     elif suffix in MESH_FORMATS:
         mesh.export(str(path), file_type=suffix[1:])
     else:
         raise NcpifuError(f"unknown mesh format {suffix!r}", f"use one of: {', '.join(MESH_FORMATS)}")
 
 
-def glb_bytes(mesh: "trimesh.Trimesh") -> bytes:
-    """A mesh with vertex colours as binary glTF 2.0.
-
-    Written here because the colours must be *linear* light by the standard, 16-bit so that dark clothes do not band, and the material rough, not metal.
-    """
-    positions = np.asarray(mesh.vertices, "<f4")
-    normals = np.asarray(mesh.vertex_normals, "<f4")
-    indices = np.asarray(mesh.faces, "<u4").reshape(-1)
-    srgb = np.asarray(mesh.visual.vertex_colors, np.float64)[:, :3] / 255  # type: ignore[union-attr]
-    linear = np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)
-    colours = np.full((len(positions), 4), 65535, "<u2")
-    colours[:, :3] = np.round(linear * 65535)
-    blocks: list[NDArray[Any]] = [positions, normals, colours, indices]
-    views, offset = [], 0
-    for block, target in zip(blocks, (34962, 34962, 34962, 34963), strict=True):
-        views.append({"buffer": 0, "byteOffset": offset, "byteLength": block.nbytes, "target": target})
-        offset += block.nbytes  # every block is a multiple of four bytes
-    vertex = {"count": len(positions)}
-    accessors = [
-        {"bufferView": 0, "componentType": 5126, "type": "VEC3", "min": positions.min(axis=0).tolist(), "max": positions.max(axis=0).tolist(), **vertex},
-        {"bufferView": 1, "componentType": 5126, "type": "VEC3", **vertex},
-        {"bufferView": 2, "componentType": 5123, "normalized": True, "type": "VEC4", **vertex},
-        {"bufferView": 3, "componentType": 5125, "type": "SCALAR", "count": len(indices)},
-    ]
-    document = {
-        "asset": {"version": "2.0", "generator": f"ncpifu {__version__}"},
-        "scene": 0,
-        "scenes": [{"nodes": [0]}],
-        "nodes": [{"mesh": 0, "name": "person"}],
-        "meshes": [{"primitives": [{"attributes": {"POSITION": 0, "NORMAL": 1, "COLOR_0": 2}, "indices": 3, "material": 0}]}],
-        "materials": [{"pbrMetallicRoughness": {"metallicFactor": 0.0, "roughnessFactor": 0.9}}],
-        "buffers": [{"byteLength": offset}],
-        "bufferViews": views,
-        "accessors": accessors,
-    }
-    text = json.dumps(document, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 4)
-    data = b"".join(block.tobytes() for block in blocks)
-    total = 12 + 8 + len(text) + 8 + len(data)
-    return struct.pack("<4sII", b"glTF", 2, total) + struct.pack("<I4s", len(text), b"JSON") + text + struct.pack("<I4s", len(data), b"BIN\0") + data
+def obj_text(mesh: "trimesh.Trimesh", texture: "Texture", material_file: str) -> str:
+    """A textured OBJ: positions and normals once, texture corners split at seams."""
+    lines = [f"mtllib {material_file}", "usemtl person"]
+    lines += [f"v {x:.6f} {y:.6f} {z:.6f}" for x, y, z in mesh.vertices]
+    lines += [f"vn {x:.4f} {y:.4f} {z:.4f}" for x, y, z in mesh.vertex_normals]
+    lines += [f"vt {u:.6f} {v:.6f}" for u, v in texture.uv]
+    corners = np.stack([texture.source[texture.faces], texture.faces], axis=-1).reshape(-1, 6) + 1
+    lines += [f"f {a}/{at}/{a} {b}/{bt}/{b} {c}/{ct}/{c}" for a, at, b, bt, c, ct in corners.tolist()]
+    return "\n".join(lines) + "\n"
 
 
-def write_png(picture: NDArray[np.uint8], path: Path) -> None:
-    """(H, W, 3) sRGB or (H, W) uint8 -> PNG."""
-    import cv2
+def material_text(outputs: Outputs) -> str:
+    """The MTL file of a textured OBJ: the picture, no gloss."""
+    assert outputs.texture is not None
+    return f"newmtl person\nKa 1 1 1\nKd 1 1 1\nKs 0 0 0\nillum 1\nmap_Kd {outputs.texture.name}\n"
 
-    ordered = picture if picture.ndim == 2 else picture[..., ::-1]
-    done, encoded = cv2.imencode(".png", np.ascontiguousarray(ordered), [cv2.IMWRITE_PNG_COMPRESSION, 4])
-    if not done:
-        raise NcpifuError(f"cannot encode {path.name}")
-    path.write_bytes(encoded.tobytes())
+
+def confidence_mesh(result: "Reconstruction") -> "trimesh.Trimesh":
+    """The mesh coloured by the network's confidence; a PLY also holds the numbers as the vertex property `confidence`."""
+    import trimesh
+
+    from ncpifu_cli.stages.confidence import confidence_colours
+
+    assert result.confidence is not None
+    attributes = {"confidence": result.confidence.astype(np.float32)}
+    colours = confidence_colours(result.confidence)
+    return trimesh.Trimesh(result.mesh.vertices, result.mesh.faces, vertex_colors=colours, vertex_attributes=attributes, process=False)
 
 
 def write_mask(mask: "Mask", size_px: tuple[int, int], path: Path) -> None:
@@ -112,58 +111,4 @@ def write_mask(mask: "Mask", size_px: tuple[int, int], path: Path) -> None:
 
     height, width = mask.coverage.shape
     full = mask.coverage if (width, height) == size_px else cv2.resize(mask.coverage, size_px, interpolation=cv2.INTER_LINEAR)
-    write_png(full, path)
-
-
-def sidecar(result: "Reconstruction", outputs: Outputs) -> dict[str, Any]:
-    """What the JSON file beside the mesh says; enough to project the mesh onto the photo and to repeat the work."""
-    photo, mask, camera, model = result.prepared.photo, result.prepared.mask, result.view.camera, result.model
-    px_per_m = camera.half_extent_px / (result.scale * HALF_EXTENT_M)
-    u0, v0 = camera.centre_px
-    return {
-        "format": "ncpifu-reconstruction",
-        "version": 1,
-        "mesh": {
-            "file": outputs.mesh.name,
-            "units": "metre, y up, the person faces +z, feet at y = 0",
-            "vertices": len(result.mesh.vertices),
-            "faces": len(result.mesh.faces),
-            "watertight": bool(result.mesh.is_watertight),
-            "size_m": [round(float(x), 4) for x in result.mesh.extents],
-        },
-        "photo": {"file": photo.name, "size_px": list(photo.size_px), "notes": list(photo.notes)},
-        "mask": {"source": mask.source, "trusted": mask.trusted, "warnings": list(mask.warnings)},
-        "camera": {
-            "kind": "orthographic",
-            "looks_along": [0, 0, -1],
-            "frame_px": result.view.image.shape[0],
-            "frame_centre_px": [u0, v0],
-            "frame_half_extent_px": camera.half_extent_px,
-        },
-        "similarity": {
-            "explanation": "photo pixel (u right, v down, upright photo, pixel centres at half-integers) = photo_from_mesh @ (x, y, z, 1); "
-            "mesh = scale * normalised + (0, lift_m, 0), where the normalised subject is 1.80 m tall and centred",
-            "photo_from_mesh": [[px_per_m, 0.0, 0.0, u0], [0.0, -px_per_m, 0.0, v0 + px_per_m * result.lift_m]],
-            "px_per_m": px_per_m,
-            "scale": result.scale,
-            "lift_m": result.lift_m,
-        },
-        "weights": {"file": model.path.name, "sha256": model.sha256, "profile": model.config.profile, "kind": model.config.kind},
-        "settings": dump(result.config),
-        "timings_s": result.timings_s,
-        "versions": versions(),
-    }
-
-
-def versions() -> dict[str, str]:
-    """The versions that can change a result."""
-    import torch
-    import trimesh
-
-    return {
-        "ncpifu": __version__,
-        "python": platform.python_version(),
-        "numpy": np.__version__,
-        "torch": torch.__version__,
-        "trimesh": str(trimesh.__version__),
-    }
+    path.write_bytes(png_bytes(full))

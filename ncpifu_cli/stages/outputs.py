@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ncpifu_cli.artifacts import atomic_path
-from ncpifu_cli.config.reconstruct import MESH_FORMATS, ReconstructConfig
+from ncpifu_cli.config.reconstruct import COLOURED_FORMATS, MESH_FORMATS, TEXTURED_FORMATS, ReconstructConfig
 from ncpifu_cli.errors import NcpifuError
 
 
@@ -17,6 +17,11 @@ class Outputs:
     sidecar: Path
     preview: Path | None = None
     mask: Path | None = None
+    material: Path | None = None
+    texture: Path | None = None
+    confidence: Path | None = None
+    turntable: Path | None = None
+    html: Path | None = None
 
     def wanted(self) -> list[Path]:
         """All that will be written."""
@@ -28,28 +33,70 @@ def plan_outputs(mesh: Path, config: ReconstructConfig, inputs: Sequence[Path] =
 
     The preview is `<mesh>.png`, or `<mesh>_preview.png` where that is one of `inputs`: person.png -> person.obj must not replace the photo.
     `person`: the number of one of several people, which every name gets.
-    Raises NcpifuError for an unknown extension, a target that is a folder or an input, two targets of one name, and a folder that cannot be written.
+    Raises NcpifuError for an unknown extension, a target that is a folder or an input, two targets of one name, a folder that cannot be written, and a package
+    that a format needs and that is not installed.
     """
     mesh = _numbered(Path(mesh), person)
     if mesh.suffix.lower() not in MESH_FORMATS:
         raise NcpifuError(f"unknown mesh format {mesh.suffix or '(no extension)'!r} in {mesh}", f"end the name in one of: {', '.join(MESH_FORMATS)}")
-    mask = None if config.save_mask is None else _numbered(Path(config.save_mask), person)
-    if mask is not None and mask.suffix.lower() != ".png":
-        raise NcpifuError(f"a mask is written as PNG, not {mask.suffix or '(no extension)'!r}", "end its name in .png")
     kept = {path.resolve() for path in inputs}
+    outputs = _masks_alone(mesh, config, person) if config.mask_only else _all_files(mesh, config, kept, person)
+    targets = outputs.wanted() if not config.mask_only else [path for path in (outputs.mask,) if path is not None]
+    taken: set[Path] = set()
+    for path in targets:
+        if path.resolve() in taken:
+            raise NcpifuError(f"two of the files would both be {path}", "give one of them another name, or --no-preview")
+        taken.add(path.resolve())
+        _check_target(path, kept)
+    return outputs
+
+
+def _masks_alone(mesh: Path, config: ReconstructConfig, person: int | None) -> Outputs:
+    mask = mesh.with_name(f"{mesh.stem}_mask.png") if config.save_mask is None else _numbered(Path(config.save_mask), person)
+    return Outputs(mesh, mesh.with_suffix(".json"), mask=_png(mask))
+
+
+def _all_files(mesh: Path, config: ReconstructConfig, kept: set[Path], person: int | None) -> Outputs:
     preview = mesh.with_suffix(".png")
     if preview.resolve() in kept:
         preview = mesh.with_name(f"{mesh.stem}_preview.png")
-    outputs = Outputs(mesh, mesh.with_suffix(".json"), preview if config.preview else None, mask)
-    if config.mask_only:
-        mask = mask or mesh.with_name(f"{mesh.stem}_mask.png")
-        outputs = Outputs(mesh, mesh.with_suffix(".json"), None, mask)
-    targets = [outputs.mask] if config.mask_only and outputs.mask is not None else outputs.wanted()
-    if len({path.resolve() for path in targets}) != len(targets):
-        raise NcpifuError(f"the mask would overwrite the preview {outputs.preview}", "give --save-mask another name, or --no-preview")
-    for path in targets:
-        _check_target(path, kept)
-    return outputs
+    in_obj = config.texture and mesh.suffix.lower() == ".obj"
+    if config.texture:
+        _check_texture(mesh)
+    coloured = mesh.suffix if mesh.suffix.lower() in COLOURED_FORMATS else ".ply"
+    return Outputs(
+        mesh,
+        mesh.with_suffix(".json"),
+        preview if config.preview else None,
+        None if config.save_mask is None else _png(_numbered(Path(config.save_mask), person)),
+        mesh.with_suffix(".mtl") if in_obj else None,
+        mesh.with_name(f"{mesh.stem}_texture.png") if in_obj else None,
+        mesh.with_name(f"{mesh.stem}_confidence{coloured}") if config.confidence else None,
+        None if config.turntable is None else _turntable(config.turntable, mesh, person),
+        mesh.with_suffix(".html") if config.html else None,
+    )
+
+
+def _check_texture(mesh: Path) -> None:
+    if mesh.suffix.lower() not in TEXTURED_FORMATS:
+        raise NcpifuError(f"{mesh.suffix} cannot hold a texture", f"with --texture end the name in one of: {', '.join(TEXTURED_FORMATS)}")
+    from ncpifu_cli.stages.texture import import_xatlas
+
+    import_xatlas()
+
+
+def _turntable(wanted: str, mesh: Path, person: int | None) -> Path:
+    from ncpifu_cli.stages.turntable import check_format
+
+    path = mesh.with_suffix(f".{wanted.lower()}") if wanted.lower() in ("mp4", "gif") else _numbered(Path(wanted), person)
+    check_format(path)
+    return path
+
+
+def _png(mask: Path) -> Path:
+    if mask.suffix.lower() != ".png":
+        raise NcpifuError(f"a mask is written as PNG, not {mask.suffix or '(no extension)'!r}", "end its name in .png")
+    return mask
 
 
 def _check_target(path: Path, kept: set[Path]) -> None:

@@ -1,4 +1,4 @@
-"""The preview picture: what went in, and the mesh as clay and in colour from the front, its left side and its back."""
+"""The preview picture: what went in, and the mesh from four sides as clay, in colour and, where asked for, by confidence."""
 
 from typing import TYPE_CHECKING
 
@@ -13,37 +13,54 @@ from ncpifu_cli.geometry.surface import vertex_normals
 if TYPE_CHECKING:
     from ncpifu_cli.stages.reconstruct import Reconstruction
 
-VIEWS = (("front", 0.0), ("left side", -90.0), ("back", 180.0))
+VIEWS = (("front", 0.0), ("left side", -90.0), ("back", 180.0), ("right side", 90.0))
 OUTLINE = (255, 64, 129)
 PAPER = np.array([244, 244, 242], np.float32)
 INK = (70, 70, 74)
-CLAY = np.array([0.74, 0.68, 0.62], np.float32)  # linear light
+GAMMA = 2.2
+CLAY_SRGB = tuple(255 * np.array([0.74, 0.68, 0.62]) ** (1 / GAMMA))
 # direction towards the light (x right, y up, z to the camera), strength
 LIGHTS = (((-0.75, 0.7, 0.45), 0.78), ((0.9, 0.0, 0.4), 0.16), ((0.0, 0.2, 1.0), 0.14))
 AMBIENT = 0.07
 
 
 def preview_picture(result: "Reconstruction", tile_px: int = 512) -> NDArray[np.uint8]:
-    """(2 tiles + captions high, 4 tiles wide, 3) uint8: photo with the mask's outline and the framed input; clay views; coloured views."""
+    """(rows of tiles and captions high, 5 tiles wide, 3) uint8: photo with the mask's outline and the framed input; the mesh from four sides.
+
+    Tiles are `tile_px` high and as wide as the person needs, the first column's as the photo needs.
+    """
     ndc = result.to_ndc(result.mesh.vertices).astype(np.float32)
     faces = np.asarray(result.mesh.faces)
-    colours = np.asarray(result.mesh.visual.vertex_colors)[:, :3]  # type: ignore[union-attr]
-    left = [
-        captioned(photo_tile(result, tile_px), "photo and mask"),
-        captioned(input_tile(result, tile_px), f"what the network saw, {result.view.image.shape[0]} px"),
-    ]
-    columns = [np.vstack(left)]
+    paints = [np.asarray(result.mesh.visual.vertex_colors)[:, :3].astype(np.float32)]  # type: ignore[union-attr]
+    styles = ["", ", in colour"]
+    if result.confidence is not None:
+        from ncpifu_cli.stages.confidence import confidence_colours
+
+        paints.append(confidence_colours(result.confidence).astype(np.float32))
+        styles.append(", confidence")
+    crop = crop_for(ndc, tile_px)
+    tiles = [[photo_tile(result, tile_px), input_tile(result, tile_px)], ["photo and mask", f"what the network saw, {result.view.image.shape[0]} px"]]
+    if result.confidence is not None:
+        tiles[0].append(np.full_like(tiles[0][0], PAPER.astype(np.uint8)))
+        tiles[1].append("violet: a guess, yellow: sure")
+    columns = [np.vstack([captioned(tile, text) for tile, text in zip(*tiles, strict=True)])]
     for name, yaw_deg in VIEWS:
         turned = _turned(ndc, yaw_deg)
-        normals = vertex_normals(turned, faces)
-        both, mask = _draw(turned, faces, np.hstack([normals, colours.astype(np.float32)]), tile_px)
-        clay = _clay(both[..., :3])
-        columns.append(np.vstack([captioned(_on_paper(clay, mask), name), captioned(_on_paper(both[..., 3:], mask), f"{name}, in colour")]))
+        drawn, mask = _draw(turned, faces, np.hstack([vertex_normals(turned, faces), *paints]), tile_px)
+        pictures = [clay(drawn[..., :3]), *(drawn[..., 3 * k : 3 * k + 3] for k in range(1, len(styles)))]
+        columns.append(np.vstack([captioned(on_paper(picture, mask)[:, crop], name + style) for picture, style in zip(pictures, styles, strict=True)]))
     return np.hstack(columns)
 
 
+def crop_for(ndc: NDArray[np.float32], size_px: int) -> slice:
+    """The columns of a square view that the person fills from any side; an even number, at least 40 % of the square."""
+    reach = float(np.linalg.norm(ndc[:, [0, 2]], axis=1).max())
+    half = min(size_px // 2, max(round(0.2 * size_px), int(np.ceil(reach * size_px / 2)) + size_px // 32))
+    return slice(size_px // 2 - half, size_px // 2 + half)
+
+
 def photo_tile(result: "Reconstruction", size_px: int) -> NDArray[np.uint8]:
-    """The whole photo, fitted into a square, with the mask's outline."""
+    """The whole photo with the mask's outline, size_px high and half to one time as wide."""
     photo, mask = result.prepared.photo, result.prepared.mask.binary
     height, width = mask.shape
     factor = size_px / max(height, width)
@@ -56,19 +73,25 @@ def photo_tile(result: "Reconstruction", size_px: int) -> NDArray[np.uint8]:
     contours, _ = cv2.findContours(outline, cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
     drawn = np.ascontiguousarray(small)
     cv2.drawContours(drawn, contours, -1, OUTLINE, 2, cv2.LINE_AA)
-    return _centred(drawn, size_px)
+    tile = np.full((size_px, max(size[0], size_px // 2), 3), PAPER.astype(np.uint8))
+    top, left = (size_px - drawn.shape[0]) // 2, (tile.shape[1] - drawn.shape[1]) // 2
+    tile[top : top + drawn.shape[0], left : left + drawn.shape[1]] = drawn
+    return tile
 
 
 def input_tile(result: "Reconstruction", size_px: int) -> NDArray[np.uint8]:
-    """The framed view on the black background that the network was given."""
-    return cv2.resize(result.view.image, (size_px, size_px), interpolation=cv2.INTER_NEAREST)
+    """The framed view on the black background that the network was given, as wide as the photo's tile."""
+    square = cv2.resize(result.view.image, (size_px, size_px), interpolation=cv2.INTER_NEAREST)
+    width = photo_tile(result, size_px).shape[1]
+    left = (size_px - width) // 2
+    return square[:, left : left + width]
 
 
 def captioned(tile: NDArray[np.uint8], text: str) -> NDArray[np.uint8]:
     """The tile with a line of text under it."""
     from PIL import Image, ImageDraw, ImageFont
 
-    font_px = max(10, tile.shape[1] // 28)
+    font_px = max(10, tile.shape[0] // 30)
     strip = Image.new("RGB", (tile.shape[1], round(font_px * 1.9)), tuple(int(v) for v in PAPER))
     ImageDraw.Draw(strip).text((strip.width / 2, strip.height / 2), text, fill=INK, anchor="mm", font=ImageFont.load_default(font_px))
     return np.vstack([tile, np.asarray(strip)])
@@ -78,7 +101,28 @@ def clay_view(vertices_ndc: NDArray[np.floating], faces: NDArray[np.integer], ya
     """(S, S, 3) uint8: the mesh as lit clay on paper, turned by yaw_deg about the vertical through x = z = 0."""
     turned = _turned(np.asarray(vertices_ndc, np.float32), yaw_deg)
     normals, mask = _draw(turned, faces, vertex_normals(turned, faces), size_px)
-    return _on_paper(_clay(normals), mask)
+    return on_paper(clay(normals), mask)
+
+
+def clay(normals: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(..., 3) normals in the camera's frame -> (..., 3) sRGB 0..255 of clay under three lights."""
+    unit = normals / np.maximum(np.linalg.norm(normals, axis=-1, keepdims=True), 1e-6)
+    return np.minimum(clay_light(unit)[..., None] * np.array(CLAY_SRGB, np.float32), 255)
+
+
+def clay_light(unit_normals: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(..., 3) -> (...) what the three lights make of a colour in sRGB."""
+    light = np.full(unit_normals.shape[:-1], AMBIENT, np.float32)
+    for direction, strength in LIGHTS:
+        towards = np.array(direction, np.float32)
+        light += strength * np.clip(unit_normals @ (towards / np.linalg.norm(towards)), 0, None)
+    return light ** np.float32(1 / GAMMA)
+
+
+def on_paper(colours: NDArray[np.float32], mask: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """Put a picture on the paper, its outline softened by a pixel."""
+    soft = cv2.GaussianBlur(mask.astype(np.float32), (3, 3), 0)[..., None] * mask[..., None]
+    return np.clip(colours * soft + PAPER * (1 - soft) + 0.5, 0, 255).astype(np.uint8)
 
 
 def _turned(ndc: NDArray[np.float32], yaw_deg: float) -> NDArray[np.float32]:
@@ -88,27 +132,3 @@ def _turned(ndc: NDArray[np.float32], yaw_deg: float) -> NDArray[np.float32]:
 def _draw(ndc: NDArray[np.float32], faces: NDArray[np.integer], attributes: NDArray[np.float32], size_px: int) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """Attributes and mask, anti-aliased."""
     return interpolate_down(rasterise(ndc, faces, 2 * size_px), attributes)
-
-
-def _clay(normals: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(S, S, 3) normals -> (S, S, 3) sRGB 0..255 of clay under three lights."""
-    unit = normals / np.maximum(np.linalg.norm(normals, axis=2, keepdims=True), 1e-6)
-    light = np.full(unit.shape[:2], AMBIENT, np.float32)
-    for direction, strength in LIGHTS:
-        towards = np.array(direction, np.float32)
-        light += strength * np.clip(unit @ (towards / np.linalg.norm(towards)), 0, None)
-    return 255 * np.clip(light[..., None] * CLAY, 0, 1) ** (1 / 2.2)
-
-
-def _on_paper(colours: NDArray[np.float32], mask: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    """Put a picture on the paper, its outline softened by a pixel."""
-    soft = cv2.GaussianBlur(mask.astype(np.float32), (3, 3), 0)[..., None] * mask[..., None]
-    return np.clip(colours * soft + PAPER * (1 - soft) + 0.5, 0, 255).astype(np.uint8)
-
-
-def _centred(picture: NDArray[np.uint8], size_px: int) -> NDArray[np.uint8]:
-    tile = np.empty((size_px, size_px, 3), np.uint8)
-    tile[:] = PAPER.astype(np.uint8)
-    top, left = (size_px - picture.shape[0]) // 2, (size_px - picture.shape[1]) // 2
-    tile[top : top + picture.shape[0], left : left + picture.shape[1]] = picture
-    return tile

@@ -1,11 +1,12 @@
 """Asking a network about points without running out of memory: how many at a time, and what to do when it was too many after all."""
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ncpifu_cli.data.network_input import network_input
 from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.progress import SILENT, Reporter
 
@@ -18,41 +19,54 @@ SMALLEST = 1024  # points; fewer would not help
 
 
 class Occupancy:
-    """The network's answer at points (N, 3) NDC -> (N,) float32 probability, in halves where the memory is too short for all of them at once.
+    """The network's answer about one framed photo at points (N, 3) NDC -> (N,) float32 probability of being inside.
 
-    Every point is answered for itself, so pieces cannot change the answer.
+    Asked in pieces of `chunk` points, and of half as many wherever the memory turns out too short: every point is answered for itself, so pieces cannot
+    change the answer.
+
+    Args: image (S, S, 3) uint8 sRGB and coverage (S, S) float32, with S = model.config.image_size_px. Raises ValueError for other shapes.
     """
 
-    def __init__(self, model: "LoadedModel", features: Any, reporter: Reporter = SILENT) -> None:
-        self._model, self._features, self._reporter = model, features, reporter
-        self._most: int | None = None  # what was too many once is not tried again
+    def __init__(self, model: "LoadedModel", image: NDArray[np.uint8], coverage: NDArray[np.float32], reporter: Reporter = SILENT) -> None:
+        import torch
+
+        size = model.config.image_size_px
+        if image.shape != (size, size, 3) or coverage.shape != (size, size):
+            raise ValueError(f"these weights take {size} x {size} px; got image {image.shape}, mask {coverage.shape}")
+        self._model, self._reporter = model, reporter
+        with torch.inference_mode():
+            self._features = model.model.encode(torch.from_numpy(network_input(image, coverage))[None].to(model.device))
+        self.chunk = chunk_points(model, reporter)
 
     def __call__(self, points_ndc: NDArray[np.float32]) -> NDArray[np.float32]:
-        if self._most is None or len(points_ndc) <= self._most:
+        answers = []
+        rest = points_ndc
+        while len(rest) or not answers:
             try:
-                return self._ask(points_ndc)
+                answers.append(self._ask(rest[: self.chunk]))
+                rest = rest[len(answers[-1]) :]
             except (MemoryError, RuntimeError) as error:
                 if not out_of_memory(error):
                     raise
-                self._halve(len(points_ndc), error)
-        middle = len(points_ndc) // 2
-        return np.concatenate([self(points_ndc[:middle]), self(points_ndc[middle:])])
+                self._halve(error)
+        return np.concatenate(answers)
 
     def _ask(self, points_ndc: NDArray[np.float32]) -> NDArray[np.float32]:
         import torch
 
-        points = torch.from_numpy(points_ndc).to(self._model.device)[None]
-        return self._model.model.query(self._features, points).occupancy[0].cpu().numpy()
+        with torch.inference_mode():
+            points = torch.from_numpy(points_ndc).to(self._model.device)[None]
+            return self._model.model.query(self._features, points).occupancy[0].cpu().numpy()
 
-    def _halve(self, count: int, error: BaseException) -> None:
+    def _halve(self, error: BaseException) -> None:
         import torch
 
-        if count < 2 * SMALLEST:
+        if self.chunk < 2 * SMALLEST:
             raise NcpifuError("out of memory", "close other programs, lower --resolution, or use --device cpu") from error
         if self._model.device.type == "cuda":
             torch.cuda.empty_cache()
-        self._most = count // 2
-        self._reporter.warn(f"memory is short: going on with {self._most} points at a time")
+        self.chunk //= 2
+        self._reporter.warn(f"memory is short: going on with {self.chunk} points at a time")
 
 
 def out_of_memory(error: BaseException) -> bool:

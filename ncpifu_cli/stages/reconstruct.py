@@ -17,7 +17,6 @@ from ncpifu_cli.config.base import validate
 from ncpifu_cli.config.reconstruct import ReconstructConfig
 from ncpifu_cli.data.framing import FramedView, frame, frame_colours
 from ncpifu_cli.data.mask import Mask, find_masks
-from ncpifu_cli.data.network_input import network_input
 from ncpifu_cli.data.photo import Photo, photo_from_array, read_photo
 from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.geometry.camera import HALF_EXTENT_M
@@ -26,6 +25,9 @@ from ncpifu_cli.stages.weights import LoadedModel, load_model
 
 if TYPE_CHECKING:
     import trimesh
+
+    from ncpifu_cli.stages.query import Occupancy
+    from ncpifu_cli.stages.texture import Texture
 
 __all__ = [
     "LoadedModel",
@@ -40,6 +42,7 @@ __all__ = [
 ]
 
 MIN_PART = 0.02  # separate pieces under this share of the largest are noise
+MOST_POINTS = 131_072  # of one call; `Occupancy` asks the network for fewer at a time
 
 
 class UntrustedMask(NcpifuError):
@@ -74,6 +77,7 @@ class Reconstruction:
         view: what the network saw, and the camera back to the photo. prepared: photo and mask.
         scale, lift_m: mesh = scale * normalised + (0, lift_m, 0), the normalised frame being `ncpifu_cli.geometry`'s.
         timings_s: seconds by step. model: which weights did it. config: how.
+        texture: where config.texture. confidence: (V,) float32 0..1 where config.confidence, see `ncpifu_cli.stages.confidence`.
     """
 
     mesh: "trimesh.Trimesh"
@@ -84,6 +88,8 @@ class Reconstruction:
     timings_s: dict[str, float]
     model: LoadedModel
     config: ReconstructConfig
+    texture: "Texture | None" = None
+    confidence: NDArray[np.float32] | None = None
 
     def to_photo_px(self, points_m: NDArray[np.floating]) -> NDArray[np.float64]:
         """(N, 3) points of the mesh's frame -> (N, 2) pixels of the upright photo, pixel centres at half-integers."""
@@ -147,27 +153,41 @@ def reconstruct_prepared(prepared: Prepared, model: LoadedModel, config: Reconst
     import trimesh
 
     from ncpifu_cli.geometry.finish import decimate, smooth
-    from ncpifu_cli.stages.colours import vertex_colours
+    from ncpifu_cli.geometry.surface import vertex_normals
+    from ncpifu_cli.stages.colours import SurfaceColours
+    from ncpifu_cli.stages.confidence import confidence_at
+    from ncpifu_cli.stages.query import Occupancy
+    from ncpifu_cli.stages.texture import TEXTURE_FACES, bake_texture
 
     clock = Clock()
     clock.laps["photo and mask"] = prepared.seconds
     view = frame(prepared.photo, prepared.mask, model.config.image_size_px)
     clock.lap("frame")
-    surface, faces = extract_person(model, view.image, view.coverage, config.resolution, reporter)
+    occupancy = Occupancy(model, view.image, view.coverage, reporter)
+    clock.lap("encoder")
+    surface, faces = extract_person(occupancy, view.coverage, config.resolution)
     vertices = surface.astype(np.float64)
-    clock.lap("network and surface")
+    clock.lap("surface")
     if config.smooth:
         vertices = smooth(vertices, faces, config.smooth)
-    if config.faces is not None:
-        vertices, faces = decimate(vertices, faces, config.faces)
-    texture = frame_colours(prepared.photo, prepared.mask, 2 * config.resolution, view.camera)
-    colours = vertex_colours(vertices, faces, texture)
+    wanted_faces = config.faces or (TEXTURE_FACES if config.texture else None)
+    if wanted_faces is not None:
+        vertices, faces = decimate(vertices, faces, wanted_faces)
+    normals = vertex_normals(vertices, faces)
+    photo_px = 2 * config.resolution if not config.texture else max(1024, 2 * config.resolution)
+    colours = SurfaceColours(vertices, faces, frame_colours(prepared.photo, prepared.mask, photo_px, view.camera))
+    mesh_colours = colours.at(vertices, normals)
+    texture = bake_texture(vertices, faces, colours) if config.texture else None
     clock.lap("colours")
+    confidence = None
+    if config.confidence:
+        confidence = confidence_at(occupancy, vertices, normals)
+        clock.lap("confidence")
     low, high = vertices[:, 1].min() * HALF_EXTENT_M, vertices[:, 1].max() * HALF_EXTENT_M
     scale = config.height_m / float(high - low)
     lift_m = -scale * float(low if config.ground else (low + high) / 2)
-    mesh = trimesh.Trimesh(vertices * (scale * HALF_EXTENT_M) + (0, lift_m, 0), faces, vertex_colors=colours, process=False)
-    return Reconstruction(mesh, view, prepared, scale, lift_m, clock.laps, model, config)
+    mesh = trimesh.Trimesh(vertices * (scale * HALF_EXTENT_M) + (0, lift_m, 0), faces, vertex_colors=mesh_colours, process=False)
+    return Reconstruction(mesh, view, prepared, scale, lift_m, clock.laps, model, config, texture, confidence)
 
 
 def reconstruct_view(model: LoadedModel, image: NDArray[np.uint8], mask: NDArray[np.bool_] | NDArray[np.float32], resolution: int = 256) -> "trimesh.Trimesh":
@@ -179,26 +199,18 @@ def reconstruct_view(model: LoadedModel, image: NDArray[np.uint8], mask: NDArray
     """
     import trimesh
 
-    vertices, faces = extract_person(model, image, mask.astype(np.float32), resolution)
+    from ncpifu_cli.stages.query import Occupancy
+
+    coverage = mask.astype(np.float32)
+    vertices, faces = extract_person(Occupancy(model, image, coverage), coverage, resolution)
     return trimesh.Trimesh(vertices * HALF_EXTENT_M, faces, process=False)
 
 
-def extract_person(
-    model: LoadedModel, image: NDArray[np.uint8], coverage: NDArray[np.float32], resolution: int, reporter: Reporter = SILENT
-) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
-    """`reconstruct_view` as plain arrays: vertices (V, 3) in NDC, faces (F, 3)."""
-    import torch
-
+def extract_person(occupancy: "Occupancy", coverage: NDArray[np.float32], resolution: int) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
+    """The surface within the silhouette, without noise parts: vertices (V, 3) in NDC, faces (F, 3). coverage (S, S) 0..1."""
     from ncpifu_cli.geometry.extract import extract_surface, largest_components
-    from ncpifu_cli.stages.query import Occupancy, chunk_points
 
-    size = model.config.image_size_px
-    if image.shape != (size, size, 3) or coverage.shape != (size, size):
-        raise ValueError(f"these weights take {size} x {size} px; got image {image.shape}, mask {coverage.shape}")
-    with torch.inference_mode():
-        features = model.model.encode(torch.from_numpy(network_input(image, coverage))[None].to(model.device))
-        occupancy = Occupancy(model, features, reporter)
-        surface = extract_surface(occupancy, resolution, valid=coverage >= 0.5, chunk_points=chunk_points(model, reporter))
+    surface = extract_surface(occupancy, resolution, valid=coverage >= 0.5, chunk_points=MOST_POINTS)
     return largest_components(surface.vertices, surface.faces, keep=8, min_fraction=MIN_PART)
 
 

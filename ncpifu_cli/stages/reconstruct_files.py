@@ -56,7 +56,8 @@ def reconstruct_to_files(photo: Path, mesh: Path, config: ReconstructConfig, loa
         with atomic_path(draft) as temporary:
             write_mask(error.draft, error.photo_size_px, temporary)
         raise NcpifuError(error.message, f"a draft is in {draft}: correct it and give it as --mask; or {error.hint}", error.exit_code) from error
-    reporter.info(f"mask: {people[0].mask.source}")
+    mask = people[0].mask
+    reporter.info(f"mask: {mask.source}" + ("" if mask.confidence is None else f", {mask.confidence:.0%} sure"))
     plans = [plan] if config.person != "all" else [plan_outputs(mesh, config, inputs, number) for number in range(1, len(people) + 1)]
     return [_one(person, outputs, config, load, reporter) for person, outputs in zip(people, plans, strict=True)]
 

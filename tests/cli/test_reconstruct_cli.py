@@ -25,6 +25,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     (tmp_path / "photos").mkdir()
     monkeypatch.chdir(tmp_path / "work")
     monkeypatch.setenv("U2NET_HOME", str(tmp_path / "no models"))
+    monkeypatch.setenv("NCPIFU_MATTING", str(tmp_path / "no network"))
     monkeypatch.setenv("NO_COLOR", "1")
     monkeypatch.setenv("COLUMNS", "1000")
     real_find, real_load = reconstruct_files.find_weights, reconstruct_files.load_model
@@ -90,7 +91,8 @@ def test_default_output_quiet_and_json(run: Run, tmp_path: Path) -> None:
     answer = run(photo, "-o", "m.glb", "--json", "--save-mask", "mask.png", "--height", 1.6)
     assert answer.exit_code == 0, answer.output
     document = json.loads(answer.stdout)
-    assert document["files"] == {"mesh": "m.glb", "sidecar": "m.json", "preview": "m.png", "mask": "mask.png"}
+    written = {name: path for name, path in document["files"].items() if path is not None}
+    assert written == {"mesh": "m.glb", "sidecar": "m.json", "preview": "m.png", "mask": "mask.png"}
     assert document["mesh"]["size_m"][1] == pytest.approx(1.6)
 
 

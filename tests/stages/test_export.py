@@ -85,7 +85,7 @@ def test_outputs_that_cannot_be(tmp_path: Path) -> None:
         with pytest.raises(NcpifuError, match=message) as caught:
             plan_outputs(tmp_path / name, ReconstructConfig())
         assert caught.value.hint
-    with pytest.raises(NcpifuError, match="overwrite the preview"):
+    with pytest.raises(NcpifuError, match="two of the files"):
         plan_outputs(tmp_path / "a.obj", ReconstructConfig(save_mask=str(tmp_path / "a.png")))
     with pytest.raises(NcpifuError, match="PNG"):
         plan_outputs(tmp_path / "a.obj", ReconstructConfig(save_mask=str(tmp_path / "mask.jpg")))

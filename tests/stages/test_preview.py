@@ -1,10 +1,12 @@
 """The preview shows the photo with its outline, and the mesh the right way round."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from photo_fixtures import draw_person, fake_model
 
-from ncpifu_cli.stages.preview import OUTLINE, PAPER, captioned, clay_view, preview_picture
+from ncpifu_cli.stages.preview import OUTLINE, PAPER, captioned, clay_view, photo_tile, preview_picture
 from ncpifu_cli.stages.reconstruct import Reconstruction, reconstruct
 
 
@@ -17,14 +19,23 @@ def result() -> Reconstruction:
 def test_layout_and_content(result: Reconstruction) -> None:
     picture = preview_picture(result, tile_px=128)
     caption = captioned(np.zeros((128, 128, 3), np.uint8), "x").shape[0] - 128
-    assert picture.shape == (2 * (128 + caption), 4 * 128, 3)
-    tiles = [picture[row * (128 + caption) :][:128, column * 128 :][:, :128] for row in (0, 1) for column in range(4)]
-    assert all(tile.std() > 10 for tile in tiles)
-    assert (np.abs(tiles[0].astype(int) - OUTLINE).max(axis=2) < 60).sum() > 100
+    assert picture.shape[0] == 2 * (128 + caption)
+    photo_width = photo_tile(result, 128).shape[1]
+    width = (picture.shape[1] - photo_width) // 4
+    assert picture.shape[1] == photo_width + 4 * width
+    rows = [picture[row * (128 + caption) :][:128] for row in (0, 1)]
+    tiles = [[row[:, :photo_width], *np.split(row[:, photo_width:], 4, axis=1)] for row in rows]
+    assert all(tile.std() > 10 for row in tiles for tile in row)
+    assert (np.abs(tiles[0][0].astype(int) - OUTLINE).max(axis=2) < 60).sum() > 100
     # red shirt in the coloured front view, no colour in the clay
-    shirt, clay = tiles[5][50, 64].astype(int), tiles[1][50, 64].astype(int)
+    shirt, clay = tiles[1][1][50, width // 2].astype(int), tiles[0][1][50, width // 2].astype(int)
     assert shirt[0] > shirt[1] + 60
-    assert np.ptp(clay) < 30
+    assert np.ptp(clay) < 40
+
+
+def test_confidence_is_a_third_row(result: Reconstruction) -> None:
+    sure = replace(result, confidence=np.ones(len(result.mesh.vertices), np.float32))
+    assert preview_picture(sure, tile_px=64).shape[0] == preview_picture(result, tile_px=64).shape[0] * 3 // 2
 
 
 def test_the_left_side_faces_left() -> None:

@@ -11,8 +11,8 @@ from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.geometry.camera import HALF_EXTENT_M
 from ncpifu_cli.geometry.extract import EmptySurface
 from ncpifu_cli.geometry.raster import rasterise
-from ncpifu_cli.stages.colours import skin_like, unseen_side, vertex_colours
-from ncpifu_cli.stages.reconstruct import UntrustedMask, reconstruct, reconstruct_view
+from ncpifu_cli.stages.colours import SurfaceColours, vertex_colours
+from ncpifu_cli.stages.reconstruct import UntrustedMask, reconstruct, reconstruct_people, reconstruct_view
 from ncpifu_cli.stages.weights import find_weights, load_model
 
 
@@ -29,7 +29,7 @@ def test_mesh_is_in_metres_on_the_ground() -> None:
     assert result.mesh.is_watertight
     assert result.mesh.volume > 0
     assert abs(low[0] + high[0]) < 0.1
-    assert set(result.timings_s) == {"photo and mask", "frame", "network and surface", "colours"}
+    assert set(result.timings_s) == {"photo and mask", "frame", "encoder", "surface", "colours"}
 
 
 def test_similarity_projects_the_mesh_onto_the_photo() -> None:
@@ -77,18 +77,6 @@ def test_hidden_vertices_do_not_take_the_front_colour() -> None:
     assert colours[middle & (vertices[:, 2] < 0)].min() > 200
 
 
-def test_unseen_side_of_a_hand_before_a_coat_is_coat() -> None:
-    picture = np.zeros((192, 192, 3), np.uint8)
-    picture[10:60, 76:116] = (205, 150, 125)  # head
-    picture[60:185, 60:132] = (40, 60, 120)  # coat
-    picture[120:140, 60:72] = (205, 150, 125)  # a hand at its edge
-    inside = picture.any(axis=2)
-    assert skin_like(picture, inside)[125, 65]
-    assert not skin_like(picture, inside)[100, 80]
-    back = unseen_side(picture, inside).astype(int)
-    assert np.abs(back[130, 96] - (40, 60, 120)).max() < 25
-
-
 def test_untrusted_mask_stops_unless_allowed() -> None:
     with pytest.raises(UntrustedMask) as caught:
         reconstruct(busy_photo(), fake_model(), mask_model="none")
@@ -124,6 +112,24 @@ def test_view_is_in_normalised_camera_metres() -> None:
         reconstruct_view(model, image[:64, :64], mask[:64, :64])
 
 
+def test_predicted_colours_stand_where_the_photo_sees_nothing() -> None:
+    """A ball: its front is the photo, its back what the network says, shifted to the photo's light beside the seam."""
+    import trimesh
+
+    ball = trimesh.creation.icosphere(5, 0.5)
+    texture = np.full((128, 128, 3), 120, np.uint8)
+
+    def predict(points: np.ndarray) -> np.ndarray:
+        return np.tile(np.array([100, 100, 30], np.uint8), (len(points), 1))
+
+    colours = SurfaceColours(ball.vertices, ball.faces, texture, predict).at(ball.vertices, ball.vertex_normals).astype(int)
+    z = ball.vertices[:, 2] / 0.5
+    assert np.abs(colours[z > 0.6] - 120).max() <= 1
+    assert np.abs(colours[z < -0.98] - (100, 100, 30)).max() < 25
+    beside = np.abs(z) < 0.05
+    assert np.abs(colours[beside] - 120).max() < 30
+
+
 def test_a_full_device_is_asked_in_smaller_pieces() -> None:
     import torch
 
@@ -143,6 +149,30 @@ def test_a_full_device_is_asked_in_smaller_pieces() -> None:
     limit = 0
     with pytest.raises(NcpifuError, match="out of memory"):
         reconstruct_view(crowded, image, mask, 64)
+
+
+def test_people_are_numbered_from_the_left_and_largest_is_the_default() -> None:
+    small, large = cutout(150, 200), cutout()
+    photo = np.zeros((420, 600, 4), np.uint8)
+    photo[200:400, 20:170] = small
+    photo[10:410, 250:550] = large
+    people = reconstruct_people(photo, fake_model(), resolution=48, person="all")
+    centres = [float(person.view.camera.centre_px[0]) for person in people]
+    assert len(people) == 2
+    assert centres == sorted(centres)
+    assert reconstruct(photo, fake_model(), resolution=48).view.camera == people[1].view.camera
+    assert reconstruct(photo, fake_model(), resolution=48, person=1).view.camera == people[0].view.camera
+    with pytest.raises(NcpifuError, match="no person 3"):
+        reconstruct(photo, fake_model(), person=3)
+
+
+def test_finish_decimates_smooths_and_centres() -> None:
+    result = reconstruct(cutout(), fake_model(), resolution=96, faces=2000, smooth=5, ground=False, confidence=True)
+    assert 1500 < len(result.mesh.faces) <= 2000
+    assert result.mesh.is_watertight
+    assert result.mesh.bounds[:, 1] == pytest.approx((-0.9, 0.9))
+    assert result.confidence is not None
+    assert 0.5 < np.median(result.confidence) <= 1
 
 
 def test_specks_are_dropped() -> None:

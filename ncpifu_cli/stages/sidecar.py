@@ -1,0 +1,77 @@
+"""The JSON file beside a mesh: enough to project the mesh onto the photo and to repeat the work."""
+
+import platform
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ncpifu_cli import __version__
+from ncpifu_cli.config.base import dump
+from ncpifu_cli.geometry.camera import HALF_EXTENT_M
+from ncpifu_cli.stages.outputs import Outputs
+
+if TYPE_CHECKING:
+    from ncpifu_cli.stages.reconstruct import Reconstruction
+
+
+def sidecar(result: "Reconstruction", outputs: Outputs) -> dict[str, Any]:
+    """What the JSON file says."""
+    photo, mask, camera, model = result.prepared.photo, result.prepared.mask, result.view.camera, result.model
+    px_per_m = camera.half_extent_px / (result.scale * HALF_EXTENT_M)
+    u0, v0 = camera.centre_px
+    return {
+        "format": "ncpifu-reconstruction",
+        "version": 1,
+        "mesh": {
+            "file": outputs.mesh.name,
+            "units": "metre, y up, the person faces +z, " + ("feet at y = 0" if result.config.ground else "the middle of the height at y = 0"),
+            "vertices": len(result.mesh.vertices),
+            "faces": len(result.mesh.faces),
+            "watertight": bool(result.mesh.is_watertight),
+            "size_m": [round(float(x), 4) for x in result.mesh.extents],
+        },
+        "photo": {"file": photo.name, "size_px": list(photo.size_px), "notes": list(photo.notes)},
+        "confidence": confidence_summary(result),
+        "mask": {"source": mask.source, "trusted": mask.trusted, "confidence": mask.confidence, "warnings": list(mask.warnings)},
+        "camera": {
+            "kind": "orthographic",
+            "looks_along": [0, 0, -1],
+            "frame_px": result.view.image.shape[0],
+            "frame_centre_px": [u0, v0],
+            "frame_half_extent_px": camera.half_extent_px,
+        },
+        "similarity": {
+            "explanation": "photo pixel (u right, v down, upright photo, pixel centres at half-integers) = photo_from_mesh @ (x, y, z, 1); "
+            "mesh = scale * normalised + (0, lift_m, 0), where the normalised subject is 1.80 m tall and centred",
+            "photo_from_mesh": [[px_per_m, 0.0, 0.0, u0], [0.0, -px_per_m, 0.0, v0 + px_per_m * result.lift_m]],
+            "px_per_m": px_per_m,
+            "scale": result.scale,
+            "lift_m": result.lift_m,
+        },
+        "weights": {"file": model.path.name, "sha256": model.sha256, "profile": model.config.profile, "kind": model.config.kind},
+        "settings": dump(result.config),
+        "timings_s": result.timings_s,
+        "versions": versions(),
+    }
+
+
+def confidence_summary(result: "Reconstruction") -> dict[str, float] | None:
+    """Means over the vertices that face the camera, and over those that face away."""
+    if result.confidence is None:
+        return None
+    front = np.asarray(result.mesh.vertex_normals)[:, 2] > 0
+    return {name: round(float(result.confidence[side].mean()), 3) for name, side in (("front", front), ("back", ~front)) if side.any()}
+
+
+def versions() -> dict[str, str]:
+    """The versions that can change a result."""
+    import torch
+    import trimesh
+
+    return {
+        "ncpifu": __version__,
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "torch": torch.__version__,
+        "trimesh": str(trimesh.__version__),
+    }

@@ -1,0 +1,127 @@
+"""A picture of the side that the photo does not show, made from the photo.
+
+The back is the front seen through the body, without what can only be in front: a colour stays where the outline at that height has it too, and everything
+else (a face, a shirt in an open jacket, hands, a bag) is filled with the colours that do. So trousers stay trousers, stripes stay stripes, front and back meet
+at the outline without a seam, and the back of a head is hair.
+"""
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+SIZE_PX = 256
+COLOURS = 10  # of the palette
+ALIKE_LAB = 7.5  # colours this close count for each other; lightness counts LIGHTNESS as much as hue, for the sake of folds
+LIGHTNESS = 0.5
+OUTLINE_SHARE = 0.012  # of the picture's side: 2.5 cm of the person along the outline say what the back is made of
+ENOUGH = 0.25  # share of the outline at a height that a colour and its like need to be on the back
+HEAD, CROWN, HEAD_HALF_WIDTH = 0.135, 0.035, 0.075  # of the person's height
+
+
+def unseen_side(texture: NDArray[np.uint8], mask: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """The back as seen through the body.
+
+    Args: texture (T, T, 3) uint8, the framed photo with its colours continued beyond the outline; mask (T, T) bool, the person.
+    Returns: (U, U, 3) uint8, U = min(T, SIZE_PX), in the photo's frame, defined everywhere.
+    """
+    size = min(SIZE_PX, texture.shape[0])
+    picture = cv2.resize(texture, (size, size), interpolation=cv2.INTER_AREA)
+    inside = cv2.resize(mask.astype(np.uint8), (size, size), interpolation=cv2.INTER_AREA) > 0
+    if not inside.any():
+        return picture
+    labels, centres = palette(picture, inside)
+    votes = outline_votes(labels, inside, skin_like(picture, inside))
+    _vote_for_hair(votes, labels, inside)
+    distance = np.linalg.norm(centres[:, None] - centres, axis=2)
+    support = votes @ np.exp(-0.5 * (distance / ALIKE_LAB) ** 2).astype(np.float32)
+    own = np.take_along_axis(support, np.maximum(labels, 0)[..., None], axis=2)[..., 0]
+    keeps = (inside & (own >= ENOUGH)).astype(np.float32)
+    kept = (keeps * np.clip(2 * cv2.GaussianBlur(keeps, (0, 0), 0.006 * size) - 0.6, 0, 1))[..., None]
+    result = picture * kept + _local_colours(picture, labels, keeps, support) * (1 - kept)
+    return np.where(inside[..., None], np.clip(result + 0.5, 0, 255), picture).astype(np.uint8)
+
+
+def palette(picture: NDArray[np.uint8], inside: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """(U, U) index of each pixel's colour in a palette, -1 outside, and the palette (COLOURS, 3) in Lab with its lightness times LIGHTNESS."""
+    lab = cv2.cvtColor(picture.astype(np.float32) / 255, cv2.COLOR_RGB2Lab)[inside] * np.float32([LIGHTNESS, 1, 1])
+    cv2.setRNGSeed(0)  # the same photo must give the same mesh
+    criteria = (cv2.TERM_CRITERIA_MAX_ITER + cv2.TERM_CRITERIA_EPS, 20, 0.5)
+    _, found, centres = cv2.kmeans(lab, min(COLOURS, len(lab)), None, criteria, 1, cv2.KMEANS_PP_CENTERS)
+    labels = np.full(inside.shape, -1, np.int64)
+    labels[inside] = found[:, 0]
+    return labels, np.pad(centres, ((0, COLOURS - len(centres)), (0, 0)), constant_values=1e3)
+
+
+def outline_votes(labels: NDArray[np.int64], inside: NDArray[np.bool_], skin: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """(U, U, COLOURS) share of each colour in the outline on both sides of the body part that a pixel lies in, at its height and a little above and below.
+
+    A body part at a height is a run of `inside` pixels of a row: arms that hang free are runs of their own. Skin votes where the run is mostly skin (a
+    bare arm), not where hands hang before a coat.
+    """
+    size = len(inside)
+    depth = cv2.distanceTransform(inside.astype(np.uint8), cv2.DIST_L2, 5)
+    starts = inside & ~np.pad(inside, ((0, 0), (1, 0)))[:, :-1]
+    run = np.cumsum(starts.ravel())  # goes on behind a run's end, where nothing is counted
+    count = int(run[-1]) + 1
+    skin_share = np.bincount(run, (inside & skin).ravel(), count) / np.maximum(np.bincount(run, inside.ravel(), count), 1)
+    bare = skin_share[run] > 0.6
+    band = inside & (depth <= max(1.5, OUTLINE_SHARE * size))
+    counts = np.where(skin.ravel() & ~bare, 0.002, band.ravel() + 0.03) * inside.ravel()  # where only hands are at the outline, the rest of the run decides
+    votes = np.zeros((*inside.shape, COLOURS), np.float32)
+    for label in range(COLOURS):
+        votes[..., label] = np.bincount(run, counts * (labels == label).ravel(), count)[run].reshape(inside.shape) * inside
+    smooth = np.stack([cv2.GaussianBlur(votes[..., label], (0, 0), sigmaX=1.0, sigmaY=0.02 * size) for label in range(COLOURS)], axis=-1)
+    return smooth / np.maximum(smooth.sum(axis=2, keepdims=True), 1e-6)
+
+
+def _vote_for_hair(votes: NDArray[np.float32], labels: NDArray[np.int64], inside: NDArray[np.bool_]) -> None:
+    """No face on the back of the head: what is more frequent on the crown than in the face alone counts there. A bald head keeps its votes."""
+    rows, columns = np.nonzero(inside)
+    top, height = rows.min(), np.ptp(rows) + 1
+    middle = float(np.median(columns[rows < top + 2 * CROWN * height])) + 0.5
+    row, column = np.mgrid[: len(inside), : len(inside)]
+    down = (row - top + 0.5) / height
+    near = inside & (np.abs(column + 0.5 - middle) < HEAD_HALF_WIDTH * height)
+    crown, face = (np.bincount(labels[part], minlength=COLOURS) / max(1, part.sum()) for part in (near & (down < CROWN), near & (down > 0.06) & (down < 0.11)))
+    hair = np.clip(crown - face, 0, None)
+    if hair.sum() < 0.2:
+        return
+    weight = (np.clip((HEAD - down) / 0.02, 0, 1) * near)[..., None].astype(np.float32)  # fades out above the collar
+    votes *= 1 - weight
+    votes += weight * (hair / hair.sum()).astype(np.float32)
+
+
+def _local_colours(picture: NDArray[np.uint8], labels: NDArray[np.int64], keeps: NDArray[np.float32], support: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(U, U, 3) the kept colours around each pixel, those with most support there first."""
+    sigma = 0.04 * len(labels)
+    result, total = np.zeros(picture.shape, np.float32), np.full(labels.shape, 1e-9, np.float32)
+    for label in np.unique(labels[labels >= 0]):
+        of_label = (labels == label) * (keeps + 1e-3)
+        mean = (picture * of_label[..., None]).sum(axis=(0, 1)) / of_label.sum()
+        near = cv2.GaussianBlur(of_label.astype(np.float32), (0, 0), sigma)
+        colour = (cv2.GaussianBlur((picture * of_label[..., None]).astype(np.float32), (0, 0), sigma) + 0.002 * mean) / (near + 0.002)[..., None]
+        weight = support[..., label] ** 6 * (near + 0.01)
+        result += weight[..., None] * colour
+        total += weight
+    return result / total[..., None]
+
+
+def skin_like(picture: NDArray[np.uint8], inside: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """(U, U) bool: pixels with the hue of the face, in light or shade, where the middle of the head has the chroma of skin; else nothing.
+
+    The limits in Cr and Cb are the usual ones, which hold for light and dark skin alike.
+    """
+    rows, _ = np.nonzero(inside)
+    if len(rows) == 0:
+        return inside
+    cr, cb = np.moveaxis(cv2.cvtColor(picture, cv2.COLOR_RGB2YCrCb)[..., 1:], 2, 0)
+    usual = (cr > 135) & (cr < 180) & (cb > 80) & (cb < 128)
+    top, height = rows.min(), rows.max() + 1 - rows.min()
+    head = np.zeros_like(inside)
+    head[round(top + 0.05 * height) : round(top + 0.12 * height)] = True
+    face = head & inside & usual
+    if face.sum() < 0.3 * (head & inside).sum():
+        return np.zeros_like(inside)
+    lab = cv2.cvtColor(picture.astype(np.float32) / 255, cv2.COLOR_RGB2Lab)
+    hue, chroma = np.arctan2(lab[..., 2], lab[..., 1]), np.hypot(lab[..., 1], lab[..., 2])
+    return inside & (np.abs(hue - np.median(hue[face])) < 0.3) & (chroma > 0.6 * np.median(chroma[face]))

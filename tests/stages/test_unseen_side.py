@@ -1,0 +1,58 @@
+"""The back is made of what the outline is made of, and has no face."""
+
+import numpy as np
+
+from ncpifu_cli.stages.unseen_side import skin_like, unseen_side
+
+SKIN, HAIR, COAT, SHIRT = (205, 150, 125), (50, 35, 30), (40, 60, 120), (235, 235, 230)
+
+
+def dressed() -> np.ndarray:
+    picture = np.zeros((192, 192, 3), np.uint8)
+    picture[8:34, 82:110] = SKIN  # a face
+    picture[8:16, 82:110] = HAIR
+    picture[34:185, 60:132] = COAT
+    picture[40:110, 84:108] = SHIRT  # in the open coat
+    picture[110:130, 60:72] = SKIN  # a hand on either side
+    picture[110:130, 120:132] = SKIN
+    return picture
+
+
+def test_no_face_no_shirt_no_hands_on_the_back() -> None:
+    picture = dressed()
+    inside = picture.any(axis=2)
+    back = unseen_side(picture, inside).astype(int)
+    assert back.shape == (192, 192, 3)
+    for place, colour in (((24, 96), HAIR), ((75, 96), COAT), ((120, 96), COAT), ((160, 96), COAT)):
+        assert np.abs(back[place] - colour).max() < 30, place
+
+
+def test_stripes_stay_stripes() -> None:
+    picture = np.zeros((192, 192, 3), np.uint8)
+    picture[8:185, 60:132] = COAT
+    for row in range(50, 110, 12):
+        picture[row : row + 6, 60:132] = SHIRT
+    back = unseen_side(picture, picture.any(axis=2)).astype(int)
+    assert np.abs(back[53, 96] - SHIRT).max() < 40
+    assert np.abs(back[59, 96] - COAT).max() < 40
+
+
+def test_bare_arms_are_bare_behind() -> None:
+    picture = dressed()
+    picture[60:120, 20:32] = SKIN
+    back = unseen_side(picture, picture.any(axis=2)).astype(int)
+    assert np.abs(back[90, 26] - SKIN).max() < 30
+
+
+def test_skin_is_what_has_the_chroma_of_the_face() -> None:
+    picture = dressed()
+    skin = skin_like(picture, picture.any(axis=2))
+    assert skin[120, 65]
+    assert not skin[90, 70]
+
+
+def test_the_same_twice_and_nothing_for_nobody() -> None:
+    picture = dressed()
+    inside = picture.any(axis=2)
+    assert np.array_equal(unseen_side(picture, inside), unseen_side(picture, inside))
+    assert np.array_equal(unseen_side(picture, np.zeros_like(inside)), picture)
