@@ -17,7 +17,6 @@ from ncpifu_cli.data.dataset import RenderDataset, RenderedSubject
 from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.progress import Reporter
 from ncpifu_cli.stages.train_processes import Processes
-from ncpifu_cli.stages.train_stop import ignore_stop_signals
 
 T = TypeVar("T")
 TRIES = 20  # items tried in place of a broken one
@@ -114,7 +113,9 @@ def _collate(items: list[tuple[dict[str, Tensor], list[NcpifuError]]]) -> Batch:
 
 
 def _start_worker(_number: int) -> None:
-    ignore_stop_signals()
+    # A session of its own: Ctrl-C and signals to the process group reach the trainer alone, which decides when loading ends.
+    if hasattr(os, "setsid"):
+        os.setsid()
     cv2.setNumThreads(1)
 
 

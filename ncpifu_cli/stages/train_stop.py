@@ -48,9 +48,3 @@ def stop_requests(limit_s: float | None = None) -> Iterator[StopRequest]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def ignore_stop_signals() -> None:
-    """In a loader process: a Ctrl-C reaches the whole terminal group, but the trainer decides when loading ends."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)

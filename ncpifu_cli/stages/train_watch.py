@@ -16,12 +16,15 @@ from ncpifu_cli.geometry.camera import HALF_EXTENT_M
 from ncpifu_cli.geometry.extract import EmptySurface
 from ncpifu_cli.models.build import Network
 from ncpifu_cli.models.losses import depth_error_cm, loss, scores
-from ncpifu_cli.stages.preview import PAPER, VIEWS, captioned, clay_view
+from ncpifu_cli.stages.preview import PAPER, captioned, clay_view
 from ncpifu_cli.stages.reconstruct import reconstruct_view
 from ncpifu_cli.stages.train_processes import Processes
 from ncpifu_cli.stages.weights import LoadedModel
 
-TILE_PX = 256
+SIDES = (("front", 0.0), ("left side", -90.0), ("back", 180.0))
+TILE_PX = 320
+MARGIN_PX = 6
+BLANK = np.full((TILE_PX, TILE_PX, 3), PAPER, np.uint8)
 
 
 @torch.inference_mode()
@@ -42,9 +45,9 @@ def validate(model: Network, config: TrainConfig, subjects: list[RenderedSubject
 
 
 def progress_picture(model: Network, config: TrainConfig, subjects: Sequence[RenderedSubject], device: torch.device) -> NDArray[np.uint8]:
-    """(rows, 7 tiles wide, 3) uint8: what the network saw; then front, left side and back, each as predicted and as the true photo from there.
+    """(H, W, 3) uint8, a row per subject: what the network saw; then front, left side and back, each as predicted and as the true photo from there.
 
-    A row per subject, the first in its first view, the next ones in views turned further.
+    The first subject is seen in its first view, the next ones in views turned further.
     """
     loaded = LoadedModel(model, config.model, {}, device, "", Path())
     rows = []
@@ -53,17 +56,19 @@ def progress_picture(model: Network, config: TrainConfig, subjects: Sequence[Ren
         rgb, mask = read_view(subject.folder, view)
         color, coverage = resize_masked(rgb, mask, config.model.image_size_px)
         image = np.clip(color + 0.5, 0, 255).astype(np.uint8)
-        seen = (image * (coverage[..., None] > 0)).astype(np.uint8)
         try:
             mesh = reconstruct_view(loaded, image, coverage, config.picture_resolution)
         except EmptySurface:
             mesh = None
-        tiles = [captioned(_fitted(seen), f"{subject.name}, {view['yaw_deg']:.0f} degrees")]
-        for name, turn_deg in VIEWS:
-            predicted = _blank() if mesh is None else clay_view(np.asarray(mesh.vertices) / HALF_EXTENT_M, np.asarray(mesh.faces), turn_deg, TILE_PX)
-            tiles += [captioned(predicted, name if mesh is not None else "no surface yet"), captioned(_true_view(subject, view["yaw_deg"] + turn_deg), "truth")]
-        rows.append(np.hstack(tiles))
-    return np.vstack(rows)
+        row = [(_fitted((image * (coverage[..., None] > 0)).astype(np.uint8)), f"{subject.name}, {view['yaw_deg']:.0f}°")]
+        for name, turn_deg in SIDES:
+            predicted = BLANK if mesh is None else clay_view(np.asarray(mesh.vertices) / HALF_EXTENT_M, np.asarray(mesh.faces), turn_deg, TILE_PX)
+            row += [(predicted, name if mesh is not None else "no surface yet"), (_true_view(subject, view["yaw_deg"] + turn_deg), "truth")]
+        rows.append(row)
+    drawn = np.stack([tile for row in rows for tile, _ in row[1:]]) != BLANK
+    half = int(np.abs(np.flatnonzero(drawn.any(axis=(0, 1, 3))) - TILE_PX // 2).max(initial=TILE_PX // 4)) + MARGIN_PX
+    columns = slice(max(TILE_PX // 2 - half, 0), TILE_PX // 2 + half)
+    return np.vstack([np.hstack([captioned(tile[:, columns], text) for tile, text in row]) for row in rows])
 
 
 def _true_view(subject: RenderedSubject, yaw_deg: float) -> NDArray[np.uint8]:
@@ -79,9 +84,3 @@ def _true_view(subject: RenderedSubject, yaw_deg: float) -> NDArray[np.uint8]:
 
 def _fitted(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.asarray(cv2.resize(picture, (TILE_PX, TILE_PX), interpolation=cv2.INTER_AREA), np.uint8)
-
-
-def _blank() -> NDArray[np.uint8]:
-    tile = np.empty((TILE_PX, TILE_PX, 3), np.uint8)
-    tile[:] = PAPER.astype(np.uint8)
-    return tile

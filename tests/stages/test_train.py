@@ -1,7 +1,9 @@
 """The training loop on the tiny profile: it learns, resumes exactly, refuses clearly, and leaves whole files."""
 
+import csv
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -57,14 +59,31 @@ def test_items_are_functions_of_their_index_and_inside_points_project_into_the_m
     assert before_or_behind[:, 2].abs().max() > 0.75  # farther from the ball than any near-surface sample
 
 
-def test_it_learns_a_ball(renders: Path, tmp_path: Path) -> None:
-    config = load(TrainConfig, "tiny", ["steps=120", "validate_every=120", "optim.lr=0.003", "optim.ema=0.9", "optim.batch_size=8"])
-    result = train(config, renders, tmp_path / "run")
+def test_it_learns_a_ball_and_draws_it(renders: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    learning = ["steps=120", "validate_every=120", "optim.lr=0.003", "optim.ema=0.9", "optim.batch_size=8"]
+    config = load(TrainConfig, "tiny", [*learning, "log_every=40", "picture_every=120", "picture_resolution=32", "picture_subjects=1"])
+    result = train(config, renders, run)
     assert result.metrics["iou"] > 0.6  # guessing gives 0.5 at best on balanced points
     _, found, meta = load_weights(result.weights)
     assert found == config.model
     assert meta["steps"] == 120
-    assert {p.name for p in (tmp_path / "run").iterdir()} >= {"config.json", "metrics.csv", "last.safetensors", "weights.safetensors"}
+    assert {p.name for p in run.iterdir()} >= {"config.json", "metrics.csv", "last.safetensors", "weights.safetensors", "pictures"}
+    picture = cv2.imread(str(run / "pictures" / "step-000120.png"))
+    width = picture.shape[1] // 7  # input; predicted and true from three sides
+    drawn = (np.abs(picture[:300].astype(int) - 244) > 8).any(axis=2)
+    for column in (1, 3, 5):
+        predicted, true = drawn[:, column * width : (column + 1) * width], drawn[:, (column + 1) * width : (column + 2) * width]
+        assert (predicted & true).sum() > 0.5 * (predicted | true).sum()
+
+
+def test_the_log_names_what_a_run_is_made_of(renders: Path, tmp_path: Path) -> None:
+    train(load(TrainConfig, "tiny", ["steps=2", "validate_every=2"]), renders, tmp_path)
+    with open(tmp_path / "metrics.csv", newline="") as file:
+        rows = {row["name"]: float(row["value"]) for row in csv.DictReader(file)}
+    assert {"total", "occupancy", "depth", "balance", "grad_norm", "lr", "skipped", "iou", "precision", "recall", "val_iou", "val_recall"} <= set(rows)
+    assert 1 <= rows["local_perplexity"] <= 16 and 0 <= rows["global_open"] <= 1
+    assert rows["images_per_s"] > 0 and 0 <= rows["data_wait"] <= 1 and rows["memory_mb"] > 50
 
 
 def test_a_stopped_run_goes_on_as_if_it_had_not_stopped(renders: Path, tmp_path: Path) -> None:
