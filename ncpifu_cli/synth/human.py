@@ -140,8 +140,9 @@ def _attempt(split: str, number: int, streams: Streams, pose_streams: Streams, w
         surface = _outer_surface(model, posed, draped)
         parts += make_hair(hair, scalp, complexion.hair_color, surface, streams.get("hair"), streams.integer("hair"))
     with clock.stage("props"):
-        props = wishes.props if wishes.props is not None else choose_props(streams, [w.spec.name for w in outfit], pose.family, hair, held_out)
-        parts += make_props(props, _wearer(model, scalp, posed, draped, finished, streams.get("prop looks")))
+        wanted = wishes.props if wishes.props is not None else choose_props(streams, [w.spec.name for w in outfit], pose.family, hair, held_out)
+        props = make_props(wanted, _wearer(model, scalp, posed, draped, finished, streams.get("prop looks")))
+        parts += [part for pieces in props.values() for part in pieces]
     with clock.stage("assemble"):
         mesh = assemble(parts, face_budget, shape.scale)
     with clock.stage("gates"):
@@ -151,7 +152,7 @@ def _attempt(split: str, number: int, streams: Streams, pose_streams: Streams, w
         reasons = failures(measures)
         if reasons:
             raise RejectedHuman(name, [f"{reason}, pose {pose.family}" for reason in reasons])
-    description = _describe(name, split, number, shape.phenotype, features, pose, outfit, shoe_kind, hair, complexion.beard, props, measures)
+    description = _describe(name, split, number, shape.phenotype, features, pose, outfit, shoe_kind, hair, complexion.beard, list(props), measures)
     return Human(name, mesh, description, clock.seconds)
 
 
@@ -222,7 +223,7 @@ def _describe(
     shoes: str,
     hair: str,
     beard: str,
-    props: Sequence[str],
+    props: list[str],
     measures: Measures,
 ) -> dict[str, Any]:
     return {
@@ -238,7 +239,7 @@ def _describe(
         "shoes": shoes,
         "hair": hair,
         "beard": beard,
-        "props": list(props),
+        "props": props,
         "measures": {key: value if isinstance(value, bool) else round(value, 4) for key, value in asdict(measures).items()},
         "licence": "CC0-1.0",
         "ingredients": [dict(ingredient) for ingredient in INGREDIENTS],

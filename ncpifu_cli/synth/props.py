@@ -88,12 +88,13 @@ def to_rest(points: Array, transform: Array) -> Array:
     return (points - transform[:, 3]) @ transform[:, :3]
 
 
-def make_props(names: Sequence[str], wearer: Wearer) -> list[Part]:
-    """The parts of all named props. Raises NcpifuError for an unknown one, naming those that exist."""
+def make_props(names: Sequence[str], wearer: Wearer) -> dict[str, list[Part]]:
+    """The parts of each named prop, of those that there is room for. Raises NcpifuError for an unknown one, naming those that exist."""
     for name in names:
         if name not in PROPS:
             raise NcpifuError(f"unknown prop {name!r}", f"props: {', '.join(PROPS)}")
-    return [part for name in names for part in PROPS[name].make(wearer)]
+    made = {name: PROPS[name].make(wearer) for name in names}
+    return {name: parts for name, parts in made.items() if parts}
 
 
 def choose_props(streams: Streams, garments: Sequence[str], pose: str, hair: str, held_out: bool) -> tuple[str, ...]:
@@ -190,24 +191,26 @@ def _cushion(half_m: Array, squareness: float) -> tuple[Array, NDArray[np.int64]
 
 @prop()
 def bag(w: Wearer) -> list[Part]:
-    """A bag at the hip, its strap across the chest; on the side where no hand hangs, nowhere where both do."""
-    half, marks = np.array([w.rng.uniform(0.03, 0.045), w.rng.uniform(0.1, 0.14), w.rng.uniform(0.07, 0.11)]), w.marks
+    """A flat bag before the hip, its strap over the other shoulder; on the side where no hand is, nowhere where both are."""
+    marks = w.marks
+    half = np.array([w.rng.uniform(0.1, 0.14), w.rng.uniform(0.025, 0.04), w.rng.uniform(0.07, 0.11)])
     color = LEATHER[w.rng.integers(len(LEATHER))] if w.rng.random() < 0.6 else draw_color(w.rng)
-    for sign, hand in sorted(((1, "wrist.L"), (-1, "wrist.R")), key=lambda s: -float(np.linalg.norm(w.from_bone(s[1]) - [s[0] * 0.25, 0, marks.hip_z]))):
-        beside = (np.abs(w.trunk[:, 2] - marks.hip_z - 0.04) < half[2]) & (np.abs(w.trunk[:, 1]) < 0.12)
-        if not beside.any():
-            return []
-        place = np.array([sign * ((sign * w.trunk[beside, 0]).max() + half[0] + 0.008), 0.0, marks.hip_z + 0.04])
-        if np.linalg.norm(w.from_bone(hand) - place) < 0.24:
+    for sign in (1, -1) if w.rng.random() < 0.5 else (-1, 1):
+        place = np.array([sign * 0.075, 0.0, marks.hip_z + 0.05])
+        behind = (np.abs(w.trunk[:, [0, 2]] - place[[0, 2]]) < half[[0, 2]]).all(axis=1)
+        if not behind.any():
             continue
+        place[1] = w.trunk[behind, 1].min() - half[1] - 0.004
+        if min(float(np.linalg.norm(w.from_bone(f"finger3-1.{side}") - place)) for side in SIDES) < 0.17:
+            continue
+        corners = place + half * [[-0.8, 0, 0.9], [0.8, 0, 0.9]]  # where the strap is fixed
         shoulder = np.array([-sign * 0.10, 0.0, marks.shoulder_z])
-        down = place + np.array([0, 0, half[2]]) - shoulder
-        corners = place + half * [[0, -0.8, 1], [0, 0.8, 1]]  # where the strap is fixed
-        strap = outline(np.concatenate([w.trunk, np.repeat(corners, 4, axis=0)]), shoulder, np.cross(down, [0.0, 1.0, 0.0]), 0.003)
+        plane = unit(np.cross(place + np.array([0, 0, half[2]]) - shoulder, [0.0, 1.0, 0.0]))
+        strap = outline(np.concatenate([w.trunk, np.repeat(corners, 4, axis=0)]), shoulder, plane, 0.003)
         vertices, faces = _cushion(half, 5)
         parts = [w.on_chest(vertices + place, faces, color)]
         if strap is not None:
-            parts.append(w.on_chest(*sweep(*strap, unit(np.cross(down, [0.0, 1.0, 0.0])), band(0.004, 0.03), closed=True), color * 0.9))
+            parts.append(w.on_chest(*sweep(*strap, plane, band(0.004, 0.03), closed=True), color * 0.9))
         return parts
     return []
 

@@ -87,3 +87,35 @@ def test_hair_sits_on_the_head_and_off_the_face(style: str) -> None:
     assert points[:, 2].max() < head.top_z + 0.12
     nose = head.eyes + np.array([0, -0.03, -0.04])
     assert np.linalg.norm(points - nose, axis=1).min() > 0.03
+
+
+def test_the_mouth_is_solid() -> None:
+    import igl
+
+    from ncpifu_cli.synth.body import load_body_model
+    from ncpifu_cli.synth.phenotype import sample_phenotype
+    from ncpifu_cli.synth.topology import boundary_edges
+
+    model = load_body_model()
+    points = model.fine.matrix @ model.shape(sample_phenotype(np.random.default_rng(1))).body
+    in_mouth = model.fine.mask("inside-mouth") > 0.5
+    middle = points[in_mouth].mean(axis=0)
+    assert len(boundary_edges(model.fine.triangles)) == 0
+    assert igl.fast_winding_number(points, model.fine.triangles, middle[None])[0] == pytest.approx(1, abs=0.05)
+
+
+def test_a_child_is_dressed_at_an_adults_size_and_a_smile_moves_only_the_face() -> None:
+    from dataclasses import replace
+
+    from ncpifu_cli.synth.body import DRESSING_HEIGHT_M, load_body_model
+    from ncpifu_cli.synth.phenotype import Features, sample_phenotype
+
+    model = load_body_model()
+    child = model.shape(replace(sample_phenotype(np.random.default_rng(1)), age=0.3))
+    assert 0.6 < child.scale < 0.95
+    assert np.ptp(child.body[:, 2]) == pytest.approx(DRESSING_HEIGHT_M, abs=0.01)
+    adult = sample_phenotype(np.random.default_rng(1))
+    serious, smiling = model.shape(adult, Features()), model.shape(adult, Features(expression="smile"))
+    moved = np.linalg.norm(smiling.body - serious.body, axis=1) > 1e-4
+    assert 100 < moved.sum() < 5000
+    assert serious.body[moved, 2].min() > serious.skeleton.head("neck01")[2]

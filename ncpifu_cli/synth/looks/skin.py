@@ -35,8 +35,8 @@ def sample_complexion(shape: BodyShape, rng: np.random.Generator) -> Complexion:
     low = int(tone)
     color = SKIN_TONES[low] + (SKIN_TONES[min(low + 1, 9)] - SKIN_TONES[low]) * (tone - low)
     natural, dark, grey = rng.choice(len(HAIR), p=HAIR_SHARES), rng.choice(DARK_HAIR), rng.choice(GREY_HAIR)
-    natural = natural % 4 if natural in GREY_HAIR and p.age < 0.8 else natural  # dark instead: the young are seldom grey
     hair = grey if p.age > 0.9 and rng.random() < 0.6 else dark if tone > 5 or p.asian > 0.6 else natural
+    hair = hair % 4 if hair in GREY_HAIR and p.age < 0.8 else hair  # dark instead: the young are seldom grey
     painted = p.is_female and rng.random() < 0.45 and not p.is_child
     lips = LIPSTICK[rng.integers(len(LIPSTICK))] if painted else color * np.array([0.86, 0.62, 0.62])
     bearded = rng.random() < 0.55 and not p.is_female and not p.is_child
