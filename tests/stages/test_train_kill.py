@@ -43,8 +43,8 @@ def test_killed_at_random_moments_a_run_loses_nothing(tmp_path: Path) -> None:
         victim = context.Process(target=train, args=(config, renders, run), kwargs={"resume": True})
         victim.start()
         while victim.is_alive() and (written(run) == before or logged_step(run) < target):
-            time.sleep(0.002)
-        time.sleep(chance.random() * 0.05)
+            time.sleep(0.01)
+        time.sleep(chance.random() * 0.1)
         victim.kill()
         victim.join()
         lost += logged_step(run) - saved_step(run)
