@@ -14,7 +14,7 @@ COLOURS = 10  # of the palette
 ALIKE_LAB = 7.5  # colours this close count for each other; lightness counts LIGHTNESS as much as hue, for the sake of folds
 LIGHTNESS = 0.5
 OUTLINE_SHARE = 0.012  # of the picture's side: 2.5 cm of the person along the outline say what the back is made of
-ENOUGH = 0.25  # share of the outline at a height that a colour and its like need to be on the back
+ENOUGH = 0.75  # a colour is on the back too where its share of the outline is at least so much of its share of what is seen at that height
 HEAD, CROWN, HEAD_HALF_WIDTH = 0.135, 0.035, 0.075  # of the person's height
 
 
@@ -30,12 +30,13 @@ def unseen_side(texture: NDArray[np.uint8], mask: NDArray[np.bool_]) -> NDArray[
     if not inside.any():
         return picture
     labels, centres = palette(picture, inside)
-    votes = outline_votes(labels, inside, skin_like(picture, inside))
-    _vote_for_hair(votes, labels, inside)
+    votes, content = outline_votes(labels, inside, skin_like(picture, inside))
+    face = _vote_for_hair(votes, labels, inside)
     distance = np.linalg.norm(centres[:, None] - centres, axis=2)
-    support = votes @ np.exp(-0.5 * (distance / ALIKE_LAB) ** 2).astype(np.float32)
-    own = np.take_along_axis(support, np.maximum(labels, 0)[..., None], axis=2)[..., 0]
-    keeps = (inside & (own >= ENOUGH)).astype(np.float32)
+    alike = np.exp(-0.5 * (distance / ALIKE_LAB) ** 2).astype(np.float32)
+    support, expected = votes @ alike, content @ alike
+    own, usual = (np.take_along_axis(shares, np.maximum(labels, 0)[..., None], axis=2)[..., 0] for shares in (support, expected))
+    keeps = (inside & ~face & (own >= ENOUGH * usual)).astype(np.float32)
     kept = (keeps * np.clip(2 * cv2.GaussianBlur(keeps, (0, 0), 0.006 * size) - 0.6, 0, 1))[..., None]
     result = picture * kept + _local_colours(picture, labels, keeps, support) * (1 - kept)
     return np.where(inside[..., None], np.clip(result + 0.5, 0, 255), picture).astype(np.uint8)
@@ -52,30 +53,44 @@ def palette(picture: NDArray[np.uint8], inside: NDArray[np.bool_]) -> tuple[NDAr
     return labels, np.pad(centres, ((0, COLOURS - len(centres)), (0, 0)), constant_values=1e3)
 
 
-def outline_votes(labels: NDArray[np.int64], inside: NDArray[np.bool_], skin: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """(U, U, COLOURS) share of each colour in the outline on both sides of the body part that a pixel lies in, at its height and a little above and below.
+def outline_votes(labels: NDArray[np.int64], inside: NDArray[np.bool_], skin: NDArray[np.bool_]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Two times (U, U, COLOURS): the share of each colour in the outline at a pixel's height and a little above and below, and in all that is seen there.
 
-    A body part at a height is a run of `inside` pixels of a row: arms that hang free are runs of their own. Skin votes where the run is mostly skin (a
-    bare arm), not where hands hang before a coat.
+    Half of it is the outline of the body part that the pixel lies in: a run of `inside` pixels of a row, so that arms that hang free are parts of their own.
+    Half is the row's two ends: a shirt that an open jacket shows beside an arm is at the end of its run, but not of the row. Skin votes where the run is mostly
+    skin (a bare arm), not where hands hang before a coat.
     """
     size = len(inside)
-    depth = cv2.distanceTransform(inside.astype(np.uint8), cv2.DIST_L2, 5)
     starts = inside & ~np.pad(inside, ((0, 0), (1, 0)))[:, :-1]
     run = np.cumsum(starts.ravel())  # goes on behind a run's end, where nothing is counted
-    count = int(run[-1]) + 1
-    skin_share = np.bincount(run, (inside & skin).ravel(), count) / np.maximum(np.bincount(run, inside.ravel(), count), 1)
-    bare = skin_share[run] > 0.6
-    band = inside & (depth <= max(1.5, OUTLINE_SHARE * size))
-    counts = np.where(skin.ravel() & ~bare, 0.002, band.ravel() + 0.03) * inside.ravel()  # where only hands are at the outline, the rest of the run decides
-    votes = np.zeros((*inside.shape, COLOURS), np.float32)
-    for label in range(COLOURS):
-        votes[..., label] = np.bincount(run, counts * (labels == label).ravel(), count)[run].reshape(inside.shape) * inside
-    smooth = np.stack([cv2.GaussianBlur(votes[..., label], (0, 0), sigmaX=1.0, sigmaY=0.02 * size) for label in range(COLOURS)], axis=-1)
+    row, column = (axis.ravel() for axis in np.mgrid[:size, :size])
+    skin_share = np.bincount(run, (inside & skin).ravel()) / np.maximum(np.bincount(run, inside.ravel()), 1)
+    hands = skin.ravel() & (skin_share[run] <= 0.6)
+    reach = max(1.5, OUTLINE_SHARE * size)
+    near_edge = cv2.distanceTransform(inside.astype(np.uint8), cv2.DIST_L2, 5).ravel() <= reach
+    first, last = inside.argmax(axis=1)[row], size - 1 - inside[:, ::-1].argmax(axis=1)[row]
+    near_end = np.minimum(column - first, last - column) < reach
+    shares = [np.zeros((size, size, COLOURS), np.float32) for _ in range(2)]
+    for group, band in ((run, near_edge), (row, near_end)):
+        at_outline = np.where(hands, 0.002, band + 0.03) * inside.ravel()  # where only hands are at the outline, the rest of the run decides
+        for share, counts in zip(shares, (at_outline, inside.ravel()), strict=True):
+            of_groups = np.stack([np.bincount(group, counts * (labels.ravel() == label)) for label in range(COLOURS)], axis=1)
+            of_groups /= np.maximum(of_groups.sum(axis=1, keepdims=True), 1e-6)
+            share += 0.5 * of_groups[group].reshape(share.shape) * inside[..., None]
+    return _smoothed(shares[0]), _smoothed(shares[1])
+
+
+def _smoothed(shares: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Shares (U, U, COLOURS) mixed with those above and below, adding up to 1 again."""
+    smooth = np.stack([cv2.GaussianBlur(shares[..., label], (0, 0), sigmaX=1.0, sigmaY=0.02 * len(shares)) for label in range(COLOURS)], axis=-1)
     return smooth / np.maximum(smooth.sum(axis=2, keepdims=True), 1e-6)
 
 
-def _vote_for_hair(votes: NDArray[np.float32], labels: NDArray[np.int64], inside: NDArray[np.bool_]) -> None:
-    """No face on the back of the head: what is more frequent on the crown than in the face alone counts there. A bald head keeps its votes."""
+def _vote_for_hair(votes: NDArray[np.float32], labels: NDArray[np.int64], inside: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """No face on the back of the head: what is more frequent on the crown than in the face alone counts there. A bald head keeps its votes.
+
+    Changes `votes`; returns (U, U) bool, where the head below its crown lies.
+    """
     rows, columns = np.nonzero(inside)
     top, height = rows.min(), np.ptp(rows) + 1
     middle = float(np.median(columns[rows < top + 2 * CROWN * height])) + 0.5
@@ -84,11 +99,13 @@ def _vote_for_hair(votes: NDArray[np.float32], labels: NDArray[np.int64], inside
     near = inside & (np.abs(column + 0.5 - middle) < HEAD_HALF_WIDTH * height)
     crown, face = (np.bincount(labels[part], minlength=COLOURS) / max(1, part.sum()) for part in (near & (down < CROWN), near & (down > 0.06) & (down < 0.11)))
     hair = np.clip(crown - face, 0, None)
+    below_crown = near & (down > CROWN) & (down < HEAD)
     if hair.sum() < 0.2:
-        return
+        return below_crown
     weight = (np.clip((HEAD - down) / 0.02, 0, 1) * near)[..., None].astype(np.float32)  # fades out above the collar
     votes *= 1 - weight
     votes += weight * (hair / hair.sum()).astype(np.float32)
+    return below_crown
 
 
 def _local_colours(picture: NDArray[np.uint8], labels: NDArray[np.int64], keeps: NDArray[np.float32], support: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -124,4 +141,5 @@ def skin_like(picture: NDArray[np.uint8], inside: NDArray[np.bool_]) -> NDArray[
         return np.zeros_like(inside)
     lab = cv2.cvtColor(picture.astype(np.float32) / 255, cv2.COLOR_RGB2Lab)
     hue, chroma = np.arctan2(lab[..., 2], lab[..., 1]), np.hypot(lab[..., 1], lab[..., 2])
-    return inside & (np.abs(hue - np.median(hue[face])) < 0.3) & (chroma > 0.6 * np.median(chroma[face]))
+    alike = inside & (np.abs(hue - np.median(hue[face])) < 0.3) & (chroma > 0.6 * np.median(chroma[face]))
+    return cv2.morphologyEx(alike.astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8)) > 0  # stripes and prints are no skin
