@@ -44,7 +44,8 @@ def figure(faces: int) -> trimesh.Trimesh:
     a, b = index[:, :-1].ravel(), np.roll(index, -1, axis=0)[:, :-1].ravel()
     c, d = index[:, 1:].ravel(), np.roll(index, -1, axis=0)[:, 1:].ravel()
     colours = np.clip(150 + 400 * wrinkles.reshape(-1, 1) + [0, 20, 40], 0, 255).astype(np.uint8)
-    return trimesh.Trimesh(vertices, np.concatenate([np.stack([a, c, b], 1), np.stack([b, c, d], 1)]), vertex_colors=colours, process=False)
+    quads = np.stack([a, c, b, b, c, d], axis=1)  # both halves of a quad after each other, neighbours near each other, as meshers write them
+    return trimesh.Trimesh(vertices, quads.reshape(-1, 3), vertex_colors=colours, process=False)
 
 
 def load(faces: int, scan: str | None) -> Scan:

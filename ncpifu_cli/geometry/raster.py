@@ -263,7 +263,7 @@ def _interpolate_down(face_id: Ints, points: Floats, faces: Ints, attributes: Fl
 
 
 @numba.njit(nogil=True, cache=True)
-def _mean_of_covered(image: Floats, covered: Bools, result: Floats, mask: Bools) -> None:
+def _mean_of_covered(image: NDArray, covered: Bools, result: Floats, mask: Bools) -> None:
     for row in range(result.shape[0]):
         for column in range(result.shape[1]):
             count = 0

@@ -38,7 +38,7 @@ def write_contact_sheet(renders: Path, path: Path, names: list[str], rows: int =
 def _row(folder: Path, name: str, columns: int) -> NDArray[np.uint8]:
     views: list[dict[str, Any]] = read_json(folder / "subject.json")["views"]
     picked = [views[i] for i in np.arange(columns) * len(views) // columns]
-    tiles = [_tile(folder / view["rgb"], f"{view['yaw_deg']:.0f}") for view in picked]
+    tiles = [_tile(folder / view["rgb"], _angles(view)) for view in picked]
     outlined = _tile(folder / views[0]["rgb"], name)
     mask = cv2.imread(str(folder / views[0]["mask"]), cv2.IMREAD_GRAYSCALE)
     if mask is None:
@@ -47,6 +47,10 @@ def _row(folder: Path, name: str, columns: int) -> NDArray[np.uint8]:
     contours, _ = cv2.findContours((small > 127).astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
     cv2.drawContours(outlined, contours, -1, OUTLINE, 1)
     return np.hstack([*tiles, outlined])
+
+
+def _angles(view: dict[str, Any]) -> str:
+    return f"{view['yaw_deg']:.0f}" + (f", {view['pitch_deg']:+.0f}" if view["pitch_deg"] else "")
 
 
 def _tile(path: Path, caption: str) -> NDArray[np.uint8]:

@@ -4,6 +4,7 @@ A task is a module's function and one item. What is wrong with the item it retur
 machine (a full disk) it raises, and everything stops.
 """
 
+import logging
 import os
 import signal
 import threading
@@ -20,7 +21,9 @@ from ncpifu_cli.errors import NcpifuError
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-THREAD_LIMITS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "IGL_NUM_THREADS", "LIBIGL_NUM_THREADS", "NUMBA_NUM_THREADS")
+# The tasks share the cores already; the libraries' own threads would only get in each other's way.
+_LIBRARIES = ("OMP", "OPENBLAS", "MKL", "NUMBA", "IGL", "LIBIGL")
+ONE_THREAD = {**{f"{library}_NUM_THREADS": "1" for library in _LIBRARIES}, "OPENCV_FOR_THREADS_NUM": "1"}
 DIED = NcpifuError("its process died", "out of memory? run again with fewer --jobs: what is complete is kept")
 
 
@@ -75,12 +78,7 @@ def _pool(work: Callable[[Item], Result], items: dict[int, Item], jobs: int) -> 
 
 
 def _start_worker() -> None:
-    # The processes share the cores already; the libraries' own threads would only get in each other's way.
-    import cv2
-
-    for variable in THREAD_LIMITS:
-        os.environ[variable] = "1"
-    cv2.setNumThreads(1)
+    os.environ.update(ONE_THREAD)  # before any of them is imported
     signal.signal(signal.SIGINT, lambda *_: os._exit(130))  # Ctrl-C: the parent says it once; half an item is only a temporary folder
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
@@ -94,8 +92,8 @@ def _end_with_parent() -> None:
 
 def _on_cluster(work: Callable[[Item], Result], items: Sequence[Item], settings: EngineSettings) -> Iterator[tuple[Item, Result | NcpifuError]]:
     with _cluster(settings.address) as ray:
-        # One core each (Ray limits the libraries' threads to it). Ray runs a task again on another node when its own one is lost.
-        task = ray.remote(num_cpus=1, max_retries=3)(work)
+        # Ray runs a task again on another node when its own one is lost.
+        task = ray.remote(num_cpus=1, max_retries=3, runtime_env={"env_vars": ONE_THREAD})(work)
         waiting = {task.remote(item): item for item in items}
         while waiting:
             (ended,), _ = ray.wait(list(waiting), num_returns=1)
@@ -118,7 +116,7 @@ def _cluster(address: str | None) -> Iterator[Any]:
         yield ray
         return
     try:
-        ray.init(address=address, log_to_driver=False, logging_level="error", include_dashboard=False if address is None else None)
+        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, include_dashboard=False if address is None else None)
     except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
         reason = (str(error).splitlines() or [""])[0]
         raise NcpifuError(f"no Ray cluster at {address}: {reason}", "start it with `ray start --head`, and give HOST:6379 or auto") from error

@@ -199,7 +199,11 @@ def test_geometry_that_cannot_be_used_is_refused(tmp_path: Path) -> None:
     vertices, faces, _ = figure()
     broken = vertices.copy()
     broken[3] = np.nan
-    for name, points, corners, message in (("flat", flat, [[0, 1, 2]], "no height"), ("nan", broken, faces, "not finite")):
+    for name, points, corners, message in (
+        ("flat", flat, [[0, 1, 2]], "no height"),
+        ("nan", broken, faces, "not finite"),
+        ("point", vertices * 0, faces, "no triangles with an area"),
+    ):
         path = tmp_path / f"{name}.ply"
         trimesh.Trimesh(points, corners, process=False).export(path)
         with pytest.raises(NcpifuError, match=message):

@@ -76,7 +76,7 @@ def test_a_cluster_that_loses_a_node_finishes_and_does_nothing_twice(tmp_path: P
     monkeypatch.setenv("RAY_TMPDIR", "/tmp")  # sockets' paths must stay short
     from ray.cluster_utils import Cluster
 
-    names = [f"train-{number:06d}" for number in range(8)]
+    names = [f"train-{number:06d}" for number in range(6)]
     for name in names:
         write_draco(tmp_path / "scans" / f"{name}.drc")
     small = {"yaw_step_deg": 45, "size_px": 256, "near_points": 20_000, "prt_directions": 16, "renderer": "raster"}
