@@ -72,7 +72,10 @@ def _details(report: Report) -> list[page.Block]:
     if report.unscored:
         blocks += [page.Heading("Not scored: the truth could not be used"), page.Bullets([f"{name}: {why}" for name, why in report.unscored.items()])]
     if detected := report.detected():
-        blocks += [page.Heading("Detected while reading the scans"), page.Bullets([f"{note} ({count} scans)" for note, count in detected.items()])]
+        blocks += [
+            page.Heading("Detected while reading the scans"),
+            page.Bullets([f"{note} ({count} of {len(report.notes)} scans)" for note, count in detected.items()]),
+        ]
     return [*blocks, page.Heading("How it was measured"), page.Bullets(_settings(report))]
 
 
@@ -114,7 +117,7 @@ def _settings(report: Report) -> list[str]:
         f"Chamfer, P2S and {protocol.normal_title} of the first table follow `{config.protocol}` ({protocol.source}): {in_words(protocol)}.",
         "All other numbers: exact point-to-triangle distances in centimetres of the 1.80 m subject, unsquared; Chamfer is half the sum of the two mean "
         "sample-to-surface distances. Only the outermost surface of a scan counts.",
-        f"{config.samples} area-uniform samples per surface, {config.volume_points} points in the box around the subject (10 cm margin), "
+        f"{config.samples:,} area-uniform samples per surface, {config.volume_points:,} points in the box around the subject (10 cm margin), "
         f"F-score at {config.f_score_cm:g} cm, normal maps of {config.normal_size_px} px, predictions of networks at {config.resolution} cells per axis.",
         f"Alignment of every prediction before it is measured: {align}.",
         "Normal error: squared difference of (n + 1) / 2 coloured maps, background black, summed over channels, mean over all pixels; 4 views: sum.",
@@ -126,22 +129,19 @@ def _settings(report: Report) -> list[str]:
 
 def in_words(protocol: Protocol) -> str:
     """The protocol's choices as one sentence."""
-    start = {
+    p2s = {
         "vertices": "P2S from the vertices of the prediction to the truth",
         "samples": "P2S from samples of the prediction to the truth",
         "truth": "P2S from samples of the truth to the prediction",
-    }[protocol.p2s]
-    normal = (
-        "normal consistency is |cos| between the normals of nearest samples"
-        if protocol.cosine
-        else f"normal error summed over {len(protocol.views)} view(s) on a {'grey' if protocol.background else 'black'} background"
-    )
+    }
+    views = "of the input view" if len(protocol.views) == 1 else f"summed over {len(protocol.views)} views"
+    normal = f"normal error {views} on a {'grey' if protocol.background else 'black'} background"
     parts = [
-        start,
-        f"{protocol.samples or 'as many as set'} samples per surface",
+        p2s[protocol.p2s],
+        f"{protocol.samples:,} samples per surface" if protocol.samples else "samples as below",
         f"distances to the nearest {'point of the surface' if protocol.nearest == 'surface' else 'sample'}",
-        f"in {protocol.unit} (a metre of the 1.80 m subject is {protocol.per_metre:.5g})",
-        normal,
+        f"in {protocol.unit}" + (f" ({100 / protocol.per_metre:.4g} cm of the 1.80 m subject)" if protocol.unit != "cm" else " of the 1.80 m subject"),
+        "normal consistency is |cos| between the normals of nearest samples" if protocol.cosine else normal,
     ]
     if protocol.largest_part:
         parts.append("only the largest part of the prediction")
@@ -153,7 +153,7 @@ def _arrow(better: bool) -> str:
 
 
 def _difference(estimate: Estimate, larger_is_better: bool) -> str:
-    text = f"{estimate.mean:+.3f} [{estimate.low:+.3f}, {estimate.high:+.3f}]"
-    if estimate.low <= 0 <= estimate.high:
-        return text
-    return f"**{estimate.mean:+.3f}** {'better' if (estimate.mean > 0) == larger_is_better else 'worse'} [{estimate.low:+.3f}, {estimate.high:+.3f}]"
+    mean, span = f"{estimate.mean:+.3f}", f"[{estimate.low:+.3f}, {estimate.high:+.3f}]"
+    if not estimate.low <= 0 <= estimate.high:
+        mean = f"**{mean}** {'better' if (estimate.mean > 0) == larger_is_better else 'worse'}"
+    return f"{mean} {span}".replace("-", "−")

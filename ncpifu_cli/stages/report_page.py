@@ -132,4 +132,4 @@ def _inline(text: str) -> str:
     text = html.escape(text, quote=False)
     text = re.sub(r"`([^`]+)`", r"<code>\1</code>", text)
     text = re.sub(r"\*\*([^*]+)\*\*", r"<strong>\1</strong>", text)
-    return re.sub(r" (\[[-+]?\d[^\]]*\])", r' <span class="range">\1</span>', text)
+    return re.sub(r" (\[[-−+]?\d[^\]]*\]|\([↓↑][\d.]+%\))", r' <span class="range">\1</span>', text)

@@ -1,6 +1,6 @@
 """The cumulative error plot of a report, as PNG for the page and as PDF for a paper."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 PNG_NAME, PDF_NAME = "curves.png", "curves.pdf"
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#5B5B5B", "#8C6D1F")  # Okabe and Ito: told apart by colour-blind readers
 LINES = ("-", "--", ":")
-STYLE = {"font.family": "sans-serif", "font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "grid.color": "#e6e8eb"}
+STYLE: Any = {"font.family": "sans-serif", "font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "grid.color": "#e6e8eb"}
 
 
 def draw_curves(report: Report) -> Picture:

@@ -70,7 +70,7 @@ def write_table(table: TableNumber, folders: Sequence[Path], output: Path | None
         raise NcpifuError(f"no finished evaluation in {root}", "run `ncpifu eval` first, or name the folders of its reports")
     _check(runs)
     title = "Table 1. Quantitative results" if table == 1 else "Table 2. Ablation of the modules"
-    blocks = [_table(table, runs), page.Bullets(_remarks(runs))]
+    blocks: list[page.Block] = [_table(table, runs), page.Bullets(_remarks(runs))]
     folder = output or root
     for suffix, text in ((".md", page.markdown(title, blocks)), (".html", page.webpage(title, blocks))):
         with atomic_path(folder / f"table{table}{suffix}") as temporary:
@@ -114,9 +114,8 @@ def _table(table: TableNumber, runs: list[Run]) -> page.Table:
     columns = [*DATASETS.values(), *(run.column for run in runs if run.column not in DATASETS.values())]
     published = SYSTEMS if table == 1 else ABLATIONS
     best = list(published.values())[-1]
-    unit = {"chamfer": f" ({protocol.unit})", "p2s": f" ({protocol.unit})", "normal": ""}
     names = {"chamfer": "Chamfer", "p2s": "P2S", "normal": protocol.normal_title}
-    header = ["Models" if table == 1 else "Modules", *(f"{names[key]}{unit[key]} {'↑' if protocol.cosine and key == 'normal' else '↓'}" for key in COLUMNS)]
+    header = ["Models" if table == 1 else "Modules", *(f"{names[key]} {'↑' if protocol.cosine and key == 'normal' else '↓'}" for key in COLUMNS)]
     rows: list[list[str]] = [["Published by the paper on its own renderings and split; not measured here"]]
     for name, figures in published.items():
         cells = [f"{value:.3f}{_gain(value, reference)}" for value, reference in zip(figures, best, strict=True)]
@@ -148,15 +147,19 @@ def _cell(estimate: dict[str, float] | None) -> str:
 def _gain(value: float, reference: float) -> str:
     """How much smaller the paper's own figure is, in its notation."""
     percent = (value - reference) / value * 100
-    return "" if value == reference else f" ({'↓' if percent > 0 else '↑'}{abs(percent):.0f}%)"
+    return "" if value == reference else f" ({'↓' if percent > 0 else '↑'}{abs(percent):.{0 if abs(percent) >= 1 else 1}f}%)"
 
 
 def _remarks(runs: list[Run]) -> list[str]:
     name = runs[0].document["config"]["protocol"]
     own = [run for run in runs if run.column not in DATASETS.values()]
-    lines = [f"Measured with protocol `{name}` ({PROTOCOLS[name].source}), mean over subjects with its 95 % bootstrap interval."]
+    lines = [
+        f"Measured with protocol `{name}` ({PROTOCOLS[name].source}): Chamfer and P2S in {PROTOCOLS[name].unit}, mean over subjects with its 95 % "
+        "bootstrap interval. The published figures are in cm."
+    ]
     lines += [run.label + (f", {len(run.document['unscored'])} not scored" if run.document["unscored"] else "") for run in runs]
-    lines.append("(↓n%) is by how much the paper's own figure lies below; it publishes no list of subjects, no photos and no evaluation code.")
+    lines.append("(↓n%) is by how much the paper's own figure lies below, computed from the figures.")
+    lines.append("The paper publishes no list of its subjects, no photos and no evaluation code.")
     if own:
         lines.append(f"Figures on {', '.join(run.column for run in own)} cannot be compared with the published ones: the data are others.")
     return lines

@@ -34,11 +34,12 @@ def test_table_1_sets_ours_below_the_published_figures(tmp_path: Path) -> None:
     write_table(1, runs, tmp_path / "out")
     text = (tmp_path / "out" / "table1.md").read_text()
     lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines() if line.startswith("|")]
-    assert lines[0][:5] == ["Models", "THuman2.0 Chamfer (cm) ↓", "THuman2.0 P2S (cm) ↓", "THuman2.0 Normal ↓", "BUFF Chamfer (cm) ↓"]
+    assert lines[0][:5] == ["Models", "THuman2.0 Chamfer ↓", "THuman2.0 P2S ↓", "THuman2.0 Normal ↓", "BUFF Chamfer ↓"]
     assert lines[0][7].startswith("synthetic test Chamfer")
     table = {line[0]: line[1:] for line in lines}
     assert table["PIFu"] == ["1.501 (↓50%)", "1.523 (↓52%)", "0.122 (↓37%)", "1.781 (↓57%)", "1.754 (↓55%)", "0.142 (↓39%)", "–", "–", "–"]
     assert table["ECON"][4] == "0.732 (↑7%)"
+    assert table["ICON"][0] == "0.747 (↓0.3%)"
     assert table["`compact`"] == ["3.500 [3.400, 3.800]", *table["`compact`"][1:3], "–", "–", "–", "2.500 [2.400, 2.800]", *table["`compact`"][7:]]
     assert table["`pifu`"][6:] == ["–", "–", "–"]
     names = [line[0] for line in lines]
