@@ -80,6 +80,14 @@ def test_a_signal_ends_the_step_and_saves_also_where_sigint_was_ignored(renders:
     assert losses(tmp_path / "run") == losses(tmp_path / "whole")
 
 
+def test_a_step_draws_no_random_numbers(renders: Path, tmp_path: Path) -> None:
+    """So a checkpoint needs no generator's state."""
+    states: list[torch.Tensor] = []
+    train(small("steps=5"), renders, tmp_path / "run", reporter=Listener(lambda step: states.append(torch.get_rng_state())))
+    assert len(states) == 6
+    assert all(torch.equal(state, states[0]) for state in states)
+
+
 def test_a_second_ctrl_c_does_not_wait() -> None:
     with stop_requests() as stop, pytest.raises(KeyboardInterrupt):
         signal.raise_signal(signal.SIGINT)
