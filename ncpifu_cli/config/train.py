@@ -28,9 +28,12 @@ class DataConfig(Settings):
     """Which subjects, which views, how many points."""
 
     points: int = Field(4096, ge=16, description="query points per image, half inside, half outside")
-    frontal_share: float = Field(0.5, ge=0, le=1, description="share of images that show the front (within 60 degrees of yaw), as photographs do; the rest any view")
+    frontal_share: float = Field(
+        0.5, ge=0, le=1, description="share of images that show the front (within 60 degrees of yaw), as photographs do; the rest any view"
+    )
     column_share: float = Field(0.25, ge=0, lt=1, description="share of the outside points taken from empty space right before or behind the subject")
     validation_subjects: int = Field(8, ge=0, description="training subjects kept out of training to watch over-fitting; their views are never trained on")
+    watch: tuple[str, ...] = Field((), description="names of the subjects to keep out instead, so that adding subjects does not change which they are")
     validation_views: int = Field(2, ge=1, description="views per validation subject")
     workers: int = Field(-1, ge=-1, description="loader processes; 0 loads in a thread; -1 is 0 beside a CPU and one per spare core, at most 8, beside a GPU")
     overfit: int = Field(0, ge=0, description="train on the first so many subjects alone, without augmentation, and watch the same; 0 trains on all")

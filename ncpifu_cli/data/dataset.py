@@ -19,7 +19,6 @@ from ncpifu_cli.data.network_input import network_input, resize_masked
 from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.geometry.camera import Camera, ndc_to_px
 
-
 FRONTAL_DEG = 60
 
 
@@ -46,6 +45,11 @@ class LabelledPoints:
         inside = self.inside[rng.integers(0, len(self.inside), half)]
         outside = self.outside[rng.integers(0, len(self.outside), count - half)]
         return self.metres(np.concatenate([inside, outside])), np.arange(count) < half
+
+    def draw_unbalanced(self, count: int, rng: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        """`count` points with inside and outside as frequent as they are around this subject: (count, 3) metres and (count,) bool."""
+        chosen = rng.integers(0, len(self.inside) + len(self.outside), count)
+        return self.metres(np.concatenate([self.inside, self.outside])[chosen]), chosen < len(self.inside)
 
 
 @dataclass

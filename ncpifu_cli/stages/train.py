@@ -19,6 +19,7 @@ from ncpifu_cli.models.build import Network, build
 from ncpifu_cli.models.checkpoint import save_weights
 from ncpifu_cli.models.losses import depth_loss, loss, scores
 from ncpifu_cli.progress import SILENT, Reporter
+from ncpifu_cli.stages.train_calibrate import surface_logit
 from ncpifu_cli.stages.train_loader import BadItems, Batch, batches, choose_subjects, worker_count
 from ncpifu_cli.stages.train_log import MetricsLog, Pace
 from ncpifu_cli.stages.train_processes import Processes, join_processes
@@ -179,6 +180,9 @@ class _Trainer:
             return metrics
         state.save(self.folder / FILE_NAME)
         meta = {"steps": state.step, "images": state.position, "seed": config.seed, "validation": metrics}
+        if self.watched and config.loss.occupancy > 0:
+            meta["surface_logit"] = surface_logit(self.averaged, config, self.watched, self.processes.device)
+            self.averaged.classifier.lower(meta["surface_logit"])
         save_weights(self.folder / "weights.safetensors", self.averaged, config.model, meta)
         if metrics:
             self.log.write(state.step, {f"val_{name}": value for name, value in metrics.items()})

@@ -32,9 +32,14 @@ class Batch(NamedTuple):
 
 
 def choose_subjects(subjects: list[RenderedSubject], config: DataConfig) -> tuple[list[RenderedSubject], list[RenderedSubject]]:
-    """(training, watched): every k-th subject is watched, none is both; with `overfit` N the first N are both."""
+    """(training, watched): the subjects named by `watch`, else every k-th, are watched, none is both; with `overfit` N the first N are both."""
     if config.overfit:
         return subjects[: config.overfit], subjects[: config.overfit]
+    if config.watch:
+        missing = sorted(set(config.watch) - {subject.name for subject in subjects})
+        if missing:
+            raise NcpifuError(f"data.watch names subjects that are not there: {', '.join(missing)}", "check the names, or render these subjects")
+        return [s for s in subjects if s.name not in config.watch], [s for s in subjects if s.name in config.watch]
     watched = config.validation_subjects
     if watched == 0:
         return subjects, []

@@ -29,16 +29,21 @@ BLANK = np.full((TILE_PX, TILE_PX, 3), PAPER, np.uint8)
 
 @torch.inference_mode()
 def validate(model: Network, config: TrainConfig, subjects: list[RenderedSubject], processes: Processes) -> dict[str, float]:
-    """Loss, IoU, precision and recall at sampled points of fixed, unaugmented views of `subjects`; every process takes its share of them."""
+    """Scores on fixed, unaugmented views of `subjects`, of which every process takes its share.
+
+    Error of the predicted depths in cm; and loss, IoU, precision and recall at sampled points unless the encoder is trained alone.
+    """
     count = len(subjects) * config.data.validation_views
     dataset = RenderDataset(subjects, config.data, config.model.image_size_px, seed=config.seed + 7919, length=count, augment=False)
-    sums: dict[str, float] = dict.fromkeys(("occupancy", "iou", "precision", "recall", "depth_cm"), 0.0)
+    alone = config.loss.occupancy == 0
+    sums: dict[str, float] = dict.fromkeys(("depth_cm",) if alone else ("occupancy", "iou", "precision", "recall", "depth_cm"), 0.0)
     for index in range(processes.rank, count, processes.count):
         item = {name: tensor[None].to(processes.device) for name, tensor in dataset[index].items()}
         features = model.encode(item["image"])
-        prediction = model.query(features, item["points"])
-        values = {"occupancy": float(loss(prediction, item["inside"], config.loss)["occupancy"]), **scores(prediction, item["inside"])}
-        values |= {"depth_cm": depth_error_cm(features.depth[-1], item["depth"], config.model.depth_scale)}
+        values = {"depth_cm": depth_error_cm(features.depth[-1], item["depth"], config.model.depth_scale)}
+        if not alone:
+            prediction = model.query(features, item["points"])
+            values |= {"occupancy": float(loss(prediction, item["inside"], config.loss)["occupancy"]), **scores(prediction, item["inside"])}
         sums = {name: sums[name] + values[name] for name in sums}
     means = processes.average(torch.tensor(list(sums.values()), dtype=torch.float64, device=processes.device)) * processes.count / count
     return dict(zip(sums, means.tolist(), strict=True))

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -13,6 +14,11 @@ class SurfaceClassifier(nn.Module):
         super().__init__()
         inputs = [channels, *(width + channels for width in widths)]
         self.layers = nn.ModuleList([nn.Linear(i, o) for i, o in zip(inputs, [*widths, 1], strict=True)])
+
+    @torch.no_grad()
+    def lower(self, logit: float) -> None:
+        """Lower every answer by `logit`: points that had it are on the surface from now on."""
+        self.layers[-1].bias -= logit
 
     def forward(self, x: Tensor) -> Tensor:
         current = self.layers[0](x)

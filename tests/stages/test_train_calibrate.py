@@ -1,0 +1,59 @@
+"""The surface stands where as much volume is inside as truly is; the encoder can be trained alone; watched subjects can be named."""
+
+import csv
+from pathlib import Path
+
+import pytest
+import torch
+from render_fixtures import write_balls
+
+from ncpifu_cli.config.base import load
+from ncpifu_cli.config.train import TrainConfig
+from ncpifu_cli.data.dataset import find_subjects
+from ncpifu_cli.models.checkpoint import load_weights
+from ncpifu_cli.stages.train import train
+from ncpifu_cli.stages.train_calibrate import surface_logit
+from ncpifu_cli.stages.train_loader import choose_subjects
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def renders(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_balls(tmp_path_factory.mktemp("renders"))
+
+
+def test_saved_weights_have_the_surface_in_place(renders: Path, tmp_path: Path) -> None:
+    config = load(TrainConfig, "tiny", ["steps=2"])
+    model, _, meta = load_weights(train(config, renders, tmp_path / "run", device="cpu").weights)
+    _, watched = choose_subjects(find_subjects(renders), config.data)
+    # Lowered once by what was measured, the same measurement finds nothing left to do.
+    assert abs(meta["surface_logit"]) > 1e-3
+    assert surface_logit(model, config, watched, CPU) == pytest.approx(0, abs=1e-3)
+
+
+def test_a_network_that_says_inside_too_often_is_lowered(renders: Path, tmp_path: Path) -> None:
+    config = load(TrainConfig, "tiny", ["steps=1"])
+    model, _, _ = load_weights(train(config, renders, tmp_path / "run", device="cpu").weights)
+    _, watched = choose_subjects(find_subjects(renders), config.data)
+    model.classifier.lower(-3.0)
+    assert surface_logit(model, config, watched, CPU) == pytest.approx(3.0, abs=1e-3)
+
+
+def test_the_encoder_alone(renders: Path, tmp_path: Path) -> None:
+    config = load(TrainConfig, "tiny", ["steps=3", "loss.occupancy=0", "loss.depth=1"])
+    result = train(config, renders, tmp_path / "run", device="cpu")
+    rows = list(csv.DictReader(open(tmp_path / "run" / "metrics.csv", encoding="utf-8")))
+    assert {row["name"] for row in rows} >= {"depth", "val_depth_cm"}
+    assert not {row["name"] for row in rows} & {"occupancy", "val_iou"}
+    before = load_weights(train(load(TrainConfig, "tiny", ["steps=1", "optim.lr=1e-9"]), renders, tmp_path / "other", device="cpu").weights)[0].state_dict()
+    after = load_weights(result.weights)[0].state_dict()
+    changed = {name.split(".")[0] for name in after if not torch.allclose(before[name], after[name], atol=1e-5)}
+    assert changed - {"classifier"} == {"encoder", "depth_head"}  # the other run's classifier was lowered
+
+
+def test_named_subjects_are_watched_whatever_is_added(renders: Path) -> None:
+    config = load(TrainConfig, "tiny", ["data.watch=[train-000002]"])
+    training, watched = choose_subjects(find_subjects(renders), config.data)
+    assert [subject.name for subject in watched] == ["train-000002"]
+    assert [subject.name for subject in training] == ["train-000000", "train-000001", "train-000003"]
