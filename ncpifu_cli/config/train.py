@@ -29,7 +29,7 @@ class DataConfig(Settings):
 
     points: int = Field(4096, ge=16, description="query points per image, half inside, half outside")
     frontal_share: float = Field(
-        0.5, ge=0, le=1, description="share of images that show the front (within 60 degrees of yaw), as photographs do; the rest any view"
+        0.5, ge=0, le=1, description="share of images within 60 degrees of the front, as photographs are; the rest from anywhere"
     )
     column_share: float = Field(0.25, ge=0, lt=1, description="share of the outside points taken from empty space right before or behind the subject")
     validation_subjects: int = Field(8, ge=0, description="training subjects kept out of training to watch over-fitting; their views are never trained on")

@@ -43,9 +43,10 @@ def test_a_network_that_says_inside_too_often_is_lowered(renders: Path, tmp_path
 def test_the_encoder_alone(renders: Path, tmp_path: Path) -> None:
     config = load(TrainConfig, "tiny", ["steps=3", "loss.occupancy=0", "loss.depth=1"])
     result = train(config, renders, tmp_path / "run", device="cpu")
-    rows = list(csv.DictReader(open(tmp_path / "run" / "metrics.csv", encoding="utf-8")))
-    assert {row["name"] for row in rows} >= {"depth", "val_depth_cm"}
-    assert not {row["name"] for row in rows} & {"occupancy", "val_iou"}
+    with open(tmp_path / "run" / "metrics.csv", encoding="utf-8") as file:
+        logged = {row["name"] for row in csv.DictReader(file)}
+    assert logged >= {"depth", "val_depth_cm"}
+    assert not logged & {"occupancy", "val_iou"}
     before = load_weights(train(load(TrainConfig, "tiny", ["steps=1", "optim.lr=1e-9"]), renders, tmp_path / "other", device="cpu").weights)[0].state_dict()
     after = load_weights(result.weights)[0].state_dict()
     changed = {name.split(".")[0] for name in after if not torch.allclose(before[name], after[name], atol=1e-5)}
