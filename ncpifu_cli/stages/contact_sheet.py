@@ -17,7 +17,7 @@ OUTLINE = (0, 140, 255)  # BGR: the mask's outline, drawn on the last column, sh
 def write_contact_sheet(renders: Path, path: Path, names: list[str], rows: int = 12, columns: int = 8) -> int:
     """Draw up to `rows` of the subjects `names`, spread evenly, as a PNG or JPEG; return how many.
 
-    Each row shows `columns` views spread over the subject's list and then the first one again with its mask's outline.
+    Each row shows `columns` views from all around and then the first one again with its mask's outline.
     Raises NcpifuError where no subject is complete or `path` cannot be written.
     """
     complete = [name for name in names if (renders / name / "subject.json").is_file()]
@@ -35,10 +35,15 @@ def write_contact_sheet(renders: Path, path: Path, names: list[str], rows: int =
     return len(chosen)
 
 
+def spread_views(views: list[dict[str, Any]], count: int) -> list[dict[str, Any]]:
+    """`count` of a manifest's views from all around, whatever pitches and lights there are besides."""
+    around = sorted(views, key=lambda view: float(view["yaw_deg"]))
+    return [around[i] for i in np.arange(count) * len(around) // count]
+
+
 def _row(folder: Path, name: str, columns: int) -> NDArray[np.uint8]:
     views: list[dict[str, Any]] = read_json(folder / "subject.json")["views"]
-    picked = [views[i] for i in np.arange(columns) * len(views) // columns]
-    tiles = [_tile(folder / view["rgb"], _angles(view)) for view in picked]
+    tiles = [_tile(folder / view["rgb"], _angles(view)) for view in spread_views(views, columns)]
     outlined = _tile(folder / views[0]["rgb"], name)
     mask = cv2.imread(str(folder / views[0]["mask"]), cv2.IMREAD_GRAYSCALE)
     if mask is None:

@@ -14,6 +14,7 @@ from ncpifu_cli.data.samples import OccupancySamples, read_samples
 from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.geometry.camera import SUBJECT_HEIGHT_M, Camera, ndc_to_px
 from ncpifu_cli.progress import SILENT, Reporter
+from ncpifu_cli.stages.contact_sheet import spread_views
 
 NEAR_INSIDE = (0.2, 0.5)  # share of the near points: a person has about 0.4, a convex body a little less than half; beyond, it is inside out or open
 MASK_SHARE = (0.02, 0.6)  # of the picture
@@ -113,8 +114,7 @@ class _Subject:
         self.near_inside = float(samples.near_inside.mean())
         if not NEAR_INSIDE[0] <= self.near_inside <= NEAR_INSIDE[1]:
             self._complain(f"{self.near_inside:.0%} of the near points are inside: is the surface closed and wound outwards?")
-        chosen = self.views if views_per_subject == 0 else [self.views[i] for i in np.arange(views_per_subject) * len(self.views) // views_per_subject]
-        for view in chosen if not missing else []:
+        for view in spread_views(self.views, views_per_subject or len(self.views)) if self.views and not missing else []:
             self.opened += 1
             self._check_view(view, samples)
 

@@ -137,6 +137,28 @@ def test_a_missing_gl_device_is_one_line(monkeypatch: pytest.MonkeyPatch) -> Non
     assert "Traceback" not in problem
 
 
+def test_a_system_without_gl_libraries_draws_with_raster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "sitecustomize.py").write_text(
+        """
+import ctypes, ctypes.util
+ctypes.util.find_library = lambda name: None
+load = ctypes.CDLL.__init__
+def bare(self, name, *args, **kwargs):
+    if name and "GL" in str(name):
+        raise OSError(f"{name}: cannot open shared object file: No such file or directory")
+    load(self, name, *args, **kwargs)
+ctypes.CDLL.__init__ = bare
+"""
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    name, why = choose_renderer("auto")
+    assert name == "raster"
+    assert "cannot be imported" in why
+    with pytest.raises(NcpifuError) as caught:
+        choose_renderer("pyrender")
+    assert "libegl1 libgl1" in caught.value.hint
+
+
 def test_rasters_share_a_process(plain: Scan, tmp_path: Path) -> None:
     one, two = RasterRenderer(64), RasterRenderer(128)
     for renderer in (one, two):

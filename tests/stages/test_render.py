@@ -22,7 +22,7 @@ from ncpifu_cli.data.samples import read_samples
 from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.geometry.camera import Camera, ndc_to_px
 from ncpifu_cli.progress import Silent
-from ncpifu_cli.stages.contact_sheet import write_contact_sheet
+from ncpifu_cli.stages.contact_sheet import spread_views, write_contact_sheet
 from ncpifu_cli.stages.render import render
 
 SMALL = {"yaw_step_deg": 90, "size_px": 64, "near_points": 800, "prt_directions": 16, "renderer": "raster", "jobs": 1}
@@ -244,6 +244,11 @@ def test_the_contact_sheet_shows_each_subject(scans: Path, tmp_path: Path) -> No
         write_contact_sheet(out, tmp_path / "sheet.png", ["missing"])
     with pytest.raises(NcpifuError, match=r"sheet\.gif"):
         write_contact_sheet(out, tmp_path / "sheet.gif", ["train-000001"])
+
+
+def test_the_sheet_looks_from_all_sides_though_there_are_pitches() -> None:
+    views = [{"yaw_deg": float(yaw), "pitch_deg": pitch} for pitch in (0.0, 10.0, -10.0) for yaw in range(0, 360, 24)]
+    assert [view["yaw_deg"] for view in spread_views(views, 5)] == [0, 72, 144, 216, 288]
 
 
 def run(*arguments: object) -> tuple[int, str, str]:
