@@ -1,4 +1,4 @@
-"""`ncpifu reconstruct` as a whole: wall time, CPU time and peak memory of the process, imports and files included.
+"""`ncpifu reconstruct` as a whole: wall time, CPU time and peak memory of the process, imports and files included; and what each further photo costs.
 
 Run `python benchmarks/reconstruct.py`; it prints the table of docs/reconstruct.md. Where a profile has released weights (or --weights NAME=FILE gives
 some), the real command runs. Else the network has fresh weights: it is evaluated in full at every point, but its answer is replaced by a person of
@@ -7,10 +7,12 @@ capsules, since the surface of an untrained network is noise and would be measur
 
 import argparse
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
 import time
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -69,15 +71,17 @@ class KnownAnswer:
         return SimpleNamespace(occupancy=torch.sigmoid(-60 * distance_to_person(points_ndc * 1.024)) + 0 * unused)
 
 
-def fresh(profile: str, photo: Path, mesh: Path, resolution: int) -> None:
+def fresh(profile: str, photos: list[Path], folder: Path, resolution: int) -> None:
     """The command's own path with a fresh network of `profile`."""
     from ncpifu_cli.config.base import load
     from ncpifu_cli.config.reconstruct import ReconstructConfig
     from ncpifu_cli.config.train import TrainConfig
     from ncpifu_cli.models.build import build
     from ncpifu_cli.stages import reconstruct_files
+    from ncpifu_cli.stages.reconstruct_batch import reconstruct_batch
     from ncpifu_cli.stages.weights import LoadedModel
 
+    @cache
     def load_fresh() -> LoadedModel:
         import torch
 
@@ -85,7 +89,7 @@ def fresh(profile: str, photo: Path, mesh: Path, resolution: int) -> None:
         return LoadedModel(KnownAnswer(build(config).eval()), config, {}, torch.device("cpu"), "", Path(profile))
 
     reconstruct_files.use_all_cores()
-    reconstruct_files.reconstruct_to_files(photo, mesh, ReconstructConfig(resolution=resolution), load_fresh)
+    reconstruct_batch(photos, folder, ".obj", ReconstructConfig(resolution=resolution), load_fresh)
 
 
 def measure(command: list[str]) -> tuple[float, float, float]:
@@ -105,30 +109,30 @@ def main() -> None:
     parser.add_argument("--resolutions", default="256,512")
     parser.add_argument("--repeat", type=int, default=3, help="the fastest of so many runs is printed")
     parser.add_argument("--photo", type=Path, default=None, help="default: a drawn cut-out of 900 x 1200 px")
-    parser.add_argument("--fresh", nargs=4, metavar=("PROFILE", "PHOTO", "MESH", "RESOLUTION"), help=argparse.SUPPRESS)
+    parser.add_argument("--fresh", nargs="+", metavar="PROFILE RESOLUTION FOLDER PHOTO", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.fresh:
-        profile, photo, mesh, resolution = options.fresh
-        fresh(profile, Path(photo), Path(mesh), int(resolution))
+        profile, resolution, folder, *photos = options.fresh
+        fresh(profile, [Path(photo) for photo in photos], Path(folder), int(resolution))
         return
     given = {**{name: str(path) for name, path in released_weights().items()}, **dict(text.split("=", 1) for text in options.weights)}
     names = list(dict.fromkeys([*given, *options.profiles.split(",")]))
     print(f"{len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()} cores; the fastest of {options.repeat} runs\n")
-    print("| weights | resolution | wall s | CPU s | peak MB |\n|---|---|---|---|---|")
+    print("| weights | resolution | wall s | CPU s | peak MB | each further photo, wall s | CPU s |\n|---|---|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as folder:
-        photo = options.photo or Path(folder) / "person.png"
-        if options.photo is None:
-            draw_photo(photo)
+        photos = [str(Path(folder) / f"{number}.png") for number in range(2)]
+        for photo in photos:
+            draw_photo(Path(photo)) if options.photo is None else shutil.copy(options.photo, photo)
         for name in names:
             for resolution in options.resolutions.split(","):
-                mesh = str(Path(folder) / "mesh.obj")
                 if name in given:
-                    tail = ["reconstruct", str(photo), "-o", mesh, "--weights", given[name], "--resolution", resolution, "--device", "cpu", "--quiet"]
-                    command, label = [sys.executable, "-m", "ncpifu_cli", *tail], name
+                    head = [sys.executable, "-m", "ncpifu_cli", "reconstruct", "-o", str(Path(folder) / "out"), "--quiet", "--device", "cpu"]
+                    command, label = [*head, "--weights", given[name], "--resolution", resolution], name
                 else:
-                    command, label = [sys.executable, __file__, "--fresh", name, str(photo), mesh, resolution], f"{name} (fresh, known answer)"
-                wall, cpu, peak = min(measure(command) for _ in range(options.repeat))
-                print(f"| {label} | {resolution} | {wall:.1f} | {cpu:.1f} | {peak:.0f} |", flush=True)
+                    command, label = [sys.executable, __file__, "--fresh", name, resolution, str(Path(folder) / "out")], f"{name} (fresh, known answer)"
+                wall, cpu, peak = min(measure([*command, photos[0]]) for _ in range(options.repeat))
+                wall_2, cpu_2, _ = min(measure([*command, *photos]) for _ in range(options.repeat))
+                print(f"| {label} | {resolution} | {wall:.1f} | {cpu:.1f} | {peak:.0f} | {wall_2 - wall:.1f} | {cpu_2 - cpu:.1f} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """`ncpifu reconstruct`: parse, call the stage, say where the files are."""
 
+import signal
 import sys
 import time
 from pathlib import Path
@@ -71,6 +72,7 @@ def reconstruct_cli(
         "confidence": confidence,
     }
     config = validate(ReconstructConfig, values, "reconstruct")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a batch system's stop cleans up as Ctrl-C does
     from ncpifu_cli.stages.reconstruct_batch import collect_photos
     from ncpifu_cli.stages.reconstruct_files import model_loader, reconstruct_to_files
 

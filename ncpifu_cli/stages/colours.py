@@ -20,18 +20,25 @@ OFFSET_PX = 64  # the difference between photo and prediction is light: smooth
 class SurfaceColours:
     """The colours of one mesh in its framed view.
 
-    Args: vertices_ndc (V, 3), faces (F, 3), texture (T, T, 3) uint8: the framed photo, its colours continued beyond the outline. predict: a network's colours,
-        which are used where the photo does not see the surface, shifted to the photo's light; None infers them from the photo (`unseen_side`).
+    Args:
+        vertices_ndc (V, 3), faces (F, 3). texture (T, T, 3) uint8: the framed photo, its colours continued beyond the outline.
+        silhouette (S, S) bool: the person in the framed photo; None: the mesh's own.
+        predict: a network's colours, used where the photo does not see the surface, shifted to the photo's light; None infers them (`unseen_side`).
     """
 
     def __init__(
-        self, vertices_ndc: NDArray[np.floating], faces: NDArray[np.integer], texture: NDArray[np.uint8], predict: PredictColours | None = None
+        self,
+        vertices_ndc: NDArray[np.floating],
+        faces: NDArray[np.integer],
+        texture: NDArray[np.uint8],
+        silhouette: NDArray[np.bool_] | None = None,
+        predict: PredictColours | None = None,
     ) -> None:
         self._texture, self._predict = texture, predict
         points = np.asarray(vertices_ndc, np.float32)
         self._buffer = rasterise(points, faces, texture.shape[0])
         if predict is None:
-            self._back = unseen_side(texture, self._buffer.mask)
+            self._back = unseen_side(texture, self._buffer.mask if silhouette is None else silhouette)
             size = len(self._back)
             self._side = cv2.GaussianBlur(self._back, (0, 0), sigmaX=0.006 * size, sigmaY=0.012 * size)  # a side view would show each pixel as a streak
         else:
@@ -77,11 +84,11 @@ class SurfaceColours:
 
 
 def vertex_colours(
-    vertices_ndc: NDArray[np.floating], faces: NDArray[np.integer], texture: NDArray[np.uint8], predict: PredictColours | None = None
+    vertices_ndc: NDArray[np.floating], faces: NDArray[np.integer], texture: NDArray[np.uint8], silhouette: NDArray[np.bool_] | None = None
 ) -> NDArray[np.uint8]:
     """(V, 3) uint8 sRGB: `SurfaceColours` at the vertices."""
     normals = vertex_normals(np.asarray(vertices_ndc, np.float32), faces)
-    return SurfaceColours(vertices_ndc, faces, texture, predict).at(vertices_ndc, normals)
+    return SurfaceColours(vertices_ndc, faces, texture, silhouette).at(vertices_ndc, normals)
 
 
 def sample(image: NDArray[np.uint8] | NDArray[np.float32], pixels: NDArray[np.floating]) -> NDArray[np.float32]:

@@ -6,9 +6,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ncpifu_cli.geometry.camera import Camera
+from ncpifu_cli.data.renderer_raster import RasterRenderer
+from ncpifu_cli.geometry.camera import HALF_EXTENT_M, Camera, Similarity
+from ncpifu_cli.geometry.mesh import Scan, TexturedUV
 from ncpifu_cli.geometry.raster import interpolate_down, rasterise
 from ncpifu_cli.geometry.surface import vertex_normals
+from ncpifu_cli.stages.confidence import confidence_colours
 
 if TYPE_CHECKING:
     from ncpifu_cli.stages.reconstruct import Reconstruction
@@ -22,6 +25,7 @@ CLAY_SRGB = tuple(255 * np.array([0.74, 0.68, 0.62]) ** (1 / GAMMA))
 # direction towards the light (x right, y up, z to the camera), strength
 LIGHTS = (((-0.75, 0.7, 0.45), 0.78), ((0.9, 0.0, 0.4), 0.16), ((0.0, 0.2, 1.0), 0.14))
 AMBIENT = 0.07
+_IDENTITY = Similarity(1.0, ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0)), (0.0, 0.0, 0.0))
 
 
 def preview_picture(result: "Reconstruction", tile_px: int = 512) -> NDArray[np.uint8]:
@@ -31,25 +35,39 @@ def preview_picture(result: "Reconstruction", tile_px: int = 512) -> NDArray[np.
     """
     ndc = result.to_ndc(result.mesh.vertices).astype(np.float32)
     faces = np.asarray(result.mesh.faces)
-    paints = [np.asarray(result.mesh.visual.vertex_colors)[:, :3].astype(np.float32)]  # type: ignore[union-attr]
-    styles = ["", ", in colour"]
-    if result.confidence is not None:
-        from ncpifu_cli.stages.confidence import confidence_colours
-
-        paints.append(confidence_colours(result.confidence).astype(np.float32))
-        styles.append(", confidence")
     crop = crop_for(ndc, tile_px)
-    tiles = [[photo_tile(result, tile_px), input_tile(result, tile_px)], ["photo and mask", f"what the network saw, {result.view.image.shape[0]} px"]]
+    tiles = [photo_tile(result, tile_px), input_tile(result, tile_px)]
+    columns = [[captioned(tiles[0], "photo and mask"), captioned(tiles[1], f"what the network saw, {result.view.image.shape[0]} px")]]
     if result.confidence is not None:
-        tiles[0].append(np.full_like(tiles[0][0], PAPER.astype(np.uint8)))
-        tiles[1].append("violet: a guess, yellow: sure")
-    columns = [np.vstack([captioned(tile, text) for tile, text in zip(*tiles, strict=True)])]
+        columns[0].append(captioned(np.full_like(tiles[0], PAPER.astype(np.uint8)), "violet: a guess, yellow: sure"))
+    scan, painted = painted_scan(result), RasterRenderer(tile_px)
+    unlit = np.ones_like(scan.vertices)
+    painted.load(scan)
     for name, yaw_deg in VIEWS:
         turned = _turned(ndc, yaw_deg)
-        drawn, mask = _draw(turned, faces, np.hstack([vertex_normals(turned, faces), *paints]), tile_px)
-        pictures = [clay(drawn[..., :3]), *(drawn[..., 3 * k : 3 * k + 3] for k in range(1, len(styles)))]
-        columns.append(np.vstack([captioned(on_paper(picture, mask)[:, crop], name + style) for picture, style in zip(pictures, styles, strict=True)]))
-    return np.hstack(columns)
+        attributes = [vertex_normals(turned, faces)]
+        if result.confidence is not None:
+            attributes.append(confidence_colours(result.confidence).astype(np.float32))
+        drawn, mask = _draw(turned, faces, np.hstack(attributes), tile_px)
+        view = painted.view(Camera(yaw_deg), unlit)
+        pictures = [(name, clay(drawn[..., :3]), mask), (f"{name}, in colour", view.rgb.astype(np.float32), view.mask)]
+        if result.confidence is not None:
+            pictures.append((f"{name}, confidence", drawn[..., 3:], mask))
+        columns.append([captioned(on_paper(picture, inside)[:, crop], text) for text, picture, inside in pictures])
+    return np.hstack([np.vstack(column) for column in columns])
+
+
+def painted_scan(result: "Reconstruction") -> Scan:
+    """The mesh with its colours, or its texture, in normalised metres: what renderers take."""
+    vertices = (result.to_ndc(result.mesh.vertices) * HALF_EXTENT_M).astype(np.float32)
+    faces = np.asarray(result.mesh.faces, np.int32)
+    normals = vertex_normals(vertices, faces)
+    colours = np.ascontiguousarray(np.asarray(result.mesh.visual.vertex_colors)[:, :3])  # type: ignore[union-attr]
+    texture = result.texture
+    if texture is None:
+        return Scan("person", vertices, faces, colours, normals, _IDENTITY)
+    split, uv = texture.source, TexturedUV(texture.image, texture.uv)
+    return Scan("person", vertices[split], texture.faces, colours[split], normals[split], _IDENTITY, uv)
 
 
 def crop_for(ndc: NDArray[np.float32], size_px: int) -> slice:

@@ -1,6 +1,7 @@
 """The turning person as a film: colours on the left, clay on the right; MP4 (H.264) or an animated GIF, both in an endless turn."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,17 +10,14 @@ from numpy.typing import NDArray
 
 from ncpifu_cli.data.renderers import choose_renderer, make_renderer
 from ncpifu_cli.errors import NcpifuError
-from ncpifu_cli.geometry.camera import HALF_EXTENT_M, Camera, Similarity
-from ncpifu_cli.geometry.mesh import Scan
-from ncpifu_cli.geometry.surface import vertex_normals
-from ncpifu_cli.stages.preview import CLAY_SRGB, clay_light, crop_for, on_paper
+from ncpifu_cli.geometry.camera import Camera
+from ncpifu_cli.stages.preview import CLAY_SRGB, clay_light, crop_for, on_paper, painted_scan
 
 if TYPE_CHECKING:
     from ncpifu_cli.stages.reconstruct import Reconstruction
 
 FRAMES, FRAMES_PER_S = 60, 20
 SIZE_PX = 512
-_IDENTITY = Similarity(1.0, ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0)), (0.0, 0.0, 0.0))
 
 
 def check_format(path: Path) -> None:
@@ -44,18 +42,15 @@ def write_turntable(result: "Reconstruction", path: Path, frames: int = FRAMES) 
 
 def turntable_frames(result: "Reconstruction", count: int = FRAMES, size_px: int = SIZE_PX) -> Iterator[NDArray[np.uint8]]:
     """`count` pictures (H, W, 3) uint8 of one turn from the front to the person's left side, cropped to what the turning person needs; even sides."""
-    vertices = (result.to_ndc(result.mesh.vertices) * HALF_EXTENT_M).astype(np.float32)
-    faces = np.asarray(result.mesh.faces, np.int32)
-    normals = vertex_normals(vertices, faces)
-    colours = np.asarray(result.mesh.visual.vertex_colors)[:, :3]  # type: ignore[union-attr]
-    clay = np.broadcast_to(np.array(CLAY_SRGB, np.uint8), colours.shape)
-    scans = [Scan("person", vertices, faces, np.ascontiguousarray(paint), normals, _IDENTITY) for paint in (colours, clay)]
+    painted = painted_scan(result)
+    grey = np.broadcast_to(np.array(CLAY_SRGB, np.uint8), painted.vertices.shape)
+    scans = (painted, replace(painted, colors=np.ascontiguousarray(grey), texture=None))
     crop = crop_for(result.to_ndc(result.mesh.vertices).astype(np.float32), size_px)
     renderer = make_renderer(choose_renderer("auto")[0], size_px)
     try:
         for yaw_deg in -np.arange(count) * (360 / count):
             camera = Camera(float(yaw_deg))
-            light = clay_light(normals @ camera.rotation.T.astype(np.float32))
+            light = clay_light(painted.normals @ camera.rotation.T.astype(np.float32))
             tiles = []
             for scan, strength in zip(scans, (np.ones_like(light), light), strict=True):
                 renderer.load(scan)

@@ -21,7 +21,7 @@ HEAD, CROWN, HEAD_HALF_WIDTH = 0.135, 0.035, 0.075  # of the person's height
 def unseen_side(texture: NDArray[np.uint8], mask: NDArray[np.bool_]) -> NDArray[np.uint8]:
     """The back as seen through the body.
 
-    Args: texture (T, T, 3) uint8, the framed photo with its colours continued beyond the outline; mask (T, T) bool, the person.
+    Args: texture (T, T, 3) uint8, the framed photo with its colours continued beyond the outline; mask (S, S) bool, the person.
     Returns: (U, U, 3) uint8, U = min(T, SIZE_PX), in the photo's frame, defined everywhere.
     """
     size = min(SIZE_PX, texture.shape[0])

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ncpifu_cli.stages.confidence import confidence_colours
 from ncpifu_cli.stages.pictures import jpeg_bytes
 from ncpifu_cli.stages.preview import photo_tile
 
@@ -20,16 +21,15 @@ PHOTO_PX = 360
 
 
 def viewer_page(result: "Reconstruction") -> str:
-    """The page: positions in 16 bits of the bounding box, colours in 8, triangles as differences, all deflated and in base64."""
-    mesh, photo = result.mesh, result.prepared.photo
-    paints = [np.asarray(mesh.visual.vertex_colors)[:, :3]]  # type: ignore[union-attr]
+    """The page: positions in 16 bits of the bounding box, triangles as differences, colours in 8 bits or the texture; all deflated and in base64."""
+    mesh, photo, texture = result.mesh, result.prepared.photo, result.texture
+    split = slice(None) if texture is None else texture.source  # at seams a vertex has two places in the texture
+    paints = [np.asarray(mesh.visual.vertex_colors)[split, :3]]  # type: ignore[union-attr]
     if result.confidence is not None:
-        from ncpifu_cli.stages.confidence import confidence_colours
-
-        paints.append(confidence_colours(result.confidence))
+        paints.append(confidence_colours(result.confidence)[split])
     low, high = mesh.bounds
-    positions = np.round((mesh.vertices - low) / np.maximum(high - low, 1e-9) * 65535).astype("<u2")
-    corners = np.asarray(mesh.faces, np.int64).reshape(-1)
+    positions = np.round((mesh.vertices[split] - low) / np.maximum(high - low, 1e-9) * 65535).astype("<u2")
+    corners = np.asarray(mesh.faces if texture is None else texture.faces, np.int64).reshape(-1)
     steps = np.diff(corners, prepend=0).astype("<i4")  # neighbouring triangles have neighbouring corners: small numbers deflate well
     data: dict[str, Any] = {
         "title": photo.name,
@@ -39,8 +39,12 @@ def viewer_page(result: "Reconstruction") -> str:
         "positions": _packed(positions),
         "steps": _packed(steps),
         "paints": [_packed(paint) for paint in paints],
+        "normals": _packed(np.round(np.asarray(mesh.vertex_normals)[split] * 32767).astype("<i2")),
         "photo": base64.b64encode(jpeg_bytes(photo_tile(result, PHOTO_PX))).decode(),
     }
+    if texture is not None:
+        data["uv"] = _packed(np.round(texture.uv * [65535, -65535] + [0, 65535]).astype("<u2"))  # v runs down, as the picture's rows
+        data["texture"] = base64.b64encode(jpeg_bytes(texture.image, 90)).decode()
     text = json.dumps(data).replace("<", "\\u003c")  # a file name must not end the script
     return PAGE.read_text(encoding="utf-8").replace("{{data}}", text, 1)
 

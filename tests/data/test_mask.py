@@ -210,3 +210,60 @@ def test_rembg_that_exits_at_import_is_one_line(no_model_on_disk: Path, monkeypa
     with pytest.raises(NcpifuError, match="rembg cannot be imported") as caught:
         find_mask(photo_from_array(wall_photo()[0]))
     assert "--mask-model none" in caught.value.hint
+
+
+def test_our_network_answers_before_grabcut_where_it_is_sure(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from ncpifu_cli.data import matting
+
+    _, mask = draw_person()
+    sure = {"confidence": 0.95}
+    monkeypatch.setattr(matting, "find_matting_weights", lambda: tmp_path)
+    monkeypatch.setattr(matting, "estimate_mask", lambda rgb, box: matting.MatteEstimate(mask.astype(np.float32), sure["confidence"]))
+    found = find_mask(photo_from_array(busy_photo()))
+    assert (found.source, found.trusted, found.confidence) == ("matting network", True, 0.95)
+    assert iou(found.binary, mask) > 0.99
+    sure["confidence"] = 0.5
+    assert find_mask(photo_from_array(wall_photo()[0])).source == "smooth background"
+    draft = find_mask(photo_from_array(busy_photo()))
+    assert (draft.source, draft.trusted) == ("matting network", False)
+    assert find_mask(photo_from_array(busy_photo()), mask_model="none").source == "guess"
+
+
+def test_mask_model_by_name_and_file(no_model_on_disk: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    import urllib.request
+
+    from ncpifu_cli.data.rembg_model import resolve_model
+
+    own = tmp_path / "mine.onnx"
+    own.write_bytes(b"x")
+    assert resolve_model("none") is None
+    assert resolve_model(str(own)) == ("u2net_human_seg", own)
+    monkeypatch.setenv("NCPIFU_MASK_MODEL", str(own))
+    assert resolve_model("auto") == ("u2net_human_seg", own)
+    for wanted, message in (("bria-rmbg", "no mask model"), (str(tmp_path / "gone.onnx"), "does not exist")):
+        with pytest.raises(NcpifuError, match=message):
+            resolve_model(wanted)
+
+    def firewall(url: str, timeout: float) -> None:
+        assert timeout <= 5
+        raise TimeoutError("timed out")
+
+    monkeypatch.setattr(urllib.request, "urlopen", firewall)
+    with pytest.raises(NcpifuError, match="cannot download the mask model u2netp: timed out") as caught:
+        resolve_model("u2netp")
+    assert "u2netp.onnx" in caught.value.hint
+    assert not list(tmp_path.rglob("u2netp*"))
+
+
+def test_a_damaged_download_is_not_kept(no_model_on_disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import io
+    import urllib.request
+
+    from ncpifu_cli.data.rembg_model import resolve_model
+
+    answer = io.BytesIO(b"half a model")
+    answer.headers = {"Content-Length": "12"}  # type: ignore[attr-defined]
+    monkeypatch.setattr(urllib.request, "urlopen", lambda url, timeout: answer)
+    with pytest.raises(NcpifuError, match="damaged"):
+        resolve_model("u2netp")
+    assert not [path for path in no_model_on_disk.rglob("*") if path.is_file()]

@@ -141,3 +141,14 @@ def test_mask_files(tmp_path: Path) -> None:
     assert np.array_equal(double >= 128, COLOURS[..., 0] > 0)
     with pytest.raises(NcpifuError, match="64 x 64"):
         read_mask_file(tmp_path / "square.png", photo)
+
+
+def test_heic_and_broken_heic(tmp_path: Path) -> None:
+    pillow_heif = pytest.importorskip("pillow_heif", reason="HEIC needs the extra `media`")
+    pillow_heif.from_pillow(Image.new("RGB", (64, 96), (200, 60, 40))).save(tmp_path / "phone.HEIC")
+    photo = read_photo(tmp_path / "phone.HEIC")
+    assert photo.size_px == (64, 96)
+    assert np.abs(photo.rgb.astype(int) - (200, 60, 40)).max() < 8
+    (tmp_path / "broken.heic").write_bytes((tmp_path / "phone.HEIC").read_bytes()[:200])
+    with pytest.raises(NcpifuError, match=r"broken\.heic"):
+        read_photo(tmp_path / "broken.heic")

@@ -122,7 +122,7 @@ def test_predicted_colours_stand_where_the_photo_sees_nothing() -> None:
     def predict(points: np.ndarray) -> np.ndarray:
         return np.tile(np.array([100, 100, 30], np.uint8), (len(points), 1))
 
-    colours = SurfaceColours(ball.vertices, ball.faces, texture, predict).at(ball.vertices, ball.vertex_normals).astype(int)
+    colours = SurfaceColours(ball.vertices, ball.faces, texture, predict=predict).at(ball.vertices, ball.vertex_normals).astype(int)
     z = ball.vertices[:, 2] / 0.5
     assert np.abs(colours[z > 0.6] - 120).max() <= 1
     assert np.abs(colours[z < -0.98] - (100, 100, 30)).max() < 25
