@@ -75,7 +75,7 @@ class TrainConfig(Settings):
     seed: int = Field(0, ge=0, description="seed of weights, data order and augmentation")
     log_every: int = Field(20, ge=1, description="steps between log lines")
     validate_every: int = Field(500, ge=1, description="steps between validations, each followed by a checkpoint")
-    picture_every: int = Field(1000, ge=0, description="steps between pictures of watched subjects, beside input and truth; 0 draws none")
+    picture_every: int = Field(1000, ge=0, description="steps between pictures of watched subjects, each drawn with the next validation; 0 draws none")
     picture_subjects: int = Field(3, ge=1, description="subjects in such a picture")
     picture_resolution: int = Field(128, ge=16, le=512, description="cells per axis of its meshes")
     revive_every: int = Field(100, ge=1, description="steps between revivals of unused codes")

@@ -137,11 +137,9 @@ class _Trainer:
                     state.keeper.revive(self.processes)
                 if logged:
                     note = self._log_line(values)
-                with self.pace.pause():
-                    if state.step % config.validate_every == 0 or state.step == config.steps:
+                if state.step % config.validate_every == 0 or state.step == config.steps:
+                    with self.pace.pause():
                         metrics, saved = self.validate_and_save(), state.step
-                    if config.picture_every and state.step % config.picture_every == 0:
-                        self.draw()
                 bar.advance(1, note)
         if stopping:
             self.reporter.warn(f"stopped at step {state.step} ({stop.reason}); go on with --resume")
@@ -172,7 +170,7 @@ class _Trainer:
         state.count_skip()
 
     def validate_and_save(self) -> dict[str, float]:
-        """Score the averaged weights on the watched subjects; then weights and state go to disk."""
+        """Score the averaged weights on the watched subjects; then state, weights and, when it is time, a picture go to disk."""
         state, config = self.state, self.config
         self.averaged.load_state_dict(state.average.shadow)
         metrics = validate(self.averaged, config, self.watched, self.processes) if self.watched else {}
@@ -187,15 +185,10 @@ class _Trainer:
         if metrics:
             self.log.write(state.step, {f"val_{name}": value for name, value in metrics.items()})
             self.reporter.info(f"step {state.step}: " + ", ".join(f"{name} {value:.4f}" for name, value in metrics.items()))
+        every = config.picture_every
+        if every and self.watched and config.loss.occupancy > 0 and state.step // every > (state.step - config.validate_every) // every:
+            self.log.picture(state.step, progress_picture(self.averaged, config, self.watched[: config.picture_subjects], self.processes.device))
         return metrics
-
-    def draw(self) -> None:
-        """Draw what the averaged weights make of some watched subjects into pictures/ and TensorBoard."""
-        if self.log is None or not self.watched or self.config.loss.occupancy == 0:
-            return
-        self.averaged.load_state_dict(self.state.average.shadow)
-        picture = progress_picture(self.averaged, self.config, self.watched[: self.config.picture_subjects], self.processes.device)
-        self.log.picture(self.state.step, picture)
 
 
 def _step(
