@@ -24,7 +24,7 @@ from ncpifu_cli.progress import Silent
 
 Mask = NDArray[np.bool_]
 HELD_OUT_PANORAMAS = ("city", "lobby", "workshop")
-LABELS = re.compile(r"/(can|soda|cereal|lemon|bread)\.png")  # brands, and food
+LABELS = re.compile(r"/(can|soda|cereal|lemon)\.png")  # brands, and a fruit
 
 
 class Lines(Silent):
@@ -73,13 +73,13 @@ def _tone_mapped(exr: bytes) -> NDArray[np.uint8]:
     return np.clip(255 * np.clip(light / (1 + 0.35 * light), 0, None) ** (1 / 2.2), 0, 255).astype(np.uint8)
 
 
-def train(renders: Path, pictures: Path, run: Path, minutes: float) -> None:
-    """Coarse pictures for 55 % of the time, finer ones for the rest."""
+def train(renders: Path, pictures: Path, run: Path, minutes: float, start: Path | None) -> None:
+    """Coarse pictures for 80 % of the time, finer ones for the rest; from scratch or on from `start`."""
     from ncpifu_cli.stages.train_matting import COARSE, train_matting
 
-    common = {"backgrounds": pictures / "train", "held_out_backgrounds": pictures / "held_out", "steps": 20000, "reporter": Lines()}
-    coarse = train_matting(renders, run / "coarse", shapes=COARSE, learning_rate=2e-3, limit_seconds=60 * 0.55 * minutes, **common)
-    train_matting(renders, run / "fine", start=coarse, seed=1, learning_rate=1e-3, limit_seconds=60 * 0.45 * minutes, **common)
+    common = {"backgrounds": pictures / "train", "held_out_backgrounds": pictures / "held_out", "steps": 100_000, "reporter": Lines()}
+    coarse = train_matting(renders, run / "coarse", start=start, shapes=COARSE, limit_seconds=60 * 0.8 * minutes, **common)
+    train_matting(renders, run / "fine", start=coarse, seed=1, learning_rate=6e-4, limit_seconds=60 * 0.2 * minutes, **common)
 
 
 def score(renders: Path, pictures: Path, count: int, size: tuple[int, int] = (640, 480)) -> None:
@@ -112,7 +112,7 @@ def _methods(truth: Mask) -> dict[str, Callable[[NDArray[np.uint8]], Mask]]:
     return {
         "network": lambda rgb: matting.estimate_mask(rgb).alpha > 0.5,
         "network, one look": _one_look,
-        "network, then GrabCut": lambda rgb: _cut(rgb, matting.estimate_mask(rgb).alpha),
+        "network without GrabCut": _uncut,
         "network, true box": lambda rgb: matting.estimate_mask(rgb, box=(x, y, w, h)).alpha > 0.5,
         "GrabCut, true box": lambda rgb: grabcut.box_grabcut(rgb, (x, y, w, h)),
         "GrabCut, smooth background": lambda rgb: grabcut.smooth_background(rgb).mask,
@@ -128,13 +128,13 @@ def _one_look(rgb: NDArray[np.uint8]) -> Mask:
         matting.LOOKS = looks
 
 
-def _cut(rgb: NDArray[np.uint8], alpha: NDArray[np.float32]) -> Mask:
-    """GrabCut between what the network is sure of."""
-    small, _ = grabcut._shrink(rgb)
-    chance = cv2.resize(alpha, small.shape[1::-1], interpolation=cv2.INTER_AREA)
-    labels = np.where(chance > 0.5, cv2.GC_PR_FGD, cv2.GC_PR_BGD).astype(np.uint8)
-    labels[chance > 0.95], labels[chance < 0.05] = cv2.GC_FGD, cv2.GC_BGD
-    return grabcut._enlarge(grabcut._grabcut(small, labels), rgb)
+def _uncut(rgb: NDArray[np.uint8]) -> Mask:
+    """The network's own mask, its edge moved by the guided filter alone."""
+    strayed, matting.STRAYED = matting.STRAYED, float("inf")
+    try:
+        return matting.estimate_mask(rgb).alpha > 0.5
+    finally:
+        matting.STRAYED = strayed
 
 
 def _calibration(confidence: NDArray[np.float64], iou: NDArray[np.float64]) -> None:
@@ -156,11 +156,12 @@ if __name__ == "__main__":
     parser.add_argument("--renders", type=Path, default=Path("data/renders"))
     parser.add_argument("--run", type=Path, default=Path("data/runs/matting"))
     parser.add_argument("--minutes", type=float, default=70)
+    parser.add_argument("--start", type=Path, help="weights to go on from")
     parser.add_argument("--count", type=int, default=100)
     options = parser.parse_args()
     if options.task == "backgrounds":
         backgrounds(options.packages, options.backgrounds)
     elif options.task == "train":
-        train(options.renders, options.backgrounds, options.run, options.minutes)
+        train(options.renders, options.backgrounds, options.run, options.minutes, options.start)
     else:
         score(options.renders, options.backgrounds, options.count)

@@ -64,12 +64,12 @@ class Compositor:
         self.pool: list[NDArray[np.uint8]] = []
 
     def draw(self, rng: Rng, height: int, width: int) -> Composite:
-        """A composite (height, width) with 0 to 4 people; 5 % show nobody."""
+        """A composite (height, width) with 0 to 4 people; 4 % show nobody."""
         picture = self._backdrop(rng, height, width)
         alpha, weight = np.zeros((height, width), np.float32), np.ones((height, width), np.float32)
-        if rng.random() < 0.2:
+        if rng.random() < 0.15:
             picture = self._decoys(rng, picture)
-        crowd = int(rng.choice([0, 1, 2, 3, 4], p=[0.05, 0.63, 0.19, 0.08, 0.05]))
+        crowd = int(rng.choice([0, 1, 2, 3, 4], p=[0.04, 0.7, 0.16, 0.06, 0.04]))
         main = _main_height(rng)
         for index in range(crowd):
             last = index == crowd - 1
@@ -196,7 +196,7 @@ class Compositor:
 
 def _main_height(rng: Rng) -> float:
     """Height of the main figure over that of the picture: whole, small, or so large that much is cut off."""
-    return float(rng.choice([rng.uniform(0.6, 0.98), rng.uniform(0.25, 0.6), rng.uniform(1.0, 2.6)], p=[0.6, 0.15, 0.25]))
+    return float(rng.choice([rng.uniform(0.6, 0.98), rng.uniform(0.25, 0.6), rng.uniform(1.0, 2.6)], p=[0.68, 0.12, 0.2]))
 
 
 def _without_fringe(bgr: NDArray[np.uint8], mask: NDArray[np.uint8], scale: float) -> tuple[Picture, Cover]:
@@ -270,7 +270,7 @@ def _shadowed(rng: Rng, picture: Picture, cover: Cover) -> Picture:
 def camera(rng: Rng, picture: Picture) -> NDArray[np.uint8]:
     """What a camera and a file format do: vignette, colour cast, exposure, blur, few pixels, noise, JPEG; sometimes grey. (H, W, 3) float32 -> uint8."""
     height, width = picture.shape[:2]
-    picture = np.clip(recolour(rng, picture) if rng.random() < 0.7 else picture, 0, 255)
+    picture = np.clip(recolour(rng, picture) if rng.random() < 0.4 else picture, 0, 255)
     picture = 255 * (picture / 255) ** np.float32(np.exp(rng.normal(0, 0.25)))
     if rng.random() < 0.04:
         picture = np.repeat(picture.mean(2, keepdims=True), 3, 2)

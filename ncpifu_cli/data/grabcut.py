@@ -102,6 +102,15 @@ def box_grabcut(rgb: NDArray[np.uint8], box: Box) -> NDArray[np.bool_]:
     return _enlarge(_grabcut(small, labels), rgb)
 
 
+def seeded_grabcut(rgb: NDArray[np.uint8], chance: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """GrabCut between what is sure: `chance` of a person (any grid over `rgb`) above 0.95 and under 0.05. Returns the mask at `WORK_SIDE_PX`."""
+    small, _ = _shrink(rgb)
+    chance = cv2.resize(chance, (small.shape[1], small.shape[0]), interpolation=cv2.INTER_LINEAR)
+    labels = np.where(chance > 0.5, cv2.GC_PR_FGD, cv2.GC_PR_BGD).astype(np.uint8)
+    labels[chance > 0.95], labels[chance < 0.05] = cv2.GC_FGD, cv2.GC_BGD
+    return _grabcut(small, labels, rounds=4)
+
+
 def guess(rgb: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """A person somewhere in the middle: never trustworthy, only a draft to be corrected by hand."""
     height, width = rgb.shape[:2]

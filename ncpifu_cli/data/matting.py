@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ncpifu_cli.data.grabcut import Box, guided_upsample
+from ncpifu_cli.data.grabcut import Box, guided_upsample, seeded_grabcut
 from ncpifu_cli.errors import NcpifuError
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ LOOK_AREA_PX = 160 * 144  # about what the network was trained to see
 WORK_SIDE_PX = 768
 LOOKS = 2
 MARGIN = 0.15  # around the person when looking again, as a share of their box
+STRAYED = 0.8  # a cut that the network expects to be this much worse than its own mask is not taken
 _PACKAGE = Path(__file__).resolve().parents[1]
 Alpha = NDArray[np.float32]
 
@@ -70,25 +71,31 @@ def estimate_mask(rgb: NDArray[np.uint8], box: Box | None = None) -> MatteEstima
 
 def _person_alpha(net: "MattingNet", rgb: NDArray[np.uint8]) -> tuple[Alpha, float]:
     """Alpha (H, W) and confidence for a picture that is looked at as a whole first."""
-    height, width = rgb.shape[:2]
-    factor = min(1.0, WORK_SIDE_PX / max(height, width))
-    size = (max(1, round(width * factor)), max(1, round(height * factor)))
-    chance = cv2.resize(_look(net, rgb), size, interpolation=cv2.INTER_LINEAR)
-    agreement = 1.0
+    alpha = np.zeros(rgb.shape[:2], np.float32)
+    factor = min(1.0, WORK_SIDE_PX / max(rgb.shape[:2]))
+    chance = _resized(_look(net, rgb), (max(1, round(rgb.shape[0] * factor)), max(1, round(rgb.shape[1] * factor))))
     for _ in range(LOOKS - 1):
-        person = _largest_figure(chance)
+        person = _figure_box(chance, largest=True)
         if person is None:
-            return np.zeros((height, width), np.float32), 0.0
-        x, y, w, h = _grown(person, MARGIN, (size[1], size[0]))
-        if w * h > 0.9 * size[0] * size[1]:
-            break
-        window = tuple(slice(round(low / factor), round((low + length) / factor)) for low, length in ((y, h), (x, w)))
-        closer = cv2.resize(_look(net, rgb[window]), (w, h), interpolation=cv2.INTER_LINEAR)
-        before = chance[y : y + h, x : x + w].copy()
-        chance[y : y + h, x : x + w] = closer
-        agreement = _soft_iou(before, closer)
-    confidence = expected_iou(chance) * min(1.0, 0.5 + 0.55 * agreement)
-    return guided_upsample(chance, rgb), confidence
+            return alpha, 0.0
+        here, there = _window(person, chance.shape), _window(person, chance.shape, 1 / factor)
+        chance[here] = _resized(_look(net, rgb[there]), chance[here].shape)
+    people = _figure_box(chance)
+    if people is None:
+        return alpha, 0.0
+    here, there = _window(people, chance.shape), _window(people, chance.shape, 1 / factor)
+    mask, confidence = _sharpened(rgb[there], chance[here])
+    alpha[there] = guided_upsample(mask, rgb[there])
+    return alpha, confidence
+
+
+def _sharpened(rgb: NDArray[np.uint8], chance: Alpha) -> tuple[Alpha, float]:
+    """GrabCut between what the network is sure of, unless it strays from the network's opinion; and the confidence."""
+    cut = seeded_grabcut(rgb, chance)
+    chance = _resized(chance, cut.shape)
+    own, its = expected_iou(chance, chance > 0.5), expected_iou(chance, cut)
+    mask, expected = (cut.astype(np.float32), its) if its > STRAYED * own else (chance, own)
+    return mask, expected
 
 
 def _look(net: "MattingNet", rgb: NDArray[np.uint8]) -> Alpha:
@@ -106,26 +113,32 @@ def _look(net: "MattingNet", rgb: NDArray[np.uint8]) -> Alpha:
     return torch.sigmoid((logits[0, 0] + logits[1, 0].flip(1)) / 2).numpy()
 
 
-def expected_iou(chance: Alpha) -> float:
-    """Expected intersection over union of `chance > 0.5` with the truth, if `chance` (H, W) holds calibrated probabilities: E|M and T| / E|M or T|."""
-    mask = chance > 0.5
+def expected_iou(chance: Alpha, mask: NDArray[np.bool_]) -> float:
+    """Expected intersection over union of `mask` with the truth, if `chance` (H, W) holds calibrated probabilities: E|M and T| / E|M or T|."""
     return float(chance[mask].sum() / (mask.sum() + chance[~mask].sum())) if mask.any() else 0.0
 
 
-def _soft_iou(first: Alpha, second: Alpha) -> float:
-    return float(np.minimum(first, second).sum() / max(np.maximum(first, second).sum(), 1e-6))
+def _figure_box(chance: Alpha, largest: bool = False) -> Box | None:
+    """Bounding box of `chance > 0.5`, or of its largest connected part; None where there is none."""
+    found = (chance > 0.5).astype(np.uint8)
+    if largest:
+        _, labels, stats, _ = cv2.connectedComponentsWithStats(found)
+        found = (labels == 1 + int(np.argmax(stats[1:, cv2.CC_STAT_AREA]))).astype(np.uint8) if len(stats) > 1 else found
+    x, y, w, h = cv2.boundingRect(found)
+    return (x, y, w, h) if w and h else None
 
 
-def _largest_figure(chance: Alpha) -> Box | None:
-    """Bounding box of the largest connected part of `chance > 0.5`; None where there is none."""
-    count, _, stats, _ = cv2.connectedComponentsWithStats((chance > 0.5).astype(np.uint8))
-    if count < 2:
-        return None
-    x, y, w, h = (int(value) for value in stats[1 + int(np.argmax(stats[1:, cv2.CC_STAT_AREA]))][:4])
-    return x, y, w, h
+def _window(box: Box, shape: tuple[int, ...], scale: float = 1.0) -> tuple[slice, slice]:
+    """Rows and columns of the box with its margin, on a grid `scale` times as fine as that of `box` and `shape`."""
+    x, y, w, h = _grown(box, MARGIN, shape)
+    return slice(round(y * scale), round((y + h) * scale)), slice(round(x * scale), round((x + w) * scale))
 
 
-def _grown(box: Box, share: float, shape: tuple[int, int]) -> Box:
+def _resized(values: Alpha, shape: tuple[int, ...]) -> Alpha:
+    return cv2.resize(values, (shape[1], shape[0]), interpolation=cv2.INTER_LINEAR)
+
+
+def _grown(box: Box, share: float, shape: tuple[int, ...]) -> Box:
     """The box with a margin of `share` of its longer side, clipped to `shape` (H, W)."""
     margin = round(share * max(box[2:]))
     left, top = max(0, box[0] - margin), max(0, box[1] - margin)

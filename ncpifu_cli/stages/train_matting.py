@@ -32,7 +32,7 @@ def train_matting(
     start: Path | None = None,
     shapes: Shapes = FINE,
     steps: int = 6000,
-    batch_size: int = 16,
+    batch_size: int = 8,
     learning_rate: float = 1.5e-3,
     limit_seconds: float = math.inf,
     validate_every: int = 500,
@@ -50,7 +50,7 @@ def train_matting(
     torch.manual_seed(seed)
     net = (MattingNet() if start is None else load_matting(start)).train().to(memory_format=torch.channels_last)
     average = AveragedWeights(net, 0.998)
-    optimizer = torch.optim.AdamW(net.parameters(), lr=learning_rate, weight_decay=0.02)
+    optimizer = torch.optim.AdamW(net.parameters(), lr=learning_rate, weight_decay=0.02, fused=True)
     batches = _batches(Compositor(find_views(renders), Backdrops(backgrounds)), np.random.default_rng(seed), batch_size, shapes)
     families = None if held_out_backgrounds is None else ()
     judged = Compositor(find_views(renders, held_out=True), Backdrops(held_out_backgrounds, families), pool=64)
@@ -101,12 +101,12 @@ def validation_iou(net: MattingNet, compositor: Compositor, count: int = 120, se
 
 
 def _batches(compositor: Compositor, rng: np.random.Generator, size: int, shapes: Shapes, kept: int = 1500) -> Iterator[Batch]:
-    """Endless batches of one shape each: one picture in four is new, the others were seen before, as drawing costs more than learning."""
+    """Endless batches of one shape each: one picture in eight is new, the others were seen before, as drawing costs more than learning."""
     seen: list[list[Composite]] = [[] for _ in shapes]
     while True:
         shape = int(rng.integers(len(shapes)))
         buffer = seen[shape]
-        fresh = size if len(buffer) < 2 * size else max(1, size // 4)
+        fresh = size if len(buffer) < 2 * size else max(1, size // 8)
         new = [compositor.draw(rng, *shapes[shape]) for _ in range(fresh)]
         chosen = new + [buffer[rng.integers(len(buffer))] for _ in range(size - fresh)]
         buffer += new

@@ -73,8 +73,8 @@ def test_expected_iou_is_the_iou_that_calibrated_chances_promise():
     rng = np.random.default_rng(0)
     chance = np.clip(rng.normal(0.5, 0.4, (200, 200)), 0, 1).astype(np.float32)
     truth, mask = rng.random(chance.shape) < chance, chance > 0.5
-    assert matting.expected_iou(chance) == pytest.approx((mask & truth).sum() / (mask | truth).sum(), abs=0.01)
-    assert matting.expected_iou(np.zeros((4, 4), np.float32)) == 0
+    assert matting.expected_iou(chance, mask) == pytest.approx((mask & truth).sum() / (mask | truth).sum(), abs=0.01)
+    assert matting.expected_iou(chance, np.zeros_like(mask)) == 0
 
 
 def test_upsampling_moves_a_coarse_edge_to_that_of_the_photo():
