@@ -101,7 +101,7 @@ def encode_mesh(mesh: Mesh, kind: str) -> bytes:
         return encode_draco(mesh)
     import trimesh
 
-    data = trimesh.Trimesh(mesh.vertices, mesh.faces, vertex_colors=mesh.colors, process=False).export(file_type=kind)
+    data: Any = trimesh.Trimesh(mesh.vertices, mesh.faces, vertex_colors=mesh.colors, process=False).export(file_type=kind)
     return data.encode() if isinstance(data, str) else data
 
 

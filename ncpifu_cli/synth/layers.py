@@ -23,6 +23,7 @@ REACH_M = 0.03  # how far below the cloth things are looked for
 HEM_M = 0.006  # so close to an edge nothing is pulled
 SAME_PLACE_M = 0.09  # what was further apart at rest does not belong together: an arm that comes near the shirt's side stays an arm
 FURTHEST_COVER_M = 0.3  # a wide skirt still covers
+WELL_INSIDE = 0.7  # winding number: below it at open hems, and where a garment gapes
 HIDDEN_FROM_HEM_M = 0.05  # so far from every edge nothing can be seen
 
 
@@ -72,7 +73,10 @@ def tuck_under(part: Part, rest: Array, covers: Sequence[Cover]) -> Part:
 
 
 def covered_share(points: Array, garments: Sequence[Draped]) -> float:
-    """Share of posed skin points (N, 3) with cloth before them (within 30 cm, not beyond an edge); 1 for no points."""
+    """Share of posed skin points (N, 3) with cloth before them (within 30 cm, not beyond an edge), or clearly inside a garment, whichever way the
+    nearest fold of it may face; 1 for no points."""
+    import igl
+
     if not len(points):
         return 1.0
     covered = np.zeros(len(points), bool)
@@ -81,4 +85,5 @@ def covered_share(points: Array, garments: Sequence[Draped]) -> float:
         found, position, normal = SurfaceQuery(draped.posed, draped.triangles).nearest(points, FURTHEST_COVER_M)
         inside = ((points - position) * normal).sum(axis=1) < 0.004
         covered |= found & inside & (cKDTree(rim).query(position)[0] > 0.003)
+        covered |= igl.fast_winding_number(draped.posed, draped.triangles, np.ascontiguousarray(points)) > WELL_INSIDE
     return float(covered.mean())

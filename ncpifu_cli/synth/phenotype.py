@@ -124,7 +124,7 @@ def sample_features(rng: np.random.Generator, held_out: bool = False) -> Feature
         sliders[low if amount < 0 else high] = abs(amount)
     names = list(EXPRESSION_SHARES)
     drawn = str(rng.choice(names, p=np.array(list(EXPRESSION_SHARES.values())) / sum(EXPRESSION_SHARES.values())))
-    rare = held_out and rng.random() < 0.3
+    rare = held_out and rng.random() < 0.15
     return Features(sliders, HELD_OUT_EXPRESSIONS[0] if rare else drawn, float(rng.uniform(0.4, 1.0)))
 
 

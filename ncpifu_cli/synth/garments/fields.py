@@ -6,6 +6,7 @@ import numpy as np
 import scipy.sparse as sparse
 from numpy.typing import NDArray
 
+from ncpifu_cli.synth.noise import smoothstep
 from ncpifu_cli.synth.rotations import unit
 from ncpifu_cli.synth.skeleton import SIDES, Skeleton
 
@@ -106,7 +107,8 @@ def _arm_fields(points: Array, skeleton: Skeleton, side: str) -> tuple[Array, Ar
     upper_length, lower_length = float(np.linalg.norm(elbow - shoulder)), float(np.linalg.norm(wrist - elbow))
     on_upper, on_lower = (points - shoulder) @ upper, (points - elbow) @ lower
     below = on_lower > 0
-    along = np.where(below, upper_length + on_lower, np.minimum(on_upper, upper_length)) / (upper_length + lower_length)
+    turned = smoothstep(-0.04, 0.04, on_lower)  # over the elbow, so that the way runs on evenly on its outside
+    along = ((1 - turned) * on_upper + turned * (upper_length + on_lower)) / (upper_length + lower_length)
     centre = np.where(below[:, None], elbow + np.maximum(on_lower, 0)[:, None] * lower, shoulder + on_upper[:, None] * upper)
     normal = unit(np.cross(upper, [0, 1, 0]))
     offset = points - centre

@@ -180,19 +180,19 @@ def _hands_on_thighs(c: PoseContext) -> None:
 @family(weight=2.0)
 def sit(c: PoseContext) -> None:
     """On an unseen chair."""
-    rise, apart = c.between(-0.12, 0.02), c.between(0.06, 0.3)
+    rise, apart = c.between(-0.35, 0.0), c.between(0.12, 0.35)
     for side in SIDES:
         c.targets.legs[side] = c.limb(side, [apart, -1, rise], [0.05 + c.jitter(0.04), c.between(-0.25, 0.2), -1])
     if c.rng.random() < 0.6:
         _hands_on_thighs(c)
-    c.targets.lean = c.between(-4, 12)
+    c.targets.lean = c.between(-8, 6)
 
 
 @family(weight=0.7)
 def sit_on_ground(c: PoseContext) -> None:
     """Knees up, hands beside or on them."""
-    rise = c.between(0.8, 1.05)
-    c.targets.legs = {side: c.limb(side, [0.18, -1, rise], [0.06, -0.45 + c.jitter(0.08), -1]) for side in SIDES}
+    rise = c.between(0.45, 0.65)
+    c.targets.legs = {side: c.limb(side, [0.22, -1, rise], [0.06, -0.8 + c.jitter(0.08), -1]) for side in SIDES}
     if c.rng.random() < 0.5:
         c.targets.arms = {side: c.reach(side, [c.hip_x + 0.07, -0.36, c.hip_z + 0.27], [1, 0.3, -0.6]) for side in SIDES}
     else:
