@@ -44,7 +44,7 @@ def unseen_side(texture: NDArray[np.uint8], mask: NDArray[np.bool_]) -> NDArray[
 
 def palette(picture: NDArray[np.uint8], inside: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """(U, U) index of each pixel's colour in a palette, -1 outside, and the palette (COLOURS, 3) in Lab with its lightness times LIGHTNESS."""
-    lab = cv2.cvtColor(picture.astype(np.float32) / 255, cv2.COLOR_RGB2Lab)[inside] * np.float32([LIGHTNESS, 1, 1])
+    lab = cv2.cvtColor(picture.astype(np.float32) / 255, cv2.COLOR_RGB2Lab)[inside] * np.array([LIGHTNESS, 1, 1], np.float32)
     cv2.setRNGSeed(0)  # the same photo must give the same mesh
     criteria = (cv2.TERM_CRITERIA_MAX_ITER + cv2.TERM_CRITERIA_EPS, 20, 0.5)
     _, found, centres = cv2.kmeans(lab, min(COLOURS, len(lab)), None, criteria, 1, cv2.KMEANS_PP_CENTERS)
@@ -75,7 +75,7 @@ def outline_votes(labels: NDArray[np.int64], inside: NDArray[np.bool_], skin: ND
         at_outline = np.where(hands, 0.002, band + 0.03) * inside.ravel()  # where only hands are at the outline, the rest of the run decides
         for share, counts in zip(shares, (at_outline, inside.ravel()), strict=True):
             of_groups = np.stack([np.bincount(group, counts * (labels.ravel() == label)) for label in range(COLOURS)], axis=1)
-            of_groups /= np.maximum(of_groups.sum(axis=1, keepdims=True), 1e-6)
+            of_groups = of_groups / np.maximum(of_groups.sum(axis=1, keepdims=True), 1e-6)
             share += 0.5 * of_groups[group].reshape(share.shape) * inside[..., None]
     return _smoothed(shares[0]), _smoothed(shares[1])
 
