@@ -57,6 +57,8 @@ def write_ball(root: Path, name: str, radius_m: float) -> None:
         near_inside=inside(near),
         uniform_q=quantised(uniform),
         uniform_inside=inside(uniform),
+        surface_q=quantised(near[:100] / np.linalg.norm(near[:100], axis=1, keepdims=True) * radius_m),
+        surface_rgb=np.full((100, 3), 128, np.uint8),
         bounds_m=np.array([-1.28, 1.28], np.float32),
     )
     write_json(folder / "subject.json", {"format": "ncpifu-subject", "version": 1, "name": name, "hash": "0", "size_px": size, "views": views})

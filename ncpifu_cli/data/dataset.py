@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from zipfile import BadZipFile
 
 import cv2
 import numpy as np
@@ -16,6 +15,7 @@ from ncpifu_cli.config.train import DataConfig
 from ncpifu_cli.data.augment import Placement, photographic, random_placement
 from ncpifu_cli.data.depth import decode_depth
 from ncpifu_cli.data.network_input import network_input, resize_masked
+from ncpifu_cli.data.samples import dequantise, read_packed
 from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.geometry.camera import Camera, ndc_to_px
 
@@ -24,7 +24,7 @@ FRONTAL_DEG = 60
 
 @dataclass(frozen=True)
 class LabelledPoints:
-    """Cached occupancy samples of one subject, uint16 positions: metres = low_m + step_m * quantised, normalised frame at yaw 0.
+    """Cached occupancy samples of one subject as on disk (`data/samples.py`), normalised frame at yaw 0.
 
     Attributes: inside (N_i, 3) and outside (N_o, 3), PIFu's mixture of near-surface and uniform points; empty (N_e, 3), the uniform ones outside.
     """
@@ -32,12 +32,11 @@ class LabelledPoints:
     inside: NDArray[np.uint16]
     outside: NDArray[np.uint16]
     empty: NDArray[np.uint16]
-    low_m: float
-    step_m: float
+    bounds_m: tuple[float, float]
 
     def metres(self, quantised: NDArray[np.uint16]) -> NDArray[np.float32]:
         """(N, 3) metres."""
-        return quantised.astype(np.float32) * np.float32(self.step_m) + np.float32(self.low_m)
+        return dequantise(quantised, *self.bounds_m)
 
     def draw(self, count: int, rng: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         """`count` points, half inside, half outside (PIFu's balance), inside first: (count, 3) metres and (count,) bool."""
@@ -76,19 +75,13 @@ class RenderedSubject:
 
 
 def read_points(path: Path) -> LabelledPoints:
-    """Read `samples.npz` (see `artifacts` for the layout); NcpifuError names a broken file."""
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            quantised = np.concatenate([arrays["near_q"], arrays["uniform_q"]])
-            near = np.unpackbits(arrays["near_inside"], count=len(arrays["near_q"]))
-            uniform = np.unpackbits(arrays["uniform_inside"], count=len(arrays["uniform_q"]))
-            low, high = (float(bound) for bound in arrays["bounds_m"])
-    except (OSError, KeyError, ValueError, EOFError, BadZipFile) as error:
-        raise NcpifuError(f"cannot read the samples in {path}: {error}", "render this subject again: delete its folder and run `ncpifu render`") from error
-    within = np.concatenate([near, uniform]) > 0
+    """The labelled points of `samples.npz`; NcpifuError names a broken file."""
+    packed = read_packed(path)
+    points = np.concatenate([packed.near, packed.uniform])
+    within = np.concatenate([packed.near_inside, packed.uniform_inside])
     if within.all() or not within.any():
         raise NcpifuError(f"{path} has points on one side of the surface only", "the scan is broken or its units are wrong; check it, then render it again")
-    return LabelledPoints(quantised[within], quantised[~within], quantised[len(near) :][uniform == 0], low, (high - low) / 65535)
+    return LabelledPoints(points[within], points[~within], packed.uniform[~packed.uniform_inside], packed.bounds_m)
 
 
 def find_subjects(folder: Path) -> list[RenderedSubject]:

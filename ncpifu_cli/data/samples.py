@@ -75,17 +75,37 @@ def write_samples(path: Path, scan: Scan, near_points: int, rng: np.random.Gener
     return {"near": len(near), "near_inside": float(near_inside.mean()), "uniform": len(uniform), "uniform_inside": float(uniform_inside.mean())}
 
 
-def read_samples(path: Path) -> OccupancySamples:
+@dataclass(frozen=True)
+class PackedSamples:
+    """The file as it is: points (N, 3) uint16, to be turned into metres by `dequantise(points, *bounds_m)`, and labels (N,) bool."""
+
+    near: NDArray[np.uint16]
+    near_inside: NDArray[np.bool_]
+    uniform: NDArray[np.uint16]
+    uniform_inside: NDArray[np.bool_]
+    surface: NDArray[np.uint16]
+    surface_rgb: NDArray[np.uint8]
+    bounds_m: tuple[float, float]
+
+
+def read_packed(path: Path) -> PackedSamples:
     """Read what `write_samples` wrote; NcpifuError where the file is missing or broken."""
     try:
         with np.load(path, allow_pickle=False) as arrays:
-            low, high = (float(x) for x in arrays["bounds_m"])
-            near, uniform, surface = (dequantise(arrays[key], low, high) for key in ("near_q", "uniform_q", "surface_q"))
+            near, uniform = arrays["near_q"], arrays["uniform_q"]
             near_inside = np.unpackbits(arrays["near_inside"], count=len(near)).astype(bool)
             uniform_inside = np.unpackbits(arrays["uniform_inside"], count=len(uniform)).astype(bool)
-            return OccupancySamples(near, near_inside, uniform, uniform_inside, surface, arrays["surface_rgb"])
+            low, high = (float(bound) for bound in arrays["bounds_m"])
+            return PackedSamples(near, near_inside, uniform, uniform_inside, arrays["surface_q"], arrays["surface_rgb"], (low, high))
     except (OSError, KeyError, ValueError, EOFError, BadZipFile) as error:
-        raise NcpifuError(f"cannot read {path}: {error}", "render this subject again") from error
+        raise NcpifuError(f"cannot read the samples in {path}: {error}", "render this subject again: delete its folder and run `ncpifu render`") from error
+
+
+def read_samples(path: Path) -> OccupancySamples:
+    """The file in metres; raises like `read_packed`."""
+    packed = read_packed(path)
+    near, uniform, surface = (dequantise(points, *packed.bounds_m) for points in (packed.near, packed.uniform, packed.surface))
+    return OccupancySamples(near, packed.near_inside, uniform, packed.uniform_inside, surface, packed.surface_rgb)
 
 
 def _albedo(scan: Scan, surface: SurfacePoints) -> NDArray[np.uint8]:
