@@ -59,6 +59,7 @@ def train_matting(
         for step in range(steps):
             progress = max(step / steps, (time.monotonic() - began) / limit_seconds)
             if progress >= 1:
+                steps = step
                 break
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate * min(1.0, (step + 1) / 200) * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * progress)))

@@ -110,3 +110,11 @@ def test_damaged_and_foreign_weights_are_named(tmp_path, monkeypatch):
     save_file({"a": torch.zeros(1)}, path)
     with pytest.raises(NcpifuError, match="no ncpifu-matting-1 weights"):
         matting.estimate_mask(np.zeros((50, 50, 3), np.uint8))
+
+
+def test_the_released_network_finds_a_drawn_person():
+    """It has never seen a drawing, so this asks for little; docs/matting.md has the measurements."""
+    assert matting.find_matting_weights() is not None
+    rgb, truth = wall_photo()
+    found = matting.estimate_mask(rgb).alpha > 0.5
+    assert (found & truth).sum() / (found | truth).sum() > 0.7
