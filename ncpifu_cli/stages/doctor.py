@@ -41,6 +41,7 @@ def examine(reporter: Reporter = SILENT) -> list[Check]:
         check_opengl,
         check_bodies,
         check_tensorboard,
+        check_cluster,
     )
     results = []
     with reporter.task("looking around", len(steps)) as task:
@@ -160,6 +161,13 @@ def check_tensorboard() -> Check:
     if importlib.util.find_spec("tensorboard") is None:
         return Check("tensorboard", "missing", "not installed", 'for curves while training: pip install -e ".[train]" in the clone')
     return Check("tensorboard", "ok", "installed")
+
+
+def check_cluster() -> Check:
+    """Ray, for --engine ray."""
+    if importlib.util.find_spec("ray") is None:
+        return Check("cluster", "missing", "Ray is not installed", 'for --engine ray: pip install -e ".[cluster]" in the clone')
+    return Check("cluster", "ok", "Ray is installed")
 
 
 def _line(error: BaseException) -> str:
