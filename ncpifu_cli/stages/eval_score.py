@@ -19,11 +19,11 @@ from ncpifu_cli.geometry.camera import rotation_y
 from ncpifu_cli.geometry.inside import InsideTest
 from ncpifu_cli.geometry.mesh import Scan
 from ncpifu_cli.geometry.mesh_health import largest_component, mesh_health, mesh_problem
-from ncpifu_cli.geometry.protocols import PROTOCOLS, Comparison, Surface, measure, measure_nothing
+from ncpifu_cli.geometry.protocols import GREY, PROTOCOLS, Comparison, Surface, measure, measure_nothing
 from ncpifu_cli.geometry.surface import sample_outer_surface, sample_surface
 from ncpifu_cli.stages.eval_methods import MeshFile, item_name, to_camera_metres
 
-SCORES_VERSION = 1  # raise when a number changes its meaning: stored scores are then measured anew
+SCORES_VERSION = 2  # raise when a number changes its meaning: stored scores are then measured anew
 SETTINGS = ("up", "protocol", "align", "seed", "samples", "volume_points", "f_score_cm", "normal_size_px")  # what a score depends on
 VOLUME_MARGIN_M = 0.1  # the box of the volumetric overlap reaches this far beyond the subject
 UNIT_FACTOR = 3.0  # a prediction that is this much larger or smaller than the truth has probably another unit
@@ -46,6 +46,7 @@ METRICS: dict[str, tuple[str, bool]] = {
     "silhouette_iou": ("silhouette IoU", True),
     "normal_input": ("normal error, input view", False),
     "normal_4_views": ("normal error, sum of 4 views", False),
+    "normal_4_views_grey": ("the same on ECON's grey background", False),
 }
 
 
@@ -180,7 +181,6 @@ def score_mesh(mesh: Mesh, truth: Truth, config: EvalConfig, rng: np.random.Gene
     protocol = PROTOCOLS[config.protocol]
     pair = Comparison(_surface(mesh, config, rng), truth.surface)
     maps = [[surface.normal_map(config.normal_size_px, yaw) for surface in (pair.prediction, pair.truth)] for yaw in metrics.FOUR_VIEWS_DEG]
-    errors = [metrics.normal_error(mine, true) for mine, true in maps]
     part = largest_component(*mesh) if protocol.largest_part else np.ones(len(mesh[1]), np.bool_)
     whole = bool(part.all())
     judged = pair if whole else Comparison(_surface((mesh[0], mesh[1][part]), config, rng), truth.surface)
@@ -192,10 +192,15 @@ def score_mesh(mesh: Mesh, truth: Truth, config: EvalConfig, rng: np.random.Gene
         "f_score": metrics.f_score(pair.to_truth_m, pair.to_prediction_m, config.f_score_cm),
         "iou": metrics.mask_iou(InsideTest(*mesh).inside(truth.points), truth.inside),
         "silhouette_iou": metrics.mask_iou(maps[0][0][1], maps[0][1][1]),
-        "normal_input": errors[0],
-        "normal_4_views": sum(errors),
+        **_normal_errors(maps),
         "within": [round(float(share), 4) for share in metrics.share_within(pair.to_truth_m, pair.to_prediction_m, CURVE_CM)],
     }
+
+
+def _normal_errors(maps: list[list[metrics.NormalMap]]) -> dict[str, float]:
+    """From the (prediction, truth) maps of the four views, the input view first."""
+    black, grey = ([metrics.normal_error(mine, true, background) for mine, true in maps] for background in (0.0, GREY))
+    return {"normal_input": black[0], "normal_4_views": sum(black), "normal_4_views_grey": sum(grey)}
 
 
 def _surface(mesh: Mesh, config: EvalConfig, rng: np.random.Generator) -> Surface:
@@ -205,10 +210,10 @@ def _surface(mesh: Mesh, config: EvalConfig, rng: np.random.Generator) -> Surfac
 def failed(reason: str, truth: Truth, config: EvalConfig) -> Row:
     """The defined score of a missing, empty or broken mesh: 90 cm for every distance, no overlap, and the normal error of an empty picture."""
     nothing = metrics.empty_map(config.normal_size_px)
-    errors = [metrics.normal_error(nothing, truth.surface.normal_map(config.normal_size_px, yaw)) for yaw in metrics.FOUR_VIEWS_DEG]
+    maps = [[nothing, truth.surface.normal_map(config.normal_size_px, yaw)] for yaw in metrics.FOUR_VIEWS_DEG]
     scores: Row = {name: 0.0 if better else FAILED_DISTANCE_CM for name, (_, better) in METRICS.items()}
     scores |= measure_nothing(PROTOCOLS[config.protocol], truth.surface, config.normal_size_px, FAILED_DISTANCE_CM)
-    scores |= {"normal_input": errors[0], "normal_4_views": sum(errors), "within": [0.0] * len(CURVE_CM)}
+    scores |= _normal_errors(maps) | {"within": [0.0] * len(CURVE_CM)}
     return scores | {"watertight": False, "components": 0, "crossing_faces": 0, "vertices": 0, "faces": 0, "status": "failed", "note": reason}
 
 

@@ -34,15 +34,15 @@ LIGHT = np.array([-0.35, 0.45, 0.82]) / np.linalg.norm([-0.35, 0.45, 0.82])  # o
 CLAY = np.array([205.0, 200.0, 192.0])
 
 Image = NDArray[np.uint8]
-BLANK = np.full((TILE_PX, TILE_PX, 3), 255, np.uint8)
+Tile = Image | str  # (TILE_PX, TILE_PX, 3) uint8 RGB on white, or a word in its place
 
 
 @dataclass(frozen=True)
 class Column:
-    """One subject's tiles under one heading. Attributes: title. tiles (TILE_PX, TILE_PX, 3) uint8 RGB on white: front, side, error. captions under them."""
+    """One subject's tiles under one heading. Attributes: title. tiles: front, side, error. captions under them."""
 
     title: str
-    tiles: tuple[Image, Image, Image]
+    tiles: tuple[Tile, Tile, Tile]
     captions: tuple[str, str, str]
 
 
@@ -71,17 +71,17 @@ def _subject(report: Report, task: SubjectTask, yaw: float, rank: str) -> list[C
     mesh: Mesh = scan.vertices.astype(np.float64) @ rotation_y(yaw).T, np.asarray(scan.faces, np.int64)
     # The same streams as in scoring: an aligned mesh is drawn where it was measured.
     truth = measure_truth(*mesh, metrics.outer_faces(*mesh, InsideTest(*mesh)), config, item_rng(config.seed, name, yaw, "truth"))
-    columns, first_tree = [Column("photo", (_photo(report, task, yaw), BLANK, BLANK), (f"{name}, {rank}", "", ""))], None
+    columns, first_tree = [Column("photo", (_photo(report, task, yaw), "from the right", "error"), (f"{name}\n{rank}", "", ""))], None
     for method in report.methods:
         row = next(row for row in report.of(method.name) if row["subject"] == name and row["view_deg"] == yaw)
         try:
             prediction, _ = place_mesh(task.meshes[method.name, yaw], truth, config, item_rng(config.seed, name, yaw, "prediction"), scan, yaw)
         except NcpifuError:
-            columns.append(Column(method.name, (BLANK, BLANK, BLANK), ("failed", "", "")))
+            columns.append(Column(method.name, ("failed", "failed", "failed"), ("", "", "")))
             continue
         columns.append(Column(method.name, _three(prediction, truth.surface.tree), _scores(row)))
         first_tree = first_tree or metrics.SurfaceTree(*prediction)
-    truth_tiles = _three(mesh, first_tree) if first_tree else (_shade(mesh, 0), _shade(mesh, SIDE_DEG), BLANK)
+    truth_tiles = _three(mesh, first_tree) if first_tree else (_shade(mesh, 0), _shade(mesh, SIDE_DEG), "")
     return [*columns, Column("truth", truth_tiles, ("", "", ""))]
 
 
@@ -89,7 +89,7 @@ def _scores(row: Row) -> tuple[str, str, str]:
     return f"silhouette IoU {row['silhouette_iou']:.3f}", f"volume IoU {row['iou']:.3f}", f"Chamfer {row['chamfer_cm']:.2f} cm"
 
 
-def _three(mesh: Mesh, other: metrics.SurfaceTree) -> tuple[Image, Image, Image]:
+def _three(mesh: Mesh, other: metrics.SurfaceTree) -> tuple[Tile, Tile, Tile]:
     return _shade(mesh, 0), _shade(mesh, SIDE_DEG), _shade(mesh, 0, _colours(other.distance_m(mesh[0]) * metrics.CM_PER_M))
 
 
@@ -134,7 +134,7 @@ def _compose(blocks: list[list[Column]], report: Report) -> None:
     from matplotlib.colors import Normalize
     from matplotlib.figure import Figure
 
-    crop = _crop([tile for block in blocks for column in block for tile in column.tiles])
+    crop = _crop([tile for block in blocks for column in block for tile in column.tiles if not isinstance(tile, str)])
     width, height = (crop.stop - crop.start) / DPI, (ROWS.stop - ROWS.start) / DPI
     page_width, page_height = width * len(blocks[0]), HEADER_IN + 3 * len(blocks) * (height + CAPTION_IN) + FOOTER_IN
     with matplotlib.rc_context({"font.family": "sans-serif", "font.size": 8}):
@@ -144,8 +144,11 @@ def _compose(blocks: list[list[Column]], report: Report) -> None:
                 for line, (tile, caption) in enumerate(zip(column.tiles, column.captions, strict=True), start=3 * row):
                     bottom = page_height - HEADER_IN - line * (height + CAPTION_IN) - height
                     axes = figure.add_axes((index * width / page_width, bottom / page_height, width / page_width, height / page_height))
-                    axes.imshow(tile[ROWS, crop], interpolation="none")
                     axes.axis("off")
+                    if isinstance(tile, str):
+                        axes.text(0.5, 0.5, tile, ha="center", va="center", color="#57606a")
+                    else:
+                        axes.imshow(tile[ROWS, crop], interpolation="none")
                     axes.text(0.5, 0, caption, transform=axes.transAxes, ha="center", va="top", color="#57606a", fontsize=7)
                     if line == 0:
                         axes.set_title(column.title, fontsize=9, pad=4)
@@ -160,6 +163,6 @@ def _compose(blocks: list[list[Column]], report: Report) -> None:
 def _crop(tiles: list[Image]) -> slice:
     """The columns, around the middle, that hold something in any tile."""
     used = np.flatnonzero(np.any([(tile < 250).any(axis=(0, 2)) for tile in tiles], axis=0))
-    reach = max(TILE_PX // 2 - used.min(), used.max() + 1 - TILE_PX // 2, TILE_PX // 5) + 6
+    reach = max(TILE_PX // 2 - used.min(), used.max() + 1 - TILE_PX // 2, TILE_PX // 4) + 6
     half = int(min(TILE_PX // 2, reach))
     return slice(TILE_PX // 2 - half, TILE_PX // 2 + half)

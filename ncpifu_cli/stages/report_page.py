@@ -9,7 +9,7 @@ from pathlib import Path
 
 STYLE = """
 :root { color-scheme: light; }
-body { font: 16px/1.55 system-ui, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif; color: #1b1f24; background: #fff; max-width: 72rem;
+body { font: 16px/1.55 system-ui, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif; color: #1b1f24; background: #fff; max-width: 76rem;
   margin: 0 auto; padding: 2.5rem 1.5rem 5rem; }
 h1 { font-size: 1.9rem; line-height: 1.2; margin: 0 0 .8rem; letter-spacing: -.01em; }
 h2 { font-size: 1.25rem; margin: 2.8rem 0 .7rem; padding-bottom: .3rem; border-bottom: 1px solid #d8dee4; }
@@ -19,6 +19,8 @@ code { font: .88em ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; bac
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: .92rem; border-top: 2px solid #1b1f24; border-bottom: 2px solid #1b1f24; }
 th, td { padding: .38rem .8rem; text-align: right; white-space: nowrap; vertical-align: top; }
 th:first-child, td:first-child { text-align: left; padding-left: .2rem; }
+table.wide { font-size: .84rem; }
+table.wide th, table.wide td { padding-left: .42rem; padding-right: .42rem; }
 th { font-weight: 600; vertical-align: bottom; }
 thead tr:last-child th { border-bottom: 1px solid #1b1f24; }
 thead th[colspan] { text-align: center; border-bottom: 1px solid #8c959f; }
@@ -119,7 +121,8 @@ def _html_block(block: Block) -> str:
             over = "".join(f'<th colspan="{columns}">{_inline(title)}</th>' if title else "<th></th>" for title, columns in groups)
             head = (f"<tr>{over}</tr>" if groups else "") + "<tr>" + "".join(f"<th>{_inline(cell)}</th>" for cell in header) + "</tr>"
             body = "".join(_html_row(row, len(header)) for row in rows)
-            return f'<div class="scroll"><table><thead>{head}</thead><tbody>{body}</tbody></table></div>'
+            kind = ' class="wide"' if groups else ""
+            return f'<div class="scroll"><table{kind}><thead>{head}</thead><tbody>{body}</tbody></table></div>'
 
 
 def _html_row(row: Sequence[str], columns: int) -> str:

@@ -284,6 +284,7 @@ def test_protocols_change_three_numbers_and_nothing_else(tmp_path: Path, scans: 
     assert paper["chamfer"] == paper["chamfer_cm"]
     assert paper["p2s"] == paper["p2s_vertices_cm"]
     assert paper["normal"] == paper["normal_input"]
+    assert econ["normal"] == paper["normal_4_views_grey"]
     assert econ["chamfer"] == pytest.approx(econ["chamfer_cm"] / 1.024, rel=0.03)  # of 1000 samples
     assert icon["p2s"] == pytest.approx(icon["truth_to_prediction_cm"] / 1.024, rel=0.05)
     assert icon["chamfer"] < econ["chamfer"]  # without the floater
