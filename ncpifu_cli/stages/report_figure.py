@@ -81,7 +81,7 @@ def _subject(report: Report, task: SubjectTask, yaw: float, rank: str) -> list[C
             continue
         columns.append(Column(method.name, _three(prediction, truth.surface.tree), _scores(row)))
         first_tree = first_tree or metrics.SurfaceTree(*prediction)
-    truth_tiles = _three(mesh, first_tree) if first_tree else (_shade(mesh, 0), _shade(mesh, SIDE_DEG), "")
+    truth_tiles: tuple[Tile, Tile, Tile] = _three(mesh, first_tree) if first_tree else (_shade(mesh, 0), _shade(mesh, SIDE_DEG), "")
     return [*columns, Column("truth", truth_tiles, ("", "", ""))]
 
 
