@@ -28,9 +28,7 @@ class DataConfig(Settings):
     """Which subjects, which views, how many points."""
 
     points: int = Field(4096, ge=16, description="query points per image, half inside, half outside")
-    frontal_share: float = Field(
-        0.5, ge=0, le=1, description="share of images within 60 degrees of the front, as photographs are; the rest from anywhere"
-    )
+    frontal_share: float = Field(0.5, ge=0, le=1, description="share of images within 60 degrees of the front, as photographs are; the rest from anywhere")
     column_share: float = Field(0.25, ge=0, lt=1, description="share of the outside points taken from empty space right before or behind the subject")
     validation_subjects: int = Field(8, ge=0, description="training subjects kept out of training to watch over-fitting; their views are never trained on")
     watch: tuple[str, ...] = Field((), description="names of the subjects to keep out instead, so that adding subjects does not change which they are")
@@ -68,6 +66,7 @@ class TrainConfig(Settings):
     """A whole training run; stored beside its weights."""
 
     model: ModelConfig = ModelConfig()
+    true_surfaces: bool = Field(True, description="with model.surface_depth: points are told the true depth of the surfaces while training, where it is known")
     data: DataConfig = DataConfig()
     optim: OptimConfig = OptimConfig()
     loss: LossConfig = LossConfig()

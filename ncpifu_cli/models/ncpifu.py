@@ -77,12 +77,19 @@ class NeuralCodePIFu(nn.Module):
         self.depth_head = depth_head
         self.depth_scale, self.surface_depth, self.supervise_all = depth_scale, surface_depth, supervise_all
 
-    def encode(self, image: Tensor) -> Features:
-        """(B, 3, H, W) -> features to query: of every hourglass output in training with deep supervision, else of the last."""
+    def encode(self, image: Tensor, true_depth_ndc: Tensor | None = None) -> Features:
+        """(B, 3, H, W) -> features to query: of every hourglass output in training with deep supervision, else of the last.
+
+        `true_depth_ndc` (B, 2, H/4, W/4), NaN where unknown, takes the place of the predicted surfaces in x_c (not in the answer's `depth`). Trained so,
+        points learn a limb's thickness around surfaces that are where they should be; else they would average over wherever the limb might be.
+        """
         maps, stem = self.encoder(image)
         chosen = maps if self.training and self.supervise_all else maps[-1:]
         depth = torch.stack([self.depth_head(feature_map) for feature_map in chosen])
-        return Features(tuple(self._prepare(feature_map, stem, surfaces) for feature_map, surfaces in zip(chosen, depth, strict=True)), depth)
+        told = depth
+        if true_depth_ndc is not None:
+            told = torch.where(torch.isfinite(true_depth_ndc), true_depth_ndc * self.depth_scale, depth.float()).to(depth.dtype)
+        return Features(tuple(self._prepare(feature_map, stem, surfaces) for feature_map, surfaces in zip(chosen, told, strict=True)), depth)
 
     def encode_depth(self, image: Tensor) -> Tensor:
         """(B, 3, H, W) -> (S, B, 2, H/4, W/4): depth of front and back surface in units of phi, all that is needed to train the encoder by depth."""

@@ -23,8 +23,8 @@ class PIFu(nn.Module):
         self.depth_head = depth_head
         self.depth_scale, self.supervise_all = depth_scale, supervise_all
 
-    def encode(self, image: Tensor) -> Features:
-        """(B, 3, H, W) in [-1, 1] -> feature maps (B, C, H/4, W/4): all in training with deep supervision, else the last."""
+    def encode(self, image: Tensor, true_depth_ndc: Tensor | None = None) -> Features:
+        """(B, 3, H, W) in [-1, 1] -> feature maps (B, C, H/4, W/4): all in training with deep supervision, else the last. Depth has no use here."""
         maps, _ = self.encoder(image)
         chosen = maps if self.training and self.supervise_all else maps[-1:]
         return Features(tuple(chosen), torch.stack([self.depth_head(feature_map) for feature_map in chosen]))

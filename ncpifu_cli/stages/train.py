@@ -230,7 +230,8 @@ def _forward(model: Network, batch: dict[str, Tensor], config: TrainConfig) -> t
     if config.loss.occupancy == 0:
         depth = depth_loss(model.encode_depth(batch["image"]), batch["depth"], config.model.depth_scale)
         return {"total": config.loss.depth * depth, "depth": depth}, None
-    features = model.encode(batch["image"])
+    told = batch["depth"] if config.true_surfaces and config.model.surface_depth else None
+    features = model.encode(batch["image"], told)
     prediction = model.query(features, batch["points"])
     terms = loss(prediction, batch["inside"], config.loss)
     terms["depth"] = depth_loss(features.depth, batch["depth"], config.model.depth_scale)

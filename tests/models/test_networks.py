@@ -1,5 +1,6 @@
 """Whole networks: every configuration, independence of points, ablations, losses, checkpoints."""
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -173,3 +174,27 @@ def test_impossible_settings_are_refused() -> None:
     for values in ({"attention_width": 10, "attention_heads": 4}, {"codebook": {"size": 4, "select": 5}}, {"fusion": "codes", "local_codebook": False}):
         with pytest.raises(ValueError, match="must|exceeds|needs"):
             ModelConfig.model_validate(values)
+
+
+def test_true_surfaces_take_the_place_of_predicted_ones() -> None:
+    config = load(TrainConfig, "tiny", ["model.surface_depth=true"]).model
+    network = build(config).eval()
+    image, points = sample()
+    plain = network.encode(image)
+    own = plain.depth[-1] / config.depth_scale
+    asked = network.query(plain, points).logits
+    assert torch.allclose(network.query(network.encode(image, own), points).logits, asked, atol=1e-5)
+    unknown = torch.full_like(own, float("nan"))
+    assert torch.equal(network.query(network.encode(image, unknown), points).logits, asked)
+    assert not torch.allclose(network.query(network.encode(image, own + 0.1), points).logits, asked, atol=1e-3)
+
+
+def test_surfaces_are_relative() -> None:
+    """Body and points moved together in depth: the two relative channels stay, the absolute one moves."""
+    network = build(load(TrainConfig, "tiny", ["model.surface_depth=true"]).model).eval()
+    image, points = sample()
+    encoded = network.encode(image).stacks[-1]
+    moved = dataclasses.replace(encoded, surfaces=encoded.surfaces + network.depth_scale * 0.1)
+    before, after = network._x_c(encoded, points), network._x_c(moved, points + torch.tensor([0, 0, 0.1]))
+    assert torch.allclose(before[..., -2:], after[..., -2:], atol=1e-5)
+    assert torch.allclose(after[..., -3] - before[..., -3], torch.tensor(0.1 * network.depth_scale), atol=1e-5)
