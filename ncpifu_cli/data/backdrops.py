@@ -1,11 +1,11 @@
 """Backgrounds without people: drawn rooms, streets, foliage, studios and clutter, and crops of photographs and panoramas from a folder.
 
-Everything is a function of a numpy generator. Pictures are (H, W, 3) float32, 0..255 sRGB. docs/matting.md lists the photographs behind the
-released weights and their licences.
+Everything is a function of a numpy generator. Pictures are (H, W, 3), 0..255 sRGB. docs/matting.md lists the photographs and their licences.
 """
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ncpifu_cli.errors import NcpifuError
 
-Picture = NDArray[np.float32]
+Picture = NDArray[np.floating[Any]]
 Rng = np.random.Generator
 WORDS = ("OPEN", "Cafe", "SALE", "Hotel", "24", "EXIT", "News", "Markt", "Ticket", "ABC", "Bar", "Welcome", "P", "Studio", "No. 7", "Museum")
 
@@ -92,7 +92,7 @@ class Backdrops:
         return (plain * shading(rng, height, width)).astype(np.float32)
 
     def _studio(self, rng: Rng, height: int, width: int) -> Picture:
-        wall = (rng.uniform(20, 255) + rng.normal(0, 12, 3)) if rng.random() < 0.7 else colour(rng)
+        wall: Picture = (rng.uniform(20, 255) + rng.normal(0, 12, 3)) if rng.random() < 0.7 else colour(rng)
         picture = (np.clip(wall, 0, 255) * shading(rng, height, width, 0.35)).astype(np.float32)
         if rng.random() < 0.5:  # a floor, with a soft or hard edge
             edge = 1 / (1 + np.exp(-(np.arange(height) / height - rng.uniform(0.6, 0.95)) * rng.choice([15, 60, 400])))
@@ -207,13 +207,13 @@ class Backdrops:
         return recolour(rng, view)
 
 
-def colour(rng: Rng, brightness: float | None = None) -> NDArray[np.float32]:
+def colour(rng: Rng, brightness: float | None = None) -> Picture:
     """A random sRGB colour (3,), mostly subdued; around `brightness` where given."""
     grey = rng.uniform(5, 250) if brightness is None else rng.normal(brightness, 40)
     return np.clip(grey + rng.normal(0, rng.choice([6, 25, 70]), 3), 0, 255).astype(np.float32)
 
 
-def _leaf_colour(rng: Rng) -> NDArray[np.float32]:
+def _leaf_colour(rng: Rng) -> Picture:
     hue, saturation, value = rng.choice([rng.uniform(35, 70), rng.uniform(8, 30)], p=[0.8, 0.2]), rng.uniform(40, 200), rng.uniform(10, 240)
     return cv2.cvtColor(np.array([[[hue, saturation, value]]], np.uint8), cv2.COLOR_HSV2RGB)[0, 0].astype(np.float32)
 
@@ -224,7 +224,7 @@ def shading(rng: Rng, height: int, width: int, strength: float = 0.5) -> Picture
     return cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)[..., None]
 
 
-def fractal_grey(rng: Rng, height: int, width: int, roughness: float | None = None) -> NDArray[np.float32]:
+def fractal_grey(rng: Rng, height: int, width: int, roughness: float | None = None) -> Picture:
     """(H, W) noise of about unit spread: octaves whose amplitude falls by `roughness` (0.3 cloudy to 0.9 grainy)."""
     fall = roughness or rng.uniform(0.35, 0.9)
     total = np.zeros((height, width), np.float32)
@@ -235,7 +235,7 @@ def fractal_grey(rng: Rng, height: int, width: int, roughness: float | None = No
     return total / (total.std() + 1e-6)
 
 
-def fractal(rng: Rng, height: int, width: int, palette: Callable[[Rng], NDArray[np.float32]] = colour) -> Picture:
+def fractal(rng: Rng, height: int, width: int, palette: Callable[[Rng], Picture] = colour) -> Picture:
     """Fractal noise through a palette of three or four colours."""
     grey = fractal_grey(rng, height, width)
     stops = np.sort(rng.normal(0, 1, rng.integers(3, 5)))
@@ -252,7 +252,7 @@ def recolour(rng: Rng, picture: Picture) -> Picture:
     return middle + (picture - middle) * np.float32(rng.uniform(0.7, 1.3))
 
 
-def thing(rng: Rng, height: int, width: int) -> NDArray[np.float32]:
+def thing(rng: Rng, height: int, width: int) -> Picture:
     """(H, W) coverage of a random object: a box, an ellipse, a polygon, a stroke or a blob."""
     cover = np.zeros((height, width), np.float32)
     centre = np.array([rng.uniform(0, width), rng.uniform(0, height)])
@@ -273,7 +273,7 @@ def thing(rng: Rng, height: int, width: int) -> NDArray[np.float32]:
     return cover
 
 
-def paste(below: Picture, above: Picture, cover: NDArray[np.float32], shadow: float = 0.0) -> Picture:
+def paste(below: Picture, above: Picture, cover: Picture, shadow: float = 0.0) -> Picture:
     """`above` over `below` where `cover` (H, W) is 1; with a soft shadow to the lower right of strength `shadow`."""
     if shadow > 0:
         soft = cv2.GaussianBlur(np.roll(cover, (3, 4), (0, 1)), (0, 0), 4)
@@ -281,13 +281,13 @@ def paste(below: Picture, above: Picture, cover: NDArray[np.float32], shadow: fl
     return below + (above - below) * cover[..., None]
 
 
-def _polygon(corners: NDArray[np.int32], height: int, width: int) -> NDArray[np.float32]:
+def _polygon(corners: NDArray[np.int32], height: int, width: int) -> Picture:
     cover = np.zeros((height, width), np.float32)
     cv2.fillPoly(cover, [np.asarray(corners, np.int32)], 1.0, cv2.LINE_AA)
     return np.clip(cover, 0, 1)
 
 
-def _word(rng: Rng, height: int, width: int) -> NDArray[np.float32]:
+def _word(rng: Rng, height: int, width: int) -> Picture:
     cover = np.zeros((height, width), np.uint8)
     at = (int(rng.uniform(-0.1, 0.9) * width), int(rng.uniform(0.05, 0.95) * height))
     cv2.putText(cover, WORDS[rng.integers(len(WORDS))], at, int(rng.integers(0, 8)), rng.uniform(0.3, 2), 255, int(rng.integers(1, 4)), cv2.LINE_AA)

@@ -17,7 +17,7 @@ from ncpifu_cli.artifacts import read_json
 from ncpifu_cli.data.backdrops import Backdrops, Picture, Rng, colour, fractal_grey, paste, recolour, shading, thing
 from ncpifu_cli.errors import NcpifuError
 
-Cover = NDArray[np.float32]
+Cover = Picture
 FAR_SHARE = 0.12  # people lower than this share of the picture's height are neither asked for nor forbidden
 
 
@@ -66,7 +66,8 @@ class Compositor:
     def draw(self, rng: Rng, height: int, width: int) -> Composite:
         """A composite (height, width) with 0 to 4 people; 4 % show nobody."""
         picture = self._backdrop(rng, height, width)
-        alpha, weight = np.zeros((height, width), np.float32), np.ones((height, width), np.float32)
+        alpha: Cover = np.zeros((height, width), np.float32)
+        weight: Cover = np.ones((height, width), np.float32)
         if rng.random() < 0.15:
             picture = self._decoys(rng, picture)
         crowd = int(rng.choice([0, 1, 2, 3, 4], p=[0.04, 0.7, 0.16, 0.06, 0.04]))

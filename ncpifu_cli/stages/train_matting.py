@@ -48,7 +48,7 @@ def train_matting(
     Returns the weights file. Raises NcpifuError where there is nothing to train on.
     """
     torch.manual_seed(seed)
-    net = (MattingNet() if start is None else load_matting(start)).train().to(memory_format=torch.channels_last)
+    net = (MattingNet() if start is None else load_matting(start)).train()
     average = AveragedWeights(net, 0.998)
     optimizer = torch.optim.AdamW(net.parameters(), lr=learning_rate, weight_decay=0.02, fused=True)
     batches = _batches(Compositor(find_views(renders), Backdrops(backgrounds)), np.random.default_rng(seed), batch_size, shapes)
