@@ -13,23 +13,29 @@ from ncpifu_cli.geometry.camera import normalise_subject
 from ncpifu_cli.geometry.metrics import SurfaceTree
 from ncpifu_cli.models.checkpoint import load_weights
 from ncpifu_cli.stages.reconstruct import load_model, reconstruct
+from ncpifu_cli.stages.weights import released_weights
 
 ROOT = Path(__file__).resolve().parent.parent
-WEIGHTS = sorted((ROOT / "weights").glob("*.safetensors"))
+FILES = sorted((ROOT / "weights").glob("*.safetensors"))
+WEIGHTS = sorted(released_weights().values())
 
 
 def test_there_are_weights() -> None:
     assert {path.stem for path in WEIGHTS} >= {"compact"}
 
 
-@pytest.mark.parametrize("path", WEIGHTS, ids=lambda path: path.stem)
-def test_weights_are_what_the_card_says(path: Path) -> None:
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_files_are_what_the_card_says(path: Path) -> None:
     sums = dict(reversed(line.split()) for line in (ROOT / "weights" / "SHA256SUMS").read_text().splitlines())
     assert sums[path.name] == sha256(path)
     assert path.stat().st_size < 60_000_000
+    assert path.name in (ROOT / "weights" / "README.md").read_text()
+
+
+@pytest.mark.parametrize("path", WEIGHTS, ids=lambda path: path.stem)
+def test_networks_are_their_profiles(path: Path) -> None:
     _, config, meta = load_weights(path)
     assert meta["steps"] > 0
-    assert path.name in (ROOT / "weights" / "README.md").read_text()
     if path.stem in ("compact", "paper"):
         assert config == load(TrainConfig, path.stem).model
 

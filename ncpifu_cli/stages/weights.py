@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ncpifu_cli.artifacts import sha256
+from ncpifu_cli.data import matting
 from ncpifu_cli.errors import NcpifuError
 
 if TYPE_CHECKING:
@@ -73,9 +74,10 @@ def find_weights(weights: str | Path | None = None) -> Path:
 
 
 def released_weights() -> dict[str, Path]:
-    """Name -> file of the weights that came with this installation."""
+    """Name -> file of the networks that came with this installation (the one for masks is not asked for by name)."""
     found: dict[str, Path] = {}
     for folder in WEIGHTS_FOLDERS:
         for path in sorted(folder.glob("*.safetensors")):
-            found.setdefault(path.stem.removeprefix("ncpifu-"), path)
+            if path.name != matting.FILE_NAME:
+                found.setdefault(path.stem.removeprefix("ncpifu-"), path)
     return found
