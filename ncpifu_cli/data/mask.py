@@ -17,7 +17,8 @@ from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.progress import SILENT, Reporter
 
 MIN_PERSON_PX = 24  # height of the smallest person worth an answer
-TRUSTED_MATTE = 0.85  # expected intersection over union above which the matting network is believed
+TRUSTED_MATTE = 0.72  # expected intersection over union above which the matting network is believed (docs/matting.md)
+SURE_MATTE = 0.8  # below it, a look at the outline is asked for
 Box = tuple[int, int, int, int]
 
 
@@ -109,7 +110,9 @@ def _matte(photo: Photo, box: Box | None) -> Mask | None:
     coverage = np.clip(found.alpha * 255 + 0.5, 0, 255).astype(np.uint8)
     if not (coverage >= 128).any():
         return None
-    return Mask(coverage, "matting network", trusted=found.confidence >= TRUSTED_MATTE, confidence=round(found.confidence, 3))
+    confidence = round(found.confidence, 3)
+    note = f"the matting network is only fairly sure ({confidence:.2f} of 1): look at the outline in the preview"
+    return Mask(coverage, "matting network", confidence >= TRUSTED_MATTE, (note,) if confidence < SURE_MATTE else (), confidence)
 
 
 def _implausible(mask: NDArray[np.bool_]) -> bool:
