@@ -19,7 +19,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' || { echo "error: Python 3.10-3.13 is needed; run make PYTHON=python3.12" >&2; exit 1; }
 	@echo "== creating $(VENV) and installing (a few minutes, about 3 GB)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(PIP) install --quiet --constraint constraints.txt --editable '.[synth,train,dev]'
+	@$(PIP) install --quiet --constraint constraints.txt --editable '.[synth,train,media,dev]'
 	@touch $@
 	@echo "== ready: $(BIN)/ncpifu --help"
 
