@@ -19,6 +19,7 @@ from ncpifu_cli.progress import SILENT, Reporter
 MIN_PERSON_PX = 24  # height of the smallest person worth an answer
 TRUSTED_MATTE = 0.72  # expected intersection over union above which the matting network is believed (docs/matting.md)
 SURE_MATTE = 0.8  # below it, a look at the outline is asked for
+AGREEMENT = 0.7  # intersection over union from which on colour and matting network speak of the same person
 Box = tuple[int, int, int, int]
 
 
@@ -88,16 +89,30 @@ def _automatic(photo: Photo, box: Box | None, mask_model: str, reporter: Reporte
         reporter.info(f"masking with rembg {model[0]} (its first use compiles for about a minute)")
         return Mask(rembg_coverage(photo.rgb, *model), f"rembg {model[0]}")
     matte = _matte(photo, box) if mask_model == "auto" else None
-    if matte is not None and matte.trusted:
+    by_color = _smooth(photo) if box is None else None
+    if matte is not None and matte.trusted and (by_color is None or _overlap(matte, by_color) < AGREEMENT):
         return matte
     if box is not None:
         note = "masked by colour inside the box: look at the outline in the preview"
         return Mask(_to_coverage(grabcut.box_grabcut(photo.rgb, box)), "person box", warnings=(note,))
+    # Before a smooth background colour draws the finer outline; what it outlines is the person where the network sees one there as well.
+    return by_color or matte or Mask(_to_coverage(grabcut.guess(photo.rgb)), "guess", trusted=False)
+
+
+def _smooth(photo: Photo) -> Mask | None:
+    """The answer of colour before a smooth background; None where the background is not smooth or no person stands out from it."""
+    from ncpifu_cli.data import grabcut
+
     fit = grabcut.smooth_background(photo.rgb)
-    if fit.trusted and not _implausible(fit.mask):
-        note = f"masked by its smooth background (noise {fit.noise:.1f} of at most {grabcut.MAX_NOISE_LAB:.0f}): look at the outline in the preview"
-        return Mask(_to_coverage(fit.mask), "smooth background", warnings=(note,))
-    return matte or Mask(_to_coverage(grabcut.guess(photo.rgb)), "guess", trusted=False)
+    if not fit.trusted or _implausible(fit.mask):
+        return None
+    note = f"masked by its smooth background (noise {fit.noise:.1f} of at most {grabcut.MAX_NOISE_LAB:.0f}): look at the outline in the preview"
+    return Mask(_to_coverage(fit.mask), "smooth background", warnings=(note,))
+
+
+def _overlap(first: Mask, second: Mask) -> float:
+    """Intersection over union."""
+    return float((first.binary & second.binary).sum() / max((first.binary | second.binary).sum(), 1))
 
 
 def _matte(photo: Photo, box: Box | None) -> Mask | None:

@@ -229,6 +229,20 @@ def test_our_network_answers_before_grabcut_where_it_is_sure(monkeypatch: pytest
     assert find_mask(photo_from_array(busy_photo()), mask_model="none").source == "guess"
 
 
+def test_colour_draws_the_outline_of_whom_the_network_sees(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from ncpifu_cli.data import matting
+
+    rgb, mask = wall_photo()
+    seen = {"alpha": cv2.dilate(mask.astype(np.float32), np.ones((9, 9)))}  # the right person, a rough outline
+    monkeypatch.setattr(matting, "find_matting_weights", lambda: tmp_path)
+    monkeypatch.setattr(matting, "estimate_mask", lambda rgb, box: matting.MatteEstimate(seen["alpha"], 0.9))
+    found = find_mask(photo_from_array(rgb))
+    assert found.source == "smooth background"
+    assert iou(found.binary, mask) > 0.97
+    seen["alpha"] = np.roll(mask, mask.shape[1] // 3, axis=1).astype(np.float32)  # somebody else
+    assert find_mask(photo_from_array(rgb)).source == "matting network"
+
+
 def test_mask_model_by_name_and_file(no_model_on_disk: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     import urllib.request
 
