@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -100,7 +100,7 @@ def confidence_mesh(result: "Reconstruction") -> "trimesh.Trimesh":
     from ncpifu_cli.stages.confidence import confidence_colours
 
     assert result.confidence is not None
-    attributes = {"confidence": result.confidence.astype(np.float32)}
+    attributes: dict[str, Any] = {"confidence": result.confidence.astype(np.float32)}
     colours = confidence_colours(result.confidence)
     return trimesh.Trimesh(result.mesh.vertices, result.mesh.faces, vertex_colors=colours, vertex_attributes=attributes, process=False)
 

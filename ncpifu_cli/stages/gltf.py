@@ -30,7 +30,7 @@ def glb_bytes(mesh: "trimesh.Trimesh", texture: "Texture | None" = None) -> byte
         corners = np.asarray(mesh.faces)
         attributes = {"POSITION": file.array(positions, limits=True), "NORMAL": file.array(normals), "COLOR_0": file.array(_linear(mesh), normalized=True)}
     else:
-        corners, uv = texture.faces, texture.uv * np.float32([1, -1]) + np.float32([0, 1])  # v runs down
+        corners, uv = texture.faces, texture.uv * np.array([1, -1], np.float32) + np.array([0, 1], np.float32)  # v runs down
         attributes = {
             "POSITION": file.array(positions[texture.source], limits=True),
             "NORMAL": file.array(normals[texture.source]),

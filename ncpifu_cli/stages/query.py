@@ -39,7 +39,7 @@ class Occupancy:
         self.chunk = chunk_points(model, reporter)
 
     def __call__(self, points_ndc: NDArray[np.float32]) -> NDArray[np.float32]:
-        answers = []
+        answers: list[NDArray[np.float32]] = []
         rest = points_ndc
         while len(rest) or not answers:
             try:

@@ -5,6 +5,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -177,7 +178,7 @@ class _Trainer:
         if self.log is None:
             return metrics
         state.save(self.folder / FILE_NAME)
-        meta = {"steps": state.step, "images": state.position, "seed": config.seed, "validation": metrics}
+        meta: dict[str, Any] = {"steps": state.step, "images": state.position, "seed": config.seed, "validation": metrics}
         if self.watched and config.loss.occupancy > 0:
             meta["surface_logit"] = surface_logit(self.averaged, config, self.watched, self.processes.device)
             self.averaged.classifier.lower(meta["surface_logit"])

@@ -122,7 +122,8 @@ def _frame(w: Wearer, color: Array, lens: Array | None) -> list[Part]:
     width, height = w.rng.uniform(0.023, 0.028) * head.scale, w.rng.uniform(0.017, 0.024) * head.scale
     squareness = w.rng.uniform(2, 4)
     before = head.eyes[1] - 0.026 * head.scale
-    wire = ellipse(*([w.rng.uniform(0.003, 0.005)] * 2))
+    radius = w.rng.uniform(0.003, 0.005)
+    wire = ellipse(radius, radius)
     angle = np.arange(48) / 48 * 2 * np.pi
     reach = (np.abs(np.cos(angle)) ** squareness + np.abs(np.sin(angle)) ** squareness) ** (-1 / squareness)
     ring = np.stack([np.cos(angle) * reach * width, np.zeros(48), np.sin(angle) * reach * height], axis=1)

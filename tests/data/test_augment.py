@@ -9,8 +9,10 @@ from ncpifu_cli.data.augment import Placement, photographic, random_placement
 from ncpifu_cli.data.network_input import network_input, resize_masked
 from ncpifu_cli.geometry.camera import ndc_to_px
 
+PLACEMENTS = [Placement(), Placement(flip=True), Placement(scale=0.8), Placement(True, 1.2, (0.11, -0.07)), Placement(True, 0.9, (0.05, 0.1), 0.2, 1.1)]
 
-@pytest.mark.parametrize("placement", [Placement(), Placement(flip=True), Placement(scale=0.8), Placement(True, 1.2, (0.11, -0.07)), Placement(True, 0.9, (0.05, 0.1), 0.2, 1.1)])
+
+@pytest.mark.parametrize("placement", PLACEMENTS)
 def test_a_dot_stays_on_its_point(placement: Placement) -> None:
     size = 128
     point = np.array([[0.31, -0.22, 0.4]], np.float32)

@@ -1,6 +1,7 @@
 """Surface classifier F_Q (paper eq. 3; PIFu's residual MLP; method section 8)."""
 
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -18,11 +19,11 @@ class SurfaceClassifier(nn.Module):
     @torch.no_grad()
     def lower(self, logit: float) -> None:
         """Lower every answer by `logit`: points that had it are on the surface from now on."""
-        self.layers[-1].bias -= logit
+        cast("nn.Linear", self.layers[-1]).bias.sub_(logit)
 
     def forward(self, x: Tensor) -> Tensor:
         current = self.layers[0](x)
-        for layer in self.layers[1:]:
+        for layer in cast("list[nn.Linear]", list(self.layers[1:])):
             # W [h | x] = W_h h + W_x x without writing [h | x] to memory.
             from_hidden, from_input = layer.weight.tensor_split([current.shape[-1]], dim=1)
             current = F.linear(F.leaky_relu(current), from_hidden, layer.bias) + F.linear(x, from_input)
