@@ -51,8 +51,8 @@ def test_the_example_is_a_whole_body(person: trimesh.Trimesh) -> None:
     low, high = person.bounds
     assert high[1] - low[1] == pytest.approx(1.8, abs=0.01)
     assert low[1] == pytest.approx(0, abs=1e-6)
-    body = person.vertices[person.vertices[:, 1] > 0.1]  # the first weights spread the soles: a known fault, weights/README.md
-    assert 0.15 < np.ptp(body[:, 2]) < 0.75  # neither a pancake nor a column along the view
+    body = person.vertices[person.vertices[:, 1] > 0.1]  # soles still come out too long: weights/README.md
+    assert 0.2 < np.ptp(body[:, 2]) < 0.6  # neither a pancake nor a column along the view
 
 
 def test_the_example_is_near_its_truth(person: trimesh.Trimesh) -> None:
@@ -61,8 +61,8 @@ def test_the_example_is_near_its_truth(person: trimesh.Trimesh) -> None:
     guess, true = (normalise_subject(vertices).apply(vertices) for vertices in (guess, true))
     there = SurfaceTree(true, np.asarray(truth.faces)).distance_m(guess)
     back = SurfaceTree(guess, np.asarray(person.faces)).distance_m(true[np.abs(true[:, 2]) > 0.02])
-    assert there.mean() < 0.05  # metres of a 1.80 m person
-    assert back.mean() < 0.05
+    assert there.mean() < 0.025  # metres of a 1.80 m person
+    assert back.mean() < 0.025
 
 
 def test_legs_are_separate(person: trimesh.Trimesh) -> None:

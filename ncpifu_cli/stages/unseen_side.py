@@ -15,6 +15,7 @@ ALIKE_LAB = 7.5  # colours this close count for each other; lightness counts LIG
 LIGHTNESS = 0.5
 OUTLINE_SHARE = 0.012  # of the picture's side: 2.5 cm of the person along the outline say what the back is made of
 ENOUGH = 0.75  # a colour is on the back too where its share of the outline is at least so much of its share of what is seen at that height
+MOSTLY = 0.6  # share of skin from which on a run or a row is bare
 HEAD, CROWN, HEAD_HALF_WIDTH = 0.135, 0.035, 0.075  # of the person's height
 
 
@@ -56,28 +57,33 @@ def palette(picture: NDArray[np.uint8], inside: NDArray[np.bool_]) -> tuple[NDAr
 def outline_votes(labels: NDArray[np.int64], inside: NDArray[np.bool_], skin: NDArray[np.bool_]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Two times (U, U, COLOURS): the share of each colour in the outline at a pixel's height and a little above and below, and in all that is seen there.
 
-    Half of it is the outline of the body part that the pixel lies in: a run of `inside` pixels of a row, so that arms that hang free are parts of their own.
-    Half is the row's two ends: a shirt that an open jacket shows beside an arm is at the end of its run, but not of the row. Skin votes where the run is mostly
-    skin (a bare arm), not where hands hang before a coat.
+    Half of it (all of it in a bare hand or arm) is the outline of the body part that the pixel lies in: a run of `inside` pixels of a row, so that arms
+    that hang free are parts of their own. Half is the row's two ends: a shirt that an open jacket shows beside an arm is at the end of its run, but not of
+    the row. Skin votes in a run or row that is mostly skin (a bare arm, bare shoulders), not where hands hang before a coat, or bare arms beside a shirt.
     """
     size = len(inside)
     starts = inside & ~np.pad(inside, ((0, 0), (1, 0)))[:, :-1]
     run = np.cumsum(starts.ravel())  # goes on behind a run's end, where nothing is counted
     row, column = (axis.ravel() for axis in np.mgrid[:size, :size])
-    skin_share = np.bincount(run, (inside & skin).ravel()) / np.maximum(np.bincount(run, inside.ravel()), 1)
-    hands = skin.ravel() & (skin_share[run] <= 0.6)
     reach = max(1.5, OUTLINE_SHARE * size)
     near_edge = cv2.distanceTransform(inside.astype(np.uint8), cv2.DIST_L2, 5).ravel() <= reach
     first, last = inside.argmax(axis=1)[row], size - 1 - inside[:, ::-1].argmax(axis=1)[row]
     near_end = np.minimum(column - first, last - column) < reach
     shares = [np.zeros((size, size, COLOURS), np.float32) for _ in range(2)]
-    for group, band in ((run, near_edge), (row, near_end)):
+    bare = _skin_share(run, inside, skin)[run] > MOSTLY
+    for group, band, weight in ((run, near_edge, np.where(bare, 1.0, 0.5)), (row, near_end, np.where(bare, 0.0, 0.5))):
+        hands = skin.ravel() & (_skin_share(group, inside, skin)[group] <= MOSTLY)
         at_outline = np.where(hands, 0.002, band + 0.03) * inside.ravel()  # where only hands are at the outline, the rest of the run decides
         for share, counts in zip(shares, (at_outline, inside.ravel()), strict=True):
             of_groups = np.stack([np.bincount(group, counts * (labels.ravel() == label)) for label in range(COLOURS)], axis=1)
             of_groups = of_groups / np.maximum(of_groups.sum(axis=1, keepdims=True), 1e-6)
-            share += 0.5 * of_groups[group].reshape(share.shape) * inside[..., None]
+            share += (weight[:, None] * of_groups[group]).reshape(share.shape) * inside[..., None]
     return _smoothed(shares[0]), _smoothed(shares[1])
+
+
+def _skin_share(group: NDArray[np.int64], inside: NDArray[np.bool_], skin: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """(groups,) share of skin among the person's pixels of each run or row."""
+    return np.bincount(group, (inside & skin).ravel()) / np.maximum(np.bincount(group, inside.ravel()), 1)
 
 
 def _smoothed(shares: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -128,14 +134,15 @@ def skin_like(picture: NDArray[np.uint8], inside: NDArray[np.bool_]) -> NDArray[
 
     The limits in Cr and Cb are the usual ones, which hold for light and dark skin alike.
     """
-    rows, _ = np.nonzero(inside)
+    rows, columns = np.nonzero(inside)
     if len(rows) == 0:
         return inside
     cr, cb = np.moveaxis(cv2.cvtColor(picture, cv2.COLOR_RGB2YCrCb)[..., 1:], 2, 0)
     usual = (cr > 135) & (cr < 180) & (cb > 80) & (cb < 128)
     top, height = rows.min(), rows.max() + 1 - rows.min()
     head = np.zeros_like(inside)
-    head[round(top + 0.05 * height) : round(top + 0.12 * height)] = True
+    middle = float(np.median(columns[rows < top + 0.1 * height]))  # between long hair on both sides
+    head[round(top + 0.05 * height) : round(top + 0.12 * height), round(middle - 0.035 * height) : round(middle + 0.035 * height) + 1] = True
     face = head & inside & usual
     if face.sum() < 0.3 * (head & inside).sum():
         return np.zeros_like(inside)
