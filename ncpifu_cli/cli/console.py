@@ -8,7 +8,7 @@ from functools import wraps
 from typing import Any, ParamSpec
 
 from ncpifu_cli.errors import NcpifuError
-from ncpifu_cli.progress import SILENT, Reporter, Task
+from ncpifu_cli.progress import Reporter, Silent, Task
 
 P = ParamSpec("P")
 
@@ -62,9 +62,16 @@ class RichReporter:
                 self._live = None
 
 
+class QuietReporter(Silent):
+    """Warnings alone: what a batch job's log must hold."""
+
+    def warn(self, message: str) -> None:
+        sys.stderr.write(f"warning: {message}\n")
+
+
 def reporter(quiet: bool) -> Reporter:
-    """The reporter a command passes to its stage."""
-    return SILENT if quiet else RichReporter()
+    """The reporter a command passes to its stage; quiet leaves the warnings."""
+    return QuietReporter() if quiet else RichReporter()
 
 
 def print_json(value: Any) -> None:

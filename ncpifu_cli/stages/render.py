@@ -76,6 +76,8 @@ def render(scans: Path, out: Path, settings: RenderSettings | None = None, repor
     todo = [source for source in sources if source.name not in set(report.skipped)]
     if report.skipped:
         reporter.info(f"{len(report.skipped)} of {len(sources)} subjects are complete already")
+    if settings.layout == "pifu" and settings.yaw_step_deg != 1:
+        reporter.warn("PIFu's loader wants every degree of yaw: render with --yaw-step 1 to train its code on this folder")
     if todo:
         report.renderer, fallback = choose_renderer(settings.renderer)
         if fallback:

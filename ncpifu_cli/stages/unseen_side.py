@@ -5,6 +5,8 @@ else (a face, a shirt in an open jacket, hands, a bag) is filled with the colour
 at the outline without a seam, and the back of a head is hair.
 """
 
+from typing import Any
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -81,7 +83,7 @@ def outline_votes(labels: NDArray[np.int64], inside: NDArray[np.bool_], skin: ND
     return _smoothed(shares[0]), _smoothed(shares[1])
 
 
-def _skin_share(group: NDArray[np.int64], inside: NDArray[np.bool_], skin: NDArray[np.bool_]) -> NDArray[np.float64]:
+def _skin_share(group: NDArray[Any], inside: NDArray[np.bool_], skin: NDArray[np.bool_]) -> NDArray[np.float64]:
     """(groups,) share of skin among the person's pixels of each run or row."""
     return np.bincount(group, (inside & skin).ravel()) / np.maximum(np.bincount(group, inside.ravel()), 1)
 
