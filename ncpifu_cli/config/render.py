@@ -2,7 +2,7 @@
 
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from ncpifu_cli.config.base import dump
 from ncpifu_cli.config.engine import EngineSettings
@@ -35,6 +35,13 @@ class RenderSettings(EngineSettings):
     seed: int = Field(0, ge=0, description="equal seeds give equal files")
     renderer: RendererName = Field("auto", description="pyrender (OpenGL), raster (numba, no GL), or auto: pyrender where its GL works")
     layout: Layout = Field("ncpifu", description="pifu: also PIFu's RENDER, MASK, PARAM and GEO folders beside the subjects")
+
+    @field_validator("yaw_step_deg")
+    @classmethod
+    def _closes_the_circle(cls, step: int) -> int:
+        if 360 % step:
+            raise ValueError(f"{step} does not divide 360: the last view would be nearer to the first than the others are to each other")
+        return step
 
     def decisive(self) -> dict[str, Any]:
         """What decides which files a subject consists of: all but where it is computed, who draws it, what else is drawn, and how it is also laid out."""

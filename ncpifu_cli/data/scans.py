@@ -84,8 +84,11 @@ def read_scan(source: ScanSource, up: str = "auto", units: str = "auto") -> Scan
     elif raw.colors is not None:
         colors = raw.colors
     else:
-        raw.notes.append(f"{WARNING}no colour found: grey")
+        wanted = f" (its texture would be {source.texture.name})" if source.texture is not None else ""
+        raw.notes.append(f"{WARNING}no colour found: grey{wanted}")
         colors = np.full((len(vertices), 3), GREY, np.uint8)
+    if source.shaded:
+        raw.notes.append("the colours hold the light of the scanner and are taken as they are: --light does not apply")
     normals = _smooth_normals(vertices, faces)
     return Scan(source.name, vertices, faces, np.ascontiguousarray(colors), normals, similarity, raw.texture, source.shaded, tuple(raw.notes))
 

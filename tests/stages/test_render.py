@@ -285,6 +285,7 @@ def test_defaults_are_the_data_root(scans: Path, tmp_path: Path, monkeypatch: py
     [
         (("--pitch", "up"), "cannot read the pitches"),
         (("--yaw-step", 0), "yaw_step_deg"),
+        (("--yaw-step", 7), "does not divide 360"),
         (("--light", "disco"), "light"),
         (("--renderer", "blender"), "renderer"),
         (("--dataset", "kitti"), "dataset"),
