@@ -85,7 +85,7 @@ class NeuralCodePIFu(nn.Module):
         """
         maps, stem = self.encoder(image)
         chosen = maps if self.training and self.supervise_all else maps[-1:]
-        depth = torch.stack([self.depth_head(feature_map) for feature_map in chosen])
+        depth = self.depth_head(chosen)
         told = depth
         if true_depth_ndc is not None:
             told = torch.where(torch.isfinite(true_depth_ndc), true_depth_ndc * self.depth_scale, depth.float()).to(depth.dtype)
@@ -93,7 +93,7 @@ class NeuralCodePIFu(nn.Module):
 
     def encode_depth(self, image: Tensor) -> Tensor:
         """(B, 3, H, W) -> (S, B, 2, H/4, W/4): depth of front and back surface in units of phi, all that is needed to train the encoder by depth."""
-        return torch.stack([self.depth_head(feature_map) for feature_map in self.encoder(image)[0]])
+        return self.depth_head(self.encoder(image)[0])
 
     def query(self, features: Features, points_ndc: Tensor) -> Prediction:
         """Occupancy logits at (B, N, 3) points; every point's answer is independent of the others (but see `LiteralGroups`)."""

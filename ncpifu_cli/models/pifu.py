@@ -27,11 +27,11 @@ class PIFu(nn.Module):
         """(B, 3, H, W) in [-1, 1] -> feature maps (B, C, H/4, W/4): all in training with deep supervision, else the last. Depth has no use here."""
         maps, _ = self.encoder(image)
         chosen = maps if self.training and self.supervise_all else maps[-1:]
-        return Features(tuple(chosen), torch.stack([self.depth_head(feature_map) for feature_map in chosen]))
+        return Features(tuple(chosen), self.depth_head(chosen))
 
     def encode_depth(self, image: Tensor) -> Tensor:
         """(B, 3, H, W) -> (S, B, 2, H/4, W/4): depth of front and back surface in units of phi."""
-        return torch.stack([self.depth_head(feature_map) for feature_map in self.encoder(image)[0]])
+        return self.depth_head(self.encoder(image)[0])
 
     def query(self, features: Features, points_ndc: Tensor) -> Prediction:
         """Logits at (B, N, 3) NDC points."""

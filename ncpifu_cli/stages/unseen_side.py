@@ -72,9 +72,9 @@ def outline_votes(labels: NDArray[np.int64], inside: NDArray[np.bool_], skin: ND
     first, last = inside.argmax(axis=1)[row], size - 1 - inside[:, ::-1].argmax(axis=1)[row]
     near_end = np.minimum(column - first, last - column) < reach
     shares = [np.zeros((size, size, COLOURS), np.float32) for _ in range(2)]
-    bare = _skin_share(run, inside, skin)[run] > MOSTLY
-    for group, band, weight in ((run, near_edge, np.where(bare, 1.0, 0.5)), (row, near_end, np.where(bare, 0.0, 0.5))):
-        hands = skin.ravel() & (_skin_share(group, inside, skin)[group] <= MOSTLY)
+    bare_run, bare_row = (_skin_share(group, inside, skin)[group] > MOSTLY for group in (run, row))
+    for group, band, bare, weight in ((run, near_edge, bare_run, np.where(bare_run, 1.0, 0.5)), (row, near_end, bare_row, np.where(bare_run, 0.0, 0.5))):
+        hands = skin.ravel() & ~bare
         at_outline = np.where(hands, 0.002, band + 0.03) * inside.ravel()  # where only hands are at the outline, the rest of the run decides
         for share, counts in zip(shares, (at_outline, inside.ravel()), strict=True):
             of_groups = np.stack([np.bincount(group, counts * (labels.ravel() == label)) for label in range(COLOURS)], axis=1)
