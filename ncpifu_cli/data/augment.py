@@ -9,13 +9,15 @@ from numpy.typing import NDArray
 from ncpifu_cli.config.train import AugmentConfig
 
 Image = NDArray[np.float32]
+CUT_NDC = (-0.8, 0.05)  # from the ankles to the hips of a subject that stands in the middle
 
 
 @dataclass(frozen=True)
 class Placement:
-    """A change of the view within the image plane: flip, then stretch and scale about the centre, then roll, then shift.
+    """A change of the view within the image plane: flip, then stretch and scale about the centre, then roll, then shift; then what is below a line is cut off.
 
-    Attributes: flip; scale (1); shift_ndc (x right, y up); roll_rad, counter-clockwise; stretch, wider for more than 1 at the same area (1).
+    Attributes: flip; scale (1); shift_ndc (x right, y up); roll_rad, counter-clockwise; stretch, wider for more than 1 at the same area (1);
+        cut_ndc, height of the line (-1, nothing is below).
     """
 
     flip: bool = False
@@ -23,6 +25,7 @@ class Placement:
     shift_ndc: tuple[float, float] = (0.0, 0.0)
     roll_rad: float = 0.0
     stretch: float = 1.0
+    cut_ndc: float = -1.0
 
     @property
     def matrix(self) -> NDArray[np.float64]:
@@ -37,23 +40,30 @@ class Placement:
         return np.column_stack([plane, points_ndc[:, 2] * self.scale]).astype(np.float32)
 
     def image(self, image: NDArray, interpolation: int = cv2.INTER_LINEAR) -> NDArray:
-        """(S, S) or (S, S, 3): the same change in pixels; what comes in from outside is 0."""
+        """(S, S) or (S, S, 3): the same change in pixels; what comes in from outside, or is cut off, is 0."""
         size = image.shape[0]
         # Pixel index j is at NDC (2 j + 1) / S - 1 and rows count downwards: the same map for indices, about the middle index.
         linear = self.matrix * [[1, -1], [-1, 1]]
         middle = np.full(2, (size - 1) / 2)
         offset = middle - linear @ middle + np.array([self.shift_ndc[0], -self.shift_ndc[1]]) * size / 2
-        return cv2.warpAffine(image, np.column_stack([linear, offset]), (size, size), flags=interpolation)
+        moved = cv2.warpAffine(image, np.column_stack([linear, offset]), (size, size), flags=interpolation)
+        moved[round((1 - self.cut_ndc) / 2 * size) :] = 0
+        return moved
+
+    def kept(self, points_ndc: NDArray[np.float32]) -> NDArray[np.bool_]:
+        """(N,): which of the changed points (N, 3) are not cut off."""
+        return points_ndc[:, 1] > self.cut_ndc
 
 
 def random_placement(config: AugmentConfig, rng: np.random.Generator) -> Placement:
-    """Flip, scale, shift, roll and stretch within the configured limits."""
+    """Flip, scale, shift, roll, stretch and cut within the configured limits."""
     flip = bool(config.flip and rng.random() < 0.5)
     scale = float(1 + rng.uniform(-config.scale, config.scale))
     shift = rng.uniform(-config.shift_ndc, config.shift_ndc, 2)
     roll = float(np.radians(rng.uniform(-config.roll_deg, config.roll_deg)))
     stretch = float(1 + rng.uniform(-config.stretch, config.stretch))
-    return Placement(flip, scale, (float(shift[0]), float(shift[1])), roll, stretch)
+    cut = float(rng.uniform(*CUT_NDC)) if rng.random() < config.cut else -1.0
+    return Placement(flip, scale, (float(shift[0]), float(shift[1])), roll, stretch, cut)
 
 
 def photographic(rgb: Image, coverage: Image, config: AugmentConfig, rng: np.random.Generator) -> tuple[Image, Image]:

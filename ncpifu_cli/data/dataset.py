@@ -13,13 +13,14 @@ from torch.utils.data import Dataset
 from ncpifu_cli.artifacts import HELD_OUT_PREFIXES, read_json
 from ncpifu_cli.config.train import DataConfig
 from ncpifu_cli.data.augment import Placement, photographic, random_placement
-from ncpifu_cli.data.depth import decode_depth
+from ncpifu_cli.data.depth import decode_depth, spread_depth
 from ncpifu_cli.data.network_input import network_input, resize_masked
 from ncpifu_cli.data.samples import dequantise, read_packed
 from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.geometry.camera import Camera, ndc_to_px
 
 FRONTAL_DEG = 60
+DEPTH_REACH_PX = 2  # pixels of the feature map that the depth target goes on beyond the outline
 
 
 @dataclass(frozen=True)
@@ -121,22 +122,23 @@ class RenderDataset(Dataset[dict[str, Tensor]]):
         color, coverage = resize_masked(rgb, mask, self.size_px)
         if self.augment:
             color, coverage = photographic(color, coverage, self.config.augment, rng)
+        points_ndc = placement.points(points_ndc)
         return {
             "image": torch.from_numpy(network_input(color, coverage)),
             "depth": torch.from_numpy(self._depth(subject, view, placement)),
-            "points": torch.from_numpy(placement.points(points_ndc)),
-            "inside": torch.from_numpy(inside),
+            "points": torch.from_numpy(points_ndc),
+            "inside": torch.from_numpy(inside & placement.kept(points_ndc)),
         }
 
     def _depth(self, subject: RenderedSubject, view: dict, placement: Placement) -> NDArray[np.float32]:
-        """(2, S / 4, S / 4) NDC of front and back surface at the resolution of the feature map, NaN where there is none or the render has none."""
+        """(2, S / 4, S / 4) NDC of front and back surface at the resolution of the feature map, NaN where there is none near or the render has none."""
         size = self.size_px // 4
         if "depth" not in view:
             return np.full((2, size, size), np.nan, np.float32)
         image = _read(subject.folder / view["depth"], cv2.IMREAD_UNCHANGED)
         halves = image.reshape(2, image.shape[1], image.shape[1])
         moved = np.concatenate([placement.image(half, cv2.INTER_NEAREST) for half in halves])
-        return decode_depth(moved, size) * np.float32(placement.scale)
+        return spread_depth(decode_depth(moved, size), DEPTH_REACH_PX) * np.float32(placement.scale)
 
     def _before_and_behind(self, empty_ndc: NDArray[np.float32], mask: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.float32]:
         """Some of the empty points that project onto the subject: (k, 3) NDC.

@@ -3,6 +3,7 @@
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import distance_transform_edt
 
 from ncpifu_cli.geometry.camera import Camera
 from ncpifu_cli.geometry.mesh import Scan
@@ -32,3 +33,15 @@ def decode_depth(image: NDArray[np.uint16], size_px: int) -> NDArray[np.float32]
     small = np.stack([cv2.resize(half, (size_px, size_px), interpolation=cv2.INTER_NEAREST) for half in halves])
     depth = (small.astype(np.float32) - 1) * np.float32(2 / FULL_SCALE) - 1
     return np.where(small > 0, depth, np.float32(np.nan))
+
+
+def spread_depth(depth: NDArray[np.float32], reach_px: float) -> NDArray[np.float32]:
+    """(2, S, S) with NaN where there is no surface -> the same, its outline continued outwards: up to `reach_px` from it, the depth of the nearest surface.
+
+    Queries read surfaces by interpolation: beside the outline, where one of the four pixels is empty, they would else read what nothing was asked of.
+    """
+    missing = np.isnan(depth[0])
+    if missing.all():
+        return depth
+    distance, (row, column) = distance_transform_edt(missing, return_indices=True)
+    return np.where(distance <= reach_px, depth[:, row, column], np.float32(np.nan))

@@ -70,3 +70,14 @@ def test_everything_switched_off_changes_nothing() -> None:
     changed = photographic(rgb.copy(), coverage, off, rng)
     assert np.array_equal(changed[0], rgb)
     assert np.array_equal(changed[1], coverage)
+
+
+def test_a_cut_takes_image_and_truth_alike() -> None:
+    placement = Placement(scale=0.9, cut_ndc=-0.25)
+    moved = placement.image(np.full((64, 64), 255, np.uint8))
+    assert moved[:40].any(axis=1)[4:].all() and not moved[40:].any()
+    points = placement.points(np.array([[0, -0.25, 0], [0, -0.29, 0], [0, 0.5, 0]], np.float32))
+    assert placement.kept(points).tolist() == [True, False, True]
+    cuts = [random_placement(AugmentConfig(cut=0.5), np.random.default_rng(seed)).cut_ndc for seed in range(200)]
+    assert 60 < sum(cut > -1 for cut in cuts) < 140
+    assert Placement().kept(np.array([[0, -0.99, 0]], np.float32)).all()

@@ -5,7 +5,7 @@ import pytest
 import trimesh
 
 from ncpifu_cli.data.augment import Placement
-from ncpifu_cli.data.depth import decode_depth, depth_maps
+from ncpifu_cli.data.depth import decode_depth, depth_maps, spread_depth
 from ncpifu_cli.geometry.camera import HALF_EXTENT_M, Camera, Similarity
 from ncpifu_cli.geometry.mesh import Scan
 
@@ -41,3 +41,14 @@ def test_flipped_maps_are_mirrored() -> None:
     halves = image.reshape(2, 128, 128)
     flipped = np.concatenate([Placement(flip=True).image(half, 0) for half in halves])
     assert np.array_equal(np.isnan(decode_depth(flipped, 128)), np.isnan(decode_depth(image, 128)[:, :, ::-1]))
+
+
+def test_spread_continues_the_outline_by_so_many_pixels() -> None:
+    depth = np.full((2, 9, 9), np.nan, np.float32)
+    depth[0, 3:6, 3], depth[1, 3:6, 3] = 0.3, -0.1
+    depth[0, 3:6, 4], depth[1, 3:6, 4] = 0.5, 0.2
+    spread = spread_depth(depth, 2)
+    assert np.array_equal(np.isfinite(spread[0, 4]), np.isin(np.arange(9), range(1, 7)))
+    assert np.allclose(spread[:, 4, 1:4], [[0.3] * 3, [-0.1] * 3])  # of the nearest surface, both depths of the same pixel
+    assert np.allclose(spread[:, 4, 4:7], [[0.5] * 3, [0.2] * 3])
+    assert np.isnan(spread_depth(np.full((2, 4, 4), np.nan, np.float32), 2)).all()
