@@ -17,6 +17,7 @@ Array = NDArray[np.float64]
 Index = NDArray[np.int64]
 
 FASTEST_M_S = 6.0
+NO_GROUND_M = -1e9
 LARGEST_PUSH_M = 0.004  # per substep; a deep penetration is mended over several
 
 
@@ -66,10 +67,10 @@ class StepSettings:
 
 
 class Collider:
-    """A triangle mesh that moves from frame to frame."""
+    """A triangle mesh that moves from frame to frame, and the level ground under it (`ground_m`, height)."""
 
-    def __init__(self, vertices: Array, triangles: Index, device: str = "cpu") -> None:
-        self.device, self.triangles = device, triangles
+    def __init__(self, vertices: Array, triangles: Index, device: str = "cpu", ground_m: float = NO_GROUND_M) -> None:
+        self.device, self.triangles, self.ground_m = device, triangles, ground_m
         self._corners = wp.array(triangles.astype(np.int32), dtype=wp.vec3i, device=device)
         self._points = wp.array(vertices.astype(np.float32), dtype=wp.vec3, device=device)
         self.mesh = wp.Mesh(self._points, wp.array(triangles.astype(np.int32).ravel(), dtype=int, device=device))
@@ -80,12 +81,12 @@ class Collider:
     def corners(self) -> wp.array:
         return self._corners
 
-    def move(self, vertices: Array, normals: Array | None = None) -> None:
+    def move(self, vertices: Array, normals: Array | None = None, ground_m: float = NO_GROUND_M) -> None:
         """The next frame ends at `vertices` (V, 3), with their `normals` (V, 3) where they are known; it starts where the last one ended.
         Contacts are looked up at its start."""
         wp.copy(self._points, self.end)
         self.mesh.refit()
-        self.start, self.end = self.end, vectors(vertices, self.device)
+        self.start, self.end, self.ground_m = self.end, vectors(vertices, self.device), ground_m
         self.normals = vectors(vertex_normals(vertices, self.triangles) if normals is None else normals, self.device)
 
     def rest(self) -> None:
@@ -152,6 +153,7 @@ class Cloth:
             if self._pins is not None:
                 indices, strength = self._pins
                 self._launch(kernels.pull_pins, len(indices), [self._x, indices, self._pin_start, self._pin_end, t, strength])
+            self._launch(kernels.stay_above, self.count, [self._x, self._previous, collider.ground_m, settings.friction])
             contact = [self._x, self._previous, self._face, self._u, self._v, collider.corners, collider.start, collider.end, collider.normals]
             numbers = [t, t_before, settings.thickness_m, settings.friction, settings.reach_m, LARGEST_PUSH_M]
             self._launch(kernels.resolve_contacts, self.count, contact + numbers)

@@ -95,6 +95,20 @@ def resolve_contacts(
 
 
 @wp.kernel
+def stay_above(x: wp.array(dtype=wp.vec3), previous: wp.array(dtype=wp.vec3), ground: float, friction: float):
+    """Keep vertices above the level ground."""
+    i = wp.tid()
+    below = ground - x[i][2]
+    if below > 0.0:
+        slide = x[i] - previous[i]
+        slide = wp.vec3(slide[0], slide[1], 0.0)
+        length = wp.length(slide)
+        x[i] = x[i] + wp.vec3(0.0, 0.0, below)
+        if length > 1.0e-9:
+            x[i] = x[i] - slide * wp.min(friction * below / length, 1.0)
+
+
+@wp.kernel
 def update_velocity(
     x: wp.array(dtype=wp.vec3), previous: wp.array(dtype=wp.vec3), velocity: wp.array(dtype=wp.vec3), inverse_dt: float, damping: float, fastest: float
 ):

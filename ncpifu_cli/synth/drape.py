@@ -55,7 +55,8 @@ class Draped:
 
 @dataclass
 class _Motion:
-    """The collider so far, frame by frame: coarse vertices and normals per frame with their triangles, and the finest final state."""
+    """The collider so far, frame by frame: coarse vertices and normals per frame with their triangles, and the finest final state;
+    grounds_m: height of what the body stands or sits on."""
 
     frames: list[Array]
     normals: list[Array]
@@ -63,6 +64,7 @@ class _Motion:
     final: Array
     final_triangles: Index
     poses: list[Array] = field(default_factory=list)
+    grounds_m: list[float] = field(default_factory=list)
 
     def add(self, coarse_frames: list[Array], coarse_triangles: Index, final: Array, final_triangles: Index) -> None:
         """A finished layer joins the collider of the layers above."""
@@ -99,6 +101,7 @@ def _body_motion(model: BodyModel, shape: BodyShape, pose: Pose, parts: Sequence
     for part in parts:
         moved = [skin(part.vertices, part.weights, p) for p in poses]
         motion.add(moved, part.triangles, moved[-1], part.triangles)
+    motion.grounds_m = [float(frame[:, 2].min()) for frame in motion.frames]
     return motion
 
 
@@ -154,10 +157,10 @@ def _simulate_coarse(fabric: _Fabric, shape: BodyShape, motion: _Motion, device:
     pinned = np.flatnonzero(held > 0.5)
     targets = [skin(garment.rest[pinned], garment.weights[pinned], pose) for pose in motion.poses]
     cloth.pin(Pins(pinned, np.full(len(pinned), strength)), targets[0])
-    collider = Collider(motion.frames[0], motion.triangles, device)
+    collider = Collider(motion.frames[0], motion.triangles, device, motion.grounds_m[0])
     frames = [garment.rest]
     for index in range(1, len(motion.frames)):
-        collider.move(motion.frames[index], motion.normals[index])
+        collider.move(motion.frames[index], motion.normals[index], motion.grounds_m[index])
         cloth.move_pins(targets[index])
         if index % COARSE_FRAMES_PER_SEARCH == 1:
             cloth.find_partners(collider, COARSE)
@@ -185,7 +188,7 @@ def _simulate_fine(fabric: _Fabric, coarse: Array, shape: BodyShape, motion: _Mo
     held, strength = _pin_weights(garment, shape)
     pinned = np.flatnonzero(step.matrix @ held > 0.75)
     cloth.pin(Pins(pinned, np.full(len(pinned), strength)), skin(rest[pinned], weights[pinned], motion.poses[-1]))
-    collider = Collider(motion.final, motion.final_triangles, device)
+    collider = Collider(motion.final, motion.final_triangles, device, motion.grounds_m[-1])
     thickness = FINE.thickness_m + LAYER_THICKNESS_M * layer
     for index in range(FINE_FRAMES):
         settings = replace(FINE if index < 0.6 * FINE_FRAMES else FINE_SETTLING, thickness_m=thickness)

@@ -192,8 +192,10 @@ def _cushion(half_m: Array, squareness: float) -> tuple[Array, NDArray[np.int64]
 
 @prop()
 def bag(w: Wearer) -> list[Part]:
-    """A flat bag before the hip, its strap over the other shoulder; on the side where no hand is, nowhere where both are."""
+    """A flat bag before the hip, its strap over the other shoulder; on the side where no hand is, nowhere where both are or a thigh is raised."""
     marks = w.marks
+    if max(w.from_bone(f"lowerleg01.{side}")[2] for side in SIDES) > marks.hip_z - 0.25:
+        return []
     half = np.array([w.rng.uniform(0.1, 0.14), w.rng.uniform(0.025, 0.04), w.rng.uniform(0.07, 0.11)])
     color = LEATHER[w.rng.integers(len(LEATHER))] if w.rng.random() < 0.6 else draw_color(w.rng)
     for sign in (1, -1) if w.rng.random() < 0.5 else (-1, 1):
@@ -201,7 +203,7 @@ def bag(w: Wearer) -> list[Part]:
         behind = (np.abs(w.trunk[:, [0, 2]] - place[[0, 2]]) < half[[0, 2]]).all(axis=1)
         if not behind.any():
             continue
-        place[1] = w.trunk[behind, 1].min() - half[1] - 0.004
+        place[1] = np.quantile(w.trunk[behind, 1], 0.1) - half[1] + 0.006  # it presses into the clothes a little
         if min(float(np.linalg.norm(w.from_bone(f"finger3-1.{side}") - place)) for side in SIDES) < 0.17:
             continue
         corners = place + half * [[-0.8, 0, 0.9], [0.8, 0, 0.9]]  # where the strap is fixed
