@@ -15,19 +15,33 @@ import json
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from ncpifu_cli.errors import NcpifuError
 
 HELD_OUT_PREFIXES = ("test-", "ood-")
+_PACKAGE = Path(__file__).resolve().parent
+WEIGHTS_FOLDERS = (_PACKAGE.parent / "weights", _PACKAGE / "weights")  # a clone or an editable install; files packed with the wheel
+STALE_S = 24 * 3600  # what another machine left is taken for abandoned after a day
 
 
 def default_root() -> Path:
     """The data root: `$NCPIFU_DATA` or `./data`."""
     return Path(os.environ.get("NCPIFU_DATA", "data"))
+
+
+def released_files() -> dict[str, Path]:
+    """File name -> path of all weights that came with this installation."""
+    found: dict[str, Path] = {}
+    for folder in WEIGHTS_FOLDERS:
+        for path in sorted(folder.glob("*.safetensors")):
+            found.setdefault(path.name, path)
+    return found
 
 
 @contextmanager
@@ -39,7 +53,7 @@ def atomic_path(target: Path) -> Iterator[Path]:
     target = Path(target)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=".tmp-", suffix="-" + target.name, dir=target.parent)
+        handle, name = tempfile.mkstemp(prefix=temporary_prefix(), suffix="-" + target.name, dir=target.parent)
         os.close(handle)
     except OSError as error:
         raise NcpifuError(f"cannot write {target}: {error.strerror or error}", "choose an output folder that can be written") from error
@@ -64,7 +78,7 @@ def atomic_folder(target: Path) -> Iterator[Path]:
     target = Path(target)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=".tmp-", suffix="-" + target.name, dir=target.parent))
+        temporary = Path(tempfile.mkdtemp(prefix=temporary_prefix(), suffix="-" + target.name, dir=target.parent))
     except OSError as error:
         raise NcpifuError(f"cannot write {target}: {error.strerror or error}", "choose an output folder that can be written") from error
     try:
@@ -76,6 +90,52 @@ def atomic_folder(target: Path) -> Iterator[Path]:
     finally:
         if temporary.exists():
             shutil.rmtree(temporary)
+
+
+def temporary_prefix() -> str:
+    """How the names of this process's temporary files and folders start. It says whose they are, so that `remove_leftovers` can tell."""
+    return f".tmp-{_machine()}-{os.getpid()}-"
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Delete what killed processes left half-written in `folder`: the temporary names of dead ones at once, those of other machines when a day old."""
+    for leftover in Path(folder).glob(".tmp-*"):
+        try:
+            if not _is_abandoned(leftover):
+                continue
+            if leftover.is_dir():
+                shutil.rmtree(leftover)
+            else:
+                leftover.unlink()
+        except FileNotFoundError:
+            pass  # its owner, or another run that sweeps, was faster
+
+
+def _is_abandoned(path: Path) -> bool:
+    _, machine, pid, *_ = [*path.name[1:].split("-"), "", ""]
+    if machine == _machine() != "" and pid.isdecimal():
+        return not _is_running(int(pid))
+    return time.time() - path.stat().st_mtime > STALE_S
+
+
+@lru_cache(maxsize=1)
+def _machine() -> str:
+    """8 hex digits, equal for processes that see each other by number: same machine since its start, same container. Empty where that cannot be told."""
+    try:
+        return stable_hash([Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii"), os.readlink("/proc/self/ns/pid")])[:8]
+    except OSError:
+        return ""
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+        state = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[0]
+    except (ProcessLookupError, FileNotFoundError):
+        return False
+    except OSError:  # of another user
+        return True
+    return state not in "ZX"  # killed, and nobody has asked for its exit status
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -1,10 +1,13 @@
 """Atomic files and folders: whole or not at all."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from ncpifu_cli.artifacts import atomic_folder, atomic_path, read_json, stable_hash, write_json
+from ncpifu_cli.artifacts import atomic_folder, atomic_path, read_json, remove_leftovers, stable_hash, temporary_prefix, write_json
 from ncpifu_cli.errors import NcpifuError
 
 
@@ -48,3 +51,17 @@ def test_json_errors_name_the_file(tmp_path: Path) -> None:
 def test_hash_ignores_key_order() -> None:
     assert stable_hash({"a": 1, "b": [1.5, "x"]}) == stable_hash({"b": [1.5, "x"], "a": 1})
     assert stable_hash({"a": 1}) != stable_hash({"a": 2})
+
+
+def test_leftovers_go_when_their_owner_is_dead(tmp_path: Path) -> None:
+    code = "import sys; from pathlib import Path; from ncpifu_cli.artifacts import temporary_prefix; print(temporary_prefix())"
+    of_a_dead_process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+    mine, elsewhere = temporary_prefix(), ".tmp-0badc0de-1-"
+    for prefix in (of_a_dead_process, mine, elsewhere, ".tmp-old"):
+        (tmp_path / f"{prefix}xyz-folder" / "rgb").mkdir(parents=True)
+        (tmp_path / f"{prefix}xyz-file").write_text("half")
+    for path in (*tmp_path.glob(f"{mine}*"), *tmp_path.glob(".tmp-old*")):
+        os.utime(path, (0, 0))
+    remove_leftovers(tmp_path)
+    left = sorted(path.name for path in tmp_path.iterdir())
+    assert left == sorted(f"{prefix}xyz-{what}" for prefix in (mine, elsewhere) for what in ("folder", "file"))  # at work, or who knows

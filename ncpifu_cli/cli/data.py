@@ -28,10 +28,12 @@ def data_check_cli(
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
     """Check renders: files, sizes, label balance, masks at the border, labels where the pictures show a person. Exit code 3 where something is wrong."""
-    from ncpifu_cli.stages.contact_sheet import write_contact_sheet
+    from ncpifu_cli.stages.contact_sheet import check_sheet_path, write_contact_sheet
     from ncpifu_cli.stages.data_check import check_renders
 
     source = folder if folder is not None else default_root() / "renders"
+    if sheet is not None:
+        check_sheet_path(sheet)
     report = check_renders(source, views, reporter(quiet))
     if sheet is not None:
         write_contact_sheet(source, sheet, sorted(path.parent.name for path in source.glob("[!.]*/subject.json")))
@@ -46,8 +48,9 @@ def data_check_cli(
 def _print(report: "DataReport") -> None:
     print_line(f"{report.folder}: {report.subjects} subjects ({report.held_out} held out), {report.views} views, {report.checked_views} of them opened")
     print_line("picture size: " + ", ".join(f"{size} px ({count} subjects)" for size, count in report.sizes_px.items()))
-    if report.heights:
-        print_line("raw height, lowest / median / highest: {:.4g} / {:.4g} / {:.4g}".format(*report.heights))
+    for units, heights in report.heights.items():
+        scale = "a scale of their own" if units == "own" else units
+        print_line(f"raw heights of {report.units[units]} subjects in {scale}, lowest / median / highest: {{:.4g}} / {{:.4g}} / {{:.4g}}".format(*heights))
     if report.near_inside:
         print_line("near points inside, lowest / median / highest: {:.1%} / {:.1%} / {:.1%}".format(*report.near_inside))
     if report.touching_border:

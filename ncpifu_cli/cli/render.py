@@ -13,6 +13,7 @@ from ncpifu_cli.errors import NcpifuError
 
 PARTLY_FAILED = 3  # exit code: some scans were left out, all others are complete
 _DEFAULT = RenderSettings()
+_OPTIONS = {"yaw_step_deg": "--yaw-step", "pitch_deg": "--pitch", "size_px": "--size", "near_points": "--points", "prt_directions": "--directions"}
 
 
 @handle_errors
@@ -65,14 +66,16 @@ def render_cli(
         "address": address,
         "seed": seed,
     }
-    settings = validate(RenderSettings, values, "render")
-    from ncpifu_cli.stages.contact_sheet import write_contact_sheet
+    settings = validate(RenderSettings, values, "render", _OPTIONS)
+    from ncpifu_cli.stages.contact_sheet import check_sheet_path, write_contact_sheet
     from ncpifu_cli.stages.render import render
 
     source = scans if scans is not None else default_root() / "scans"
     target = output if output is not None else default_root() / "renders"
-    report = render(source, target, settings, reporter(quiet))
     if sheet is not None:
+        check_sheet_path(sheet)
+    report = render(source, target, settings, reporter(quiet))
+    if sheet is not None and (report.done or report.skipped):
         write_contact_sheet(target, sheet, sorted([*report.done, *report.skipped]))
     if as_json:
         print_json({**vars(report), "out": str(report.out), "seconds": round(report.seconds, 2), "sheet": str(sheet) if sheet else None})

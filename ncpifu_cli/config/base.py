@@ -1,6 +1,6 @@
 """YAML -> validated settings. No torch here: `--help` and `doctor` read settings too."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -39,16 +39,30 @@ def load(kind: type[Model], source: str | Path | None = None, overrides: Sequenc
     return validate(kind, values, str(source) if source is not None else "settings")
 
 
-def validate(kind: type[Model], values: dict[str, Any], origin: str) -> Model:
-    """`values` as `kind`, with pydantic's complaints turned into one line."""
+def validate(kind: type[Model], values: dict[str, Any], origin: str, options: Mapping[str, str] | None = None) -> Model:
+    """`values` as `kind`, with pydantic's complaints turned into one line.
+
+    Args:
+        origin: where the values come from: a file, or the verb whose command line gave them.
+        options: given for a command line, so that its user reads options instead of keys: those that are not called --like-their-key.
+    """
     try:
         return kind.model_validate(values)
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"]) or "(top level)"
-        reason = "unknown key" if first["type"] == "extra_forbidden" else first["msg"]
+        reason = "unknown key" if first["type"] == "extra_forbidden" else _plain(first["msg"])
         more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+        if options is not None and first["loc"]:
+            name = str(first["loc"][0])
+            option = options.get(name, f"--{name.replace('_', '-')}")
+            raise NcpifuError(f"{option} {first['input']}: {reason}{more}", f"see `ncpifu {origin} --help`") from error
         raise NcpifuError(f"{origin}: {key}: {reason}{more}", f"keys here: {', '.join(sorted(kind.model_fields))}") from error
+
+
+def _plain(complaint: str) -> str:
+    words = complaint.removeprefix("Value error, ").replace("Input should be", "must be")
+    return words.replace("greater than or equal to", "at least").replace("less than or equal to", "at most")
 
 
 def dump(settings: Settings) -> dict[str, Any]:

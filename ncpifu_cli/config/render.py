@@ -2,7 +2,7 @@
 
 from typing import Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from ncpifu_cli.config.base import dump
 from ncpifu_cli.config.engine import EngineSettings
@@ -28,8 +28,8 @@ class RenderSettings(EngineSettings):
     size_px: int = Field(512, ge=16, le=4096, description="side of the square pictures")
     light: Light = Field("prt", description="prt: SH light with baked shadows; sh: SH light without shadows; flat: the albedo itself")
     lights_per_view: int = Field(1, ge=1, le=16, description="pictures per view, each with its own random light")
-    prt_directions: int = Field(128, ge=16, le=4096, description="light directions tried by the shadow bake")
-    near_points: int = Field(250_000, ge=16, description="labelled points near the surface (sigma 5 cm); 1/16 as many are uniform in the cube")
+    prt_directions: int = Field(256, ge=16, le=4096, description="light directions tried by the shadow bake")
+    near_points: int = Field(500_000, ge=16, description="labelled points near the surface (sigma 5 cm); 1/16 as many are uniform in the cube")
     maps: tuple[SurfaceMap, ...] = Field((), description="also store each view's depth and normals at full size")
     jpeg_quality: int = Field(95, ge=50, le=100, description="of the colour pictures")
     seed: int = Field(0, ge=0, description="equal seeds give equal files")
@@ -42,6 +42,22 @@ class RenderSettings(EngineSettings):
         if 360 % step:
             raise ValueError(f"{step} does not divide 360: the last view would be nearer to the first than the others are to each other")
         return step
+
+    @field_validator("pitch_deg")
+    @classmethod
+    def _distinct_pitches(cls, pitches: tuple[float, ...]) -> tuple[float, ...]:
+        if not all(-90 <= pitch <= 90 for pitch in pitches):
+            raise ValueError("pitches must lie between -90 (from below) and 90 (from above)")
+        if len({f"{pitch:+g}" for pitch in pitches}) < len(pitches):
+            raise ValueError("pitches must differ")
+        return pitches
+
+    @field_validator("layout")
+    @classmethod
+    def _whole_degrees(cls, layout: Layout, info: ValidationInfo) -> Layout:
+        if layout == "pifu" and any(pitch != round(pitch) for pitch in info.data.get("pitch_deg", ())):
+            raise ValueError("PIFu's files are named by whole degrees: give whole pitches")
+        return layout
 
     def decisive(self) -> dict[str, Any]:
         """What decides which files a subject consists of: all but where it is computed, who draws it, what else is drawn, and how it is also laid out."""

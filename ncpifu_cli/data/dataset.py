@@ -15,7 +15,7 @@ from ncpifu_cli.config.train import DataConfig
 from ncpifu_cli.data.augment import Placement, photographic, random_placement
 from ncpifu_cli.data.depth import decode_depth, spread_depth
 from ncpifu_cli.data.network_input import network_input, resize_masked
-from ncpifu_cli.data.samples import dequantise, read_packed
+from ncpifu_cli.data.samples import dequantise, read_samples
 from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.geometry.camera import Camera, ndc_to_px
 
@@ -77,12 +77,12 @@ class RenderedSubject:
 
 def read_points(path: Path) -> LabelledPoints:
     """The labelled points of `samples.npz`; NcpifuError names a broken file."""
-    packed = read_packed(path)
-    points = np.concatenate([packed.near, packed.uniform])
-    within = np.concatenate([packed.near_inside, packed.uniform_inside])
+    samples = read_samples(path)
+    points = np.concatenate([samples.near_q, samples.uniform_q])
+    within = np.concatenate([samples.near_inside, samples.uniform_inside])
     if within.all() or not within.any():
         raise NcpifuError(f"{path} has points on one side of the surface only", "the scan is broken or its units are wrong; check it, then render it again")
-    return LabelledPoints(points[within], points[~within], packed.uniform[~packed.uniform_inside], packed.bounds_m)
+    return LabelledPoints(points[within], points[~within], samples.uniform_q[~samples.uniform_inside], samples.bounds_m)
 
 
 def find_subjects(folder: Path) -> list[RenderedSubject]:

@@ -18,7 +18,7 @@ def bake(
     vertices: NDArray[np.floating],
     faces: NDArray[np.integer],
     normals: NDArray[np.floating],
-    directions: int = 128,
+    directions: int = 256,
 ) -> NDArray[np.float32]:
     """The transfer vectors T with irradiance = T @ light.
 

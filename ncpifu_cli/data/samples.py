@@ -22,17 +22,34 @@ NEAR_PER_SURFACE = 4  # each surface point carries four near points: the outermo
 
 @dataclass(frozen=True)
 class OccupancySamples:
-    """Points in metres of the normalised subject at yaw 0, in random order.
+    """The file's points, in random order, as stored (`*_q`, uint16) and in metres of the normalised subject at yaw 0 (computed when asked for).
 
-    Attributes: near (N, 3) float32, near_inside (N,) bool; uniform (M, 3), uniform_inside (M,); surface (S, 3), surface_rgb (S, 3) uint8 albedo.
+    Attributes: near_q (N, 3), near_inside (N,) bool; uniform_q (M, 3), uniform_inside (M,); surface_q (S, 3), surface_rgb (S, 3) uint8 albedo;
+        bounds_m: the metres of 0 and 65535.
     """
 
-    near: NDArray[np.float32]
+    near_q: NDArray[np.uint16]
     near_inside: NDArray[np.bool_]
-    uniform: NDArray[np.float32]
+    uniform_q: NDArray[np.uint16]
     uniform_inside: NDArray[np.bool_]
-    surface: NDArray[np.float32]
+    surface_q: NDArray[np.uint16]
     surface_rgb: NDArray[np.uint8]
+    bounds_m: tuple[float, float]
+
+    @property
+    def near(self) -> NDArray[np.float32]:
+        """(N, 3) metres."""
+        return dequantise(self.near_q, *self.bounds_m)
+
+    @property
+    def uniform(self) -> NDArray[np.float32]:
+        """(M, 3) metres."""
+        return dequantise(self.uniform_q, *self.bounds_m)
+
+    @property
+    def surface(self) -> NDArray[np.float32]:
+        """(S, 3) metres."""
+        return dequantise(self.surface_q, *self.bounds_m)
 
 
 def quantise(points_m: NDArray[np.floating]) -> NDArray[np.uint16]:
@@ -75,20 +92,7 @@ def write_samples(path: Path, scan: Scan, near_points: int, rng: np.random.Gener
     return {"near": len(near), "near_inside": float(near_inside.mean()), "uniform": len(uniform), "uniform_inside": float(uniform_inside.mean())}
 
 
-@dataclass(frozen=True)
-class PackedSamples:
-    """The file as it is: points (N, 3) uint16, to be turned into metres by `dequantise(points, *bounds_m)`, and labels (N,) bool."""
-
-    near: NDArray[np.uint16]
-    near_inside: NDArray[np.bool_]
-    uniform: NDArray[np.uint16]
-    uniform_inside: NDArray[np.bool_]
-    surface: NDArray[np.uint16]
-    surface_rgb: NDArray[np.uint8]
-    bounds_m: tuple[float, float]
-
-
-def read_packed(path: Path) -> PackedSamples:
+def read_samples(path: Path) -> OccupancySamples:
     """Read what `write_samples` wrote; NcpifuError where the file is missing or broken."""
     try:
         with np.load(path, allow_pickle=False) as arrays:
@@ -96,16 +100,9 @@ def read_packed(path: Path) -> PackedSamples:
             near_inside = np.unpackbits(arrays["near_inside"], count=len(near)).astype(bool)
             uniform_inside = np.unpackbits(arrays["uniform_inside"], count=len(uniform)).astype(bool)
             low, high = (float(bound) for bound in arrays["bounds_m"])
-            return PackedSamples(near, near_inside, uniform, uniform_inside, arrays["surface_q"], arrays["surface_rgb"], (low, high))
+            return OccupancySamples(near, near_inside, uniform, uniform_inside, arrays["surface_q"], arrays["surface_rgb"], (low, high))
     except (OSError, KeyError, ValueError, EOFError, BadZipFile) as error:
         raise NcpifuError(f"cannot read the samples in {path}: {error}", "render this subject again: delete its folder and run `ncpifu render`") from error
-
-
-def read_samples(path: Path) -> OccupancySamples:
-    """The file in metres; raises like `read_packed`."""
-    packed = read_packed(path)
-    near, uniform, surface = (dequantise(points, *packed.bounds_m) for points in (packed.near, packed.uniform, packed.surface))
-    return OccupancySamples(near, packed.near_inside, uniform, packed.uniform_inside, surface, packed.surface_rgb)
 
 
 def _albedo(scan: Scan, surface: SurfacePoints) -> NDArray[np.uint8]:

@@ -12,6 +12,7 @@ WARNING = "warning: "  # starts the notes that a person should read
 SPECK_SHARE = 0.001  # parts with less than this share of the faces are scanning dirt
 TALLER = 1.25  # how much taller along another axis a subject must be before that one is up: a T-pose is as wide as it is tall
 METRES = {"m": 1.0, "cm": 0.01, "mm": 0.001}
+PERSON_M = (0.5, 2.6)  # heights of people as they are scanned, crouching children included
 
 
 @dataclass
@@ -80,16 +81,22 @@ def find_up_axis(raw: RawMesh, known: str) -> str:
     return axis
 
 
+def guess_units(height: float) -> str:
+    """The unit in which a raw height is a person's: "m", "cm", "mm", or "own" where none is."""
+    unit = "mm" if height > 500 else "cm" if height > 50 else "m"
+    return unit if _is_a_persons(height, unit) else "own"
+
+
 def height_note(height: float, units: str) -> str:
-    """The raw height in words. units: m, cm or mm; "auto" to guess; "own" where the data set has no unit."""
+    """The raw height in words. units: m, cm, mm, or own."""
     if units == "own":
         return f"height {height:.4g} in a scale of its own; scaled to 1.80 m"
-    unit = units if units != "auto" else "mm" if height > 500 else "cm" if height > 50 else "m"
-    if 0.8 <= height * METRES[unit] <= 2.6:
-        return f"height {height:.4g} {unit}; scaled to 1.80 m"
-    if units == "auto":
-        return f"height {height:.4g} in a scale of its own: no person's height in m, cm or mm; scaled to 1.80 m"
-    return f"{WARNING}height {height:.4g} {unit} is not a person's: check --units; scaled to 1.80 m"
+    warning, doubt = ("", "") if _is_a_persons(height, units) else (WARNING, " is not a person's: check --units")
+    return f"{warning}height {height:.4g} {units}{doubt}; scaled to 1.80 m"
+
+
+def _is_a_persons(height: float, units: str) -> bool:
+    return PERSON_M[0] <= height * METRES[units] <= PERSON_M[1]
 
 
 def _drop(raw: RawMesh, keep: NDArray[np.bool_], what: str) -> None:

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ncpifu_cli.data.scan_repair import WARNING, RawMesh, find_up_axis, height_note, repair, same_place
+from ncpifu_cli.data.scan_repair import WARNING, RawMesh, find_up_axis, guess_units, height_note, repair, same_place
 from ncpifu_cli.errors import NcpifuError
-from ncpifu_cli.geometry.camera import normalise_subject
+from ncpifu_cli.geometry.camera import SUBJECT_HEIGHT_M, normalise_subject
 from ncpifu_cli.geometry.mesh import Scan, TexturedUV
 from ncpifu_cli.geometry.surface import vertex_normals
 
@@ -76,7 +76,9 @@ def read_scan(source: ScanSource, up: str = "auto", units: str = "auto") -> Scan
         similarity = normalise_subject(raw.vertices, find_up_axis(raw, source.up if up == "auto" else up))
     except ValueError as error:
         raise NcpifuError(f"{source.path}: {error}", "is the up axis right? give --up") from error
-    raw.notes.append(height_note(1.8 / similarity.scale, source.units if units == "auto" else units))
+    height = SUBJECT_HEIGHT_M / similarity.scale
+    units = next((known for known in (units, source.units) if known != "auto"), guess_units(height))
+    raw.notes.append(height_note(height, units))
     vertices = np.ascontiguousarray(similarity.apply(raw.vertices), np.float32)
     faces = np.ascontiguousarray(raw.faces, np.int32)
     if raw.texture is not None:
@@ -90,7 +92,7 @@ def read_scan(source: ScanSource, up: str = "auto", units: str = "auto") -> Scan
     if source.shaded:
         raw.notes.append("the colours hold the light of the scanner and are taken as they are: --light does not apply")
     normals = _smooth_normals(vertices, faces)
-    return Scan(source.name, vertices, faces, np.ascontiguousarray(colors), normals, similarity, raw.texture, source.shaded, tuple(raw.notes))
+    return Scan(source.name, vertices, faces, np.ascontiguousarray(colors), normals, similarity, raw.texture, source.shaded, tuple(raw.notes), units)
 
 
 def sample_texture(image: NDArray[np.uint8], uv: NDArray[np.floating]) -> NDArray[np.uint8]:

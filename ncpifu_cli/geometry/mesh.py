@@ -28,7 +28,7 @@ class Scan:
         colors: (V, 3) uint8 sRGB albedo. normals: (V, 3) float32 unit vertex normals.
         similarity: raw scan units -> this frame. texture: in place of `colors` where the scan has one.
         shaded: True where the colours already hold the light (BUFF): render them as they are.
-        notes: what reading the scan detected and repaired, for the report.
+        notes: what reading the scan detected and repaired, for the report. units: of the raw scan: m, cm, mm, or own where its scale is another.
     """
 
     name: str
@@ -40,3 +40,4 @@ class Scan:
     texture: TexturedUV | None = None
     shaded: bool = False
     notes: tuple[str, ...] = field(default=())
+    units: str = "own"

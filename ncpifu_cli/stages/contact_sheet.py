@@ -20,11 +20,10 @@ def write_contact_sheet(renders: Path, path: Path, names: list[str], rows: int =
     Each row shows `columns` views from all around and then the first one again with its mask's outline.
     Raises NcpifuError where no subject is complete or `path` cannot be written.
     """
+    check_sheet_path(path)
     complete = [name for name in names if (renders / name / "subject.json").is_file()]
     if not complete:
         raise NcpifuError(f"no complete subject in {renders} to show")
-    if path.suffix.lower() not in (".png", ".jpg", ".jpeg"):
-        raise NcpifuError(f"cannot write a contact sheet as {path.name}", "give a file ending in .png or .jpg")
     chosen = [complete[i] for i in np.linspace(0, len(complete) - 1, min(rows, len(complete))).round().astype(int)]
     sheet = np.vstack([_row(renders / name, name, columns) for name in chosen])
     with atomic_path(path) as temporary:
@@ -33,6 +32,12 @@ def write_contact_sheet(renders: Path, path: Path, names: list[str], rows: int =
             raise NcpifuError(f"cannot encode {path}")
         temporary.write_bytes(data.tobytes())
     return len(chosen)
+
+
+def check_sheet_path(path: Path) -> None:
+    """NcpifuError where no sheet can go to `path`: better said before an hour of rendering than after it."""
+    if path.suffix.lower() not in (".png", ".jpg", ".jpeg") or path.is_dir():
+        raise NcpifuError(f"cannot write a contact sheet as {path}", "give a file ending in .png or .jpg")
 
 
 def spread_views(views: list[dict[str, Any]], count: int) -> list[dict[str, Any]]:

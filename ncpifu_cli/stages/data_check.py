@@ -1,6 +1,6 @@
 """`data check`: is a folder of renders fit to train on? Looks at files, labels and pictures, and says what is odd in a person's words."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ncpifu_cli.artifacts import HELD_OUT_PREFIXES, read_json
-from ncpifu_cli.data.samples import OccupancySamples, read_samples
+from ncpifu_cli.data.samples import read_samples
+from ncpifu_cli.data.scan_repair import guess_units
 from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.geometry.camera import SUBJECT_HEIGHT_M, Camera, ndc_to_px
 from ncpifu_cli.progress import SILENT, Reporter
@@ -28,7 +29,8 @@ class DataReport:
 
     Attributes: folder. subjects: complete ones; held_out: how many of them training leaves out. views, sizes_px: of all.
         leftovers: folders of interrupted runs. checked_views: how many pictures were opened.
-        heights: (lowest, median, highest) raw height in the scans' own units. near_inside: (lowest, median, highest) share of inside labels.
+        heights: unit of the raw scans ("own": a scale of their own) -> (lowest, median, highest) raw height; units: unit -> number of subjects.
+        near_inside: (lowest, median, highest) share of inside labels.
         touching_border: subjects whose mask touches the picture's border, with how many of the opened views. notes: repair -> number of subjects.
         problems: subject -> what is wrong with it; training would fail or learn nonsense.
     """
@@ -40,7 +42,8 @@ class DataReport:
     sizes_px: dict[int, int] = field(default_factory=dict)
     leftovers: list[str] = field(default_factory=list)
     checked_views: int = 0
-    heights: tuple[float, float, float] | None = None
+    units: dict[str, int] = field(default_factory=dict)
+    heights: dict[str, tuple[float, float, float]] = field(default_factory=dict)
     near_inside: tuple[float, float, float] | None = None
     touching_border: dict[str, int] = field(default_factory=dict)
     notes: dict[str, int] = field(default_factory=dict)
@@ -59,7 +62,7 @@ def check_renders(folder: Path, views_per_subject: int = 4, reporter: Reporter =
     if not markers:
         raise NcpifuError(f"no complete subject in {folder}", "give the folder that `ncpifu render` wrote")
     report = DataReport(Path(folder), leftovers=sorted(path.name for path in Path(folder).glob(".tmp-*")))
-    heights, balances, notes, sizes = [], [], Counter[str](), Counter[int]()
+    heights, balances, notes, sizes = defaultdict[str, list[float]](list), list[float](), Counter[str](), Counter[int]()
     with reporter.task("checking", len(markers)) as task:
         for marker in markers:
             try:
@@ -75,7 +78,7 @@ def check_renders(folder: Path, views_per_subject: int = 4, reporter: Reporter =
             report.views += len(subject.views)
             report.checked_views += subject.opened
             sizes[subject.size_px] += 1
-            heights.append(SUBJECT_HEIGHT_M / subject.scale)
+            heights[subject.units].append(subject.height)
             balances.append(subject.near_inside)
             notes.update({"".join(c for c in note if not c.isdigit()).replace("  ", " ") for note in subject.notes if not note.startswith("height")})
             if subject.touching:
@@ -83,7 +86,9 @@ def check_renders(folder: Path, views_per_subject: int = 4, reporter: Reporter =
             if subject.problems:
                 report.problems[subject.name] = subject.problems
     report.sizes_px, report.notes = dict(sizes), dict(notes.most_common())
-    report.heights, report.near_inside = _range(heights), _range(balances)
+    report.units = {units: len(values) for units, values in heights.items()}
+    report.heights = {units: _range(values) for units, values in heights.items()}
+    report.near_inside = _range(balances) if balances else None
     return report
 
 
@@ -93,10 +98,12 @@ class _Subject:
     def __init__(self, marker: Path) -> None:
         manifest = read_json(marker)
         try:
-            self.name, self.size_px, self.scale = str(manifest["name"]), int(manifest["size_px"]), float(manifest["similarity"]["scale"])
+            self.name, self.size_px = str(manifest["name"]), int(manifest["size_px"])
+            self.height = SUBJECT_HEIGHT_M / float(manifest["similarity"]["scale"])
+            self.units = str(manifest.get("units", guess_units(self.height)))  # older renders do not tell
             self.views: list[dict[str, Any]] = list(manifest["views"])
             self.notes: list[str] = list(manifest["notes"])
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
             raise NcpifuError(f"{marker} is not a subject's manifest: {error!r}") from error
         self.folder = marker.parent
         self.problems: list[str] = []
@@ -111,14 +118,15 @@ class _Subject:
         if not self.views:
             self._complain("no views")
         samples = read_samples(self.folder / "samples.npz")
+        inside = samples.near[samples.near_inside]
         self.near_inside = float(samples.near_inside.mean())
         if not NEAR_INSIDE[0] <= self.near_inside <= NEAR_INSIDE[1]:
             self._complain(f"{self.near_inside:.0%} of the near points are inside: is the surface closed and wound outwards?")
         for view in spread_views(self.views, views_per_subject or len(self.views)) if self.views and not missing else []:
             self.opened += 1
-            self._check_view(view, samples)
+            self._check_view(view, inside)
 
-    def _check_view(self, view: dict[str, Any], samples: OccupancySamples) -> None:
+    def _check_view(self, view: dict[str, Any], inside_m: NDArray[np.float32]) -> None:
         rgb = cv2.imread(str(self.folder / view["rgb"]), cv2.IMREAD_COLOR)
         mask = cv2.imread(str(self.folder / view["mask"]), cv2.IMREAD_GRAYSCALE)
         if rgb is None or mask is None:
@@ -134,7 +142,7 @@ class _Subject:
         around = cv2.dilate(covered.astype(np.uint8), np.ones((17, 17), np.uint8)) == 0  # JPEG's blocks bleed by up to 8 px
         if around.any() and np.percentile(rgb[around], 99.9) > DARK:
             self._complain(f"{view['rgb']} has something beside the mask")
-        beside = 1 - _lit(samples.near[samples.near_inside], view, covered)
+        beside = 1 - _lit(inside_m, view, covered)
         if beside > OUTSIDE_MASK:
             self._complain(f"{beside:.0%} of the inside points fall beside {view['mask']}: camera and labels disagree")
 
@@ -150,5 +158,5 @@ def _lit(points_m: NDArray[np.float32], view: dict[str, Any], mask: NDArray[np.b
     return float(wider[row, column].mean()) if len(points_m) else 0.0
 
 
-def _range(values: list[float]) -> tuple[float, float, float] | None:
-    return (min(values), float(np.median(values)), max(values)) if values else None
+def _range(values: list[float]) -> tuple[float, float, float]:
+    return min(values), float(np.median(values)), max(values)

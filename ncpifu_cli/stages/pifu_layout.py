@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from ncpifu_cli.artifacts import HELD_OUT_PREFIXES, atomic_path, read_json, write_json
+from ncpifu_cli.artifacts import HELD_OUT_PREFIXES, atomic_path, read_json, temporary_prefix, write_json
 from ncpifu_cli.geometry.camera import SUBJECT_HEIGHT_M, Camera
 from ncpifu_cli.geometry.mesh import Scan
 
@@ -35,7 +35,7 @@ def is_laid_out(out: Path, subject: str) -> bool:
 def lay_out(out: Path, scan: Scan) -> None:
     """Add a complete subject of `out` to the PIFu tree there."""
     manifest = read_json(out / scan.name / "subject.json")
-    with tempfile.TemporaryDirectory(prefix=".tmp-", suffix=f"-{scan.name}", dir=out) as temporary:
+    with tempfile.TemporaryDirectory(prefix=temporary_prefix(), suffix=f"-{scan.name}", dir=out) as temporary:
         staging = Path(temporary)
         for part in ("RENDER", "MASK", "PARAM", "GEO"):
             (staging / part).mkdir()

@@ -1,14 +1,13 @@
 """`render`: scans -> pictures, masks and labelled points, one folder per subject."""
 
 import errno
-import shutil
 import tempfile
 import time
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
-from ncpifu_cli.artifacts import read_json
+from ncpifu_cli.artifacts import read_json, remove_leftovers
 from ncpifu_cli.config.render import RenderSettings
 from ncpifu_cli.data.renderers import Renderer, choose_renderer, make_renderer
 from ncpifu_cli.data.scan_repair import WARNING
@@ -19,8 +18,6 @@ from ncpifu_cli.stages import pifu_layout
 from ncpifu_cli.stages.engine import run_tasks
 from ncpifu_cli.stages.eval_inputs import read_split
 from ncpifu_cli.stages.render_subject import render_subject, subject_hash
-
-STALE_S = 3600  # a temporary folder this old was left by a killed run
 
 
 @dataclass
@@ -70,7 +67,7 @@ def render(scans: Path, out: Path, settings: RenderSettings | None = None, repor
     scans, out = Path(scans).absolute(), Path(out).absolute()  # the nodes of a cluster have other working folders
     sources = _find(scans, settings, reporter)
     _check_writable(out)
-    _remove_stale(out)
+    remove_leftovers(out)
     report = RenderReport(out)
     report.skipped = [source.name for source in sources if _is_complete(source, out, settings)]
     todo = [source for source in sources if source.name not in set(report.skipped)]
@@ -84,6 +81,7 @@ def render(scans: Path, out: Path, settings: RenderSettings | None = None, repor
             reporter.warn(fallback)
         reporter.info(f"{len(todo)} subjects with the {report.renderer} renderer")
         _render_all([_Task(source, out, settings, report.renderer) for source in todo], report, reporter)
+        remove_leftovers(out)  # of processes that died in this run
     if settings.layout == "pifu" and (out / "RENDER").is_dir():
         pifu_layout.write_validation_list(out)
     report.seconds = time.monotonic() - started
@@ -163,13 +161,9 @@ def _is_drawn(source: ScanSource, out: Path, settings: RenderSettings) -> bool:
         return False  # not readable: draw it again
 
 
-def _remove_stale(out: Path) -> None:
-    for leftover in out.glob(".tmp-*"):
-        if time.time() - leftover.stat().st_mtime > STALE_S:
-            shutil.rmtree(leftover, ignore_errors=True)
-
-
 def _check_writable(out: Path) -> None:
+    if out.exists() and not out.is_dir():
+        raise NcpifuError(f"{out} is a file: the renders need a folder", "give another one with -o")
     try:
         out.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=out):

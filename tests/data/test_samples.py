@@ -62,7 +62,7 @@ def test_equal_seeds_give_equal_files(tmp_path: Path, scan: Scan) -> None:
     for name in ("a.npz", "b.npz"):
         write_samples(tmp_path / name, scan, 800, np.random.default_rng([0, 3]))
     a, b = read_samples(tmp_path / "a.npz"), read_samples(tmp_path / "b.npz")
-    assert all((getattr(a, key) == getattr(b, key)).all() for key in vars(a))
+    assert all(np.array_equal(getattr(a, key), getattr(b, key)) for key in vars(a))
 
 
 def test_a_surface_that_bounds_nothing_is_refused(tmp_path: Path, scan: Scan) -> None:

@@ -37,7 +37,9 @@ def test_a_good_folder(renders: Path) -> None:
     report = check_renders(renders)
     assert report.problems == {}
     assert (report.subjects, report.held_out, report.views, report.checked_views, report.sizes_px) == (4, 1, 16, 16, {64: 4})
-    assert report.heights == pytest.approx((0.95, 1.7, 1.7), abs=0.01)
+    assert report.units == {"own": 1, "m": 3}
+    assert report.heights["own"] == pytest.approx((0.95, 0.95, 0.95), abs=0.01)
+    assert report.heights["m"] == pytest.approx((1.7, 1.7, 1.7), abs=0.01)
     assert report.near_inside is not None
     assert 0.2 < report.near_inside[0] <= report.near_inside[1] <= report.near_inside[2] < 0.6
     assert report.notes == {"up axis z detected (give --up to override)": 1}
@@ -85,6 +87,7 @@ def test_the_command(renders: Path, tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["data", "check", str(renders), "--quiet", "--sheet", str(tmp_path / "sheet.png")])
     assert result.exit_code == 0
     assert "4 subjects (1 held out), 16 views" in result.stdout
+    assert "raw heights of 3 subjects in m, lowest / median / highest: 1.7 / 1.7 / 1.7" in result.stdout
     assert cv2.imread(str(tmp_path / "sheet.png")).shape[0] == 4 * 192
     (renders / "0007" / "subject.json").write_text("{}")
     result = CliRunner().invoke(app, ["data", "check", str(renders), "--quiet", "--json", "--views", "1"])

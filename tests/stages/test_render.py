@@ -1,6 +1,5 @@
 import errno
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -164,27 +163,19 @@ def test_kill_9_leaves_nothing_half_and_the_next_run_goes_on(scans: Path, tmp_pa
     out, quick = tmp_path / "out", [str(option) for option in (*QUICK, "--size", 256, "--points", 20_000)]
     command = [sys.executable, "-m", "ncpifu_cli", "render", str(scans), "-o", str(out), *quick, "--quiet"]
     process = subprocess.Popen(command)
-    while process.poll() is None and not list(out.glob("*/subject.json")):
+    while process.poll() is None and not (list(out.glob("[!.]*/subject.json")) and list(out.glob(".tmp-*"))):  # one whole, one half
         time.sleep(0.02)
     process.send_signal(signal.SIGKILL)
     process.wait()
     whole = {path.parent.name for path in out.glob("[!.]*/subject.json")}
     assert whole == {path.name for path in out.glob("[!.]*")}  # whatever has a name is complete
     before = {name: contents(out / name) for name in whole}
+    assert list(out.glob(".tmp-*"))
     assert subprocess.run(command, check=False).returncode == 0
     assert len(list(out.glob("[!.]*/subject.json"))) == 6
     assert all(contents(out / name) == files for name, files in before.items())
     subprocess.run([*command[:5], *["-o", str(tmp_path / "unbroken")], *command[7:]], check=True)
-    assert {k: v for k, v in contents(out).items() if not k.startswith(".")} == contents(tmp_path / "unbroken")
-
-
-def test_old_leftovers_are_swept_up(scans: Path, tmp_path: Path) -> None:
-    out = tmp_path / "out"
-    for name in (".tmp-old-train-000009", ".tmp-new-train-000009"):
-        (out / name).mkdir(parents=True)
-    os.utime(out / ".tmp-old-train-000009", (0, 0))
-    render(scans, out, settings(yaw_step_deg=180))
-    assert [path.name for path in out.glob(".tmp-*")] == [".tmp-new-train-000009"]  # another run may be at work
+    assert contents(out) == contents(tmp_path / "unbroken")  # what the dead process left is gone too
 
 
 class Listener(Silent):
@@ -284,15 +275,19 @@ def test_defaults_are_the_data_root(scans: Path, tmp_path: Path, monkeypatch: py
     ("arguments", "message"),
     [
         (("--pitch", "up"), "cannot read the pitches"),
-        (("--yaw-step", 0), "yaw_step_deg"),
+        (("--yaw-step", 0), "--yaw-step 0: must be at least 1"),
+        (("--pitch", "5,5"), "--pitch"),
+        (("--pitch", "nan"), "between -90"),
+        (("--pitch", "0.5", "--layout", "pifu"), "--layout pifu"),
         (("--yaw-step", 7), "does not divide 360"),
-        (("--light", "disco"), "light"),
-        (("--renderer", "blender"), "renderer"),
-        (("--dataset", "kitti"), "dataset"),
-        (("--layout", "icon"), "layout"),
-        (("--maps", "depth,albedo"), "maps"),
-        (("--engine", "dask"), "engine"),
-        (("--size", 2), "size_px"),
+        (("--light", "disco"), "--light disco: must be 'prt', 'sh' or 'flat'"),
+        (("--renderer", "blender"), "--renderer blender"),
+        (("--dataset", "kitti"), "--dataset kitti"),
+        (("--layout", "icon"), "--layout icon"),
+        (("--maps", "depth,albedo"), "--maps albedo: must be 'depth' or 'normal'"),
+        (("--engine", "dask"), "--engine dask"),
+        (("--size", 2), "--size 2: must be at least 16"),
+        (("--sheet", "sheet.gif"), "cannot write a contact sheet"),
     ],
 )
 def test_bad_options_are_one_line(scans: Path, tmp_path: Path, arguments: tuple[object, ...], message: str) -> None:
@@ -308,3 +303,15 @@ def test_an_output_that_cannot_be_written_is_said_before_any_work(scans: Path, t
     code, _, stderr = run(scans, "-o", tmp_path / "file" / "out", *QUICK)
     assert code == 1
     assert "cannot write" in stderr
+    code, _, stderr = run(scans, "-o", tmp_path / "file", *QUICK)
+    assert code == 1
+    assert "is a file: the renders need a folder" in stderr.replace("\n", " ")
+
+
+def test_where_every_scan_is_broken_a_sheet_hides_nothing(tmp_path: Path) -> None:
+    (tmp_path / "scans").mkdir()
+    (tmp_path / "scans" / "bad.drc").write_bytes(b"nothing")
+    code, stdout, stderr = run(tmp_path / "scans", "-o", tmp_path / "out", *QUICK, "--json", "--quiet", "--sheet", tmp_path / "sheet.png")
+    assert code == 3
+    assert list(json.loads(stdout)["failed"]) == ["bad"]
+    assert "1 of 1 scans were left out" in stderr.replace("\n", " ")

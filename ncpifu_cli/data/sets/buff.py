@@ -12,7 +12,7 @@ from ncpifu_cli.data.scans import ScanSource
 LAYOUT = "[sequences/]<00005>/<garment_action>/<garment_action>.<000001>.ply"
 
 _SUBJECT = re.compile(r"\d{5}")
-_FRAME = re.compile(r"(?:(?P<subject>\d{5})_)?(?P<sequence>[a-z]+_[a-z0-9_]+?)[._](?P<frame>\d{6})")
+_FRAME = re.compile(r"(?:(?P<subject>\d{5})_)?(?P<sequence>[A-Za-z]+_[A-Za-z0-9_]+?)[._](?P<frame>\d{6})")
 
 
 def find(folder: Path) -> list[ScanSource]:
