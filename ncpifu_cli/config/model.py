@@ -60,6 +60,9 @@ class ModelConfig(Settings):
     lattice: LatticeConfig = LatticeConfig()
     group_size: int = Field(512, ge=8, description="N, points per group of `integration: points`")
     classifier: tuple[int, ...] = Field((1024, 512, 256, 128), description="hidden widths of the surface classifier F_Q")
+    color: tuple[int, ...] = Field(
+        (), description="hidden widths of the head that predicts colours where the photo sees nothing; none without any (not for PIFu)"
+    )
     supervise: Literal["all", "last"] = Field("all", description="which hourglass outputs are trained against the occupancy")
 
     @model_validator(mode="after")

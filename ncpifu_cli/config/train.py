@@ -29,6 +29,9 @@ class DataConfig(Settings):
     """Which subjects, which views, how many points."""
 
     points: int = Field(4096, ge=16, description="query points per image, half inside, half outside")
+    color_points: int = Field(
+        256, ge=16, multiple_of=2, description="points on the surface per image whose colours are learned, where the network has a colour head"
+    )
     frontal_share: float = Field(0.5, ge=0, le=1, description="share of images within 60 degrees of the front, as photographs are; the rest from anywhere")
     column_share: float = Field(0.25, ge=0, lt=1, description="share of the outside points taken from empty space right before or behind the subject")
     validation_subjects: int = Field(8, ge=0, description="training subjects kept out of training to watch over-fitting; their views are never trained on")
@@ -60,6 +63,7 @@ class LossConfig(Settings):
     occupancy: float = Field(1.0, ge=0, description="occupancy error, mean over supervised stacks; 0 trains the encoder alone, by depth, several times as fast")
     kind: Literal["bce", "mse"] = Field("bce", description="binary cross entropy on logits, or PIFu's squared error on sigmoids")
     depth: float = Field(0.5, ge=0, description="front and back depth read off the feature map; 0 trains by points alone, as the paper does")
+    color: float = Field(1.0, ge=0, description="colours of the surface, where the network has a colour head (only the head learns from it)")
     balance: float = Field(0.02, ge=0, description="codebook balance: KL of the mean code use from uniform, against collapse")
 
 

@@ -15,11 +15,14 @@ from ncpifu_cli.config.train import DataConfig
 from ncpifu_cli.data.augment import Placement, photographic, random_placement
 from ncpifu_cli.data.depth import decode_depth, spread_depth
 from ncpifu_cli.data.network_input import network_input, resize_masked
+from ncpifu_cli.data.photo_light import in_photo_light
 from ncpifu_cli.data.samples import dequantise, read_samples
 from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.geometry.camera import Camera, ndc_to_px
 
 FRONTAL_DEG = 60
+COLORED_POINTS = 4096  # surface points kept of each subject
+SEEN_NDC = 0.02  # a surface point is seen by the photo when it is no further behind the front surface
 DEPTH_REACH_PX = 2  # pixels of the feature map that the depth target goes on beyond the outline
 
 
@@ -27,12 +30,15 @@ DEPTH_REACH_PX = 2  # pixels of the feature map that the depth target goes on be
 class LabelledPoints:
     """Cached occupancy samples of one subject as on disk (`data/samples.py`), normalised frame at yaw 0.
 
-    Attributes: inside (N_i, 3) and outside (N_o, 3), PIFu's mixture of near-surface and uniform points; empty (N_e, 3), the uniform ones outside.
+    Attributes: inside (N_i, 3) and outside (N_o, 3), PIFu's mixture of near-surface and uniform points; empty (N_e, 3), the uniform ones outside;
+        surface (N_s, 3) and its albedo (N_s, 3) uint8.
     """
 
     inside: NDArray[np.uint16]
     outside: NDArray[np.uint16]
     empty: NDArray[np.uint16]
+    surface: NDArray[np.uint16]
+    albedo: NDArray[np.uint8]
     bounds_m: tuple[float, float]
 
     def metres(self, quantised: NDArray[np.uint16]) -> NDArray[np.float32]:
@@ -82,7 +88,8 @@ def read_points(path: Path) -> LabelledPoints:
     within = np.concatenate([samples.near_inside, samples.uniform_inside])
     if within.all() or not within.any():
         raise NcpifuError(f"{path} has points on one side of the surface only", "the scan is broken or its units are wrong; check it, then render it again")
-    return LabelledPoints(points[within], points[~within], samples.uniform_q[~samples.uniform_inside], samples.bounds_m)
+    colored = samples.surface_q[:COLORED_POINTS].copy(), samples.surface_rgb[:COLORED_POINTS].copy()  # copies, so that the rest is freed
+    return LabelledPoints(points[within], points[~within], samples.uniform_q[~samples.uniform_inside], *colored, samples.bounds_m)
 
 
 def find_subjects(folder: Path) -> list[RenderedSubject]:
@@ -98,10 +105,16 @@ def find_subjects(folder: Path) -> list[RenderedSubject]:
 
 
 class RenderDataset(Dataset[dict[str, Tensor]]):
-    """Training items {"image" (3, S, S), "depth" (2, S/4, S/4), "points" (N, 3) NDC, "inside" (N,) bool}; endless: any index is valid."""
+    """Training items {"image" (3, S, S), "depth" (2, S/4, S/4), "points" (N, 3) NDC, "inside" (N,) bool}; endless: any index is valid.
 
-    def __init__(self, subjects: list[RenderedSubject], config: DataConfig, image_size_px: int, seed: int, length: int, augment: bool = True) -> None:
-        self.subjects, self.config, self.size_px, self.seed, self.length, self.augment = subjects, config, image_size_px, seed, length, augment
+    With `colors` also {"surface" (M, 3) NDC, "color" (M, 3), 0..1 in the photo's light}.
+    """
+
+    def __init__(
+        self, subjects: list[RenderedSubject], config: DataConfig, image_size_px: int, seed: int, length: int, augment: bool = True, colors: bool = False
+    ) -> None:
+        self.subjects, self.config, self.size_px, self.seed, self.length = subjects, config, image_size_px, seed, length
+        self.augment, self.colors = augment, colors
 
     def __len__(self) -> int:
         return self.length
@@ -123,12 +136,36 @@ class RenderDataset(Dataset[dict[str, Tensor]]):
         if self.augment:
             color, coverage = photographic(color, coverage, self.config.augment, rng)
         points_ndc = placement.points(points_ndc)
-        return {
-            "image": torch.from_numpy(network_input(color, coverage)),
-            "depth": torch.from_numpy(self._depth(subject, view, placement)),
-            "points": torch.from_numpy(points_ndc),
-            "inside": torch.from_numpy(inside & placement.kept(points_ndc)),
+        depth = self._depth(subject, view, placement)
+        item = {
+            "image": network_input(color, coverage),
+            "depth": depth,
+            "points": points_ndc,
+            "inside": inside & placement.kept(points_ndc),
         }
+        if self.colors:
+            surface_ndc = placement.points(camera.world_to_ndc(subject.points.metres(subject.points.surface)))
+            seen, colors = self._colors_in_photo(surface_ndc, subject.points.albedo, color, coverage, depth[0])
+            kept = placement.kept(surface_ndc)
+            chosen = np.concatenate([_draw(kept & ~seen, self.config.color_points // 2, rng), _draw(kept, self.config.color_points // 2, rng)])
+            item |= {"surface": surface_ndc[chosen], "color": colors[chosen]}
+        return {name: torch.from_numpy(value) for name, value in item.items()}
+
+    def _colors_in_photo(
+        self,
+        surface_ndc: NDArray[np.float32],
+        albedo: NDArray[np.uint8],
+        color: NDArray[np.float32],
+        coverage: NDArray[np.float32],
+        front_ndc: NDArray[np.float32],
+    ) -> tuple[NDArray[np.bool_], NDArray[np.float32]]:
+        """(N,) whether the photo sees the surface points, and (N, 3) their colours in its light, 0..1.
+
+        Args: surface_ndc (N, 3), albedo (N, 3); the photo, color (S, S, 3) 0..255 and coverage (S, S); front_ndc (S / 4, S / 4) depth of the front surface.
+        """
+        column, row = np.floor(ndc_to_px(surface_ndc, self.size_px)).astype(int).clip(0, self.size_px - 1).T
+        seen = (surface_ndc[:, 2] > front_ndc[row // 4, column // 4] - SEEN_NDC) & (coverage[row, column] > 0.95)
+        return seen, in_photo_light(albedo.astype(np.float32) / 255, color[row, column] / 255, seen)
 
     def _depth(self, subject: RenderedSubject, view: dict, placement: Placement) -> NDArray[np.float32]:
         """(2, S / 4, S / 4) NDC of front and back surface at the resolution of the feature map, NaN where there is none near or the render has none."""
@@ -150,6 +187,12 @@ class RenderDataset(Dataset[dict[str, Tensor]]):
         hidden = np.flatnonzero(mask[row, column])
         count = int(self.config.column_share * self.config.points / 2)
         return empty_ndc[rng.choice(hidden, count)] if len(hidden) else empty_ndc[:0]
+
+
+def _draw(among: NDArray[np.bool_], count: int, rng: np.random.Generator) -> NDArray[np.intp]:
+    """`count` indices, with repetition, of those that are True (of all where none is)."""
+    indices = np.flatnonzero(among)
+    return indices[rng.integers(0, len(indices), count)] if len(indices) else rng.integers(0, len(among), count)
 
 
 def read_view(folder: Path, view: dict) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:

@@ -24,11 +24,12 @@ class Features:
     """An encoded photo.
 
     Attributes: stacks, one entry per hourglass output that is to be queried (what it holds is the network's own affair); depth (S, B, 2, h, w),
-    predicted depth of front and back surface in units of phi.
+    predicted depth of front and back surface in units of phi; image (B, 3, H, W), what was encoded.
     """
 
     stacks: tuple[Any, ...]
     depth: Tensor
+    image: Tensor
 
 
 @dataclass(frozen=True)

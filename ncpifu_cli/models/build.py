@@ -9,7 +9,7 @@ from ncpifu_cli.config.base import load
 from ncpifu_cli.config.model import CodebookConfig, EncoderConfig, ModelConfig
 from ncpifu_cli.config.train import TrainConfig
 from ncpifu_cli.models.blocks.attention import GlobalAttention
-from ncpifu_cli.models.blocks.classifier import SurfaceClassifier
+from ncpifu_cli.models.blocks.classifier import ColorHead, SurfaceClassifier
 from ncpifu_cli.models.blocks.codebook import Codebook, NoCodebook
 from ncpifu_cli.models.blocks.depth_head import DepthHead
 from ncpifu_cli.models.blocks.fusion import Branch, CodeFusion, MLPFusion, SumFusion
@@ -45,6 +45,7 @@ def build(config: ModelConfig) -> Network:
         "channel_mixing": nn.Identity() if config.integration == "none" else ChannelMixing(fine, config.mixer_expansion),
         "classifier": SurfaceClassifier(fine + channels, config.classifier),
         "depth_head": depth_head,
+        "color_head": ColorHead(fine + channels, config.color) if config.color else None,
         "depth_scale": config.depth_scale,
         "surface_depth": config.surface_depth,
         "supervise_all": config.supervise == "all",

@@ -36,6 +36,11 @@ def depth_loss(predicted: Tensor, true_ndc: Tensor, depth_scale: float) -> Tenso
     return error.sum() / (known.sum() * predicted.shape[0]).clamp_min(1)
 
 
+def color_loss(predicted: Tensor, true: Tensor) -> Tensor:
+    """(): mean absolute error of colours, both (B, N, 3), 0..1."""
+    return (predicted.float() - true).abs().mean()
+
+
 @torch.no_grad()
 def depth_error_cm(predicted: Tensor, true_ndc: Tensor, depth_scale: float) -> float:
     """Mean error of the predicted surfaces, cm of the 1.80 m subject.

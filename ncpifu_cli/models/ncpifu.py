@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from ncpifu_cli.geometry.sample import inside_image, sample_image
 from ncpifu_cli.models.api import CodebookReport, Features, Prediction
 from ncpifu_cli.models.blocks.attention import GlobalAttention, KeysValues
-from ncpifu_cli.models.blocks.classifier import SurfaceClassifier
+from ncpifu_cli.models.blocks.classifier import ColorHead, SurfaceClassifier
 from ncpifu_cli.models.blocks.depth_head import DepthHead
 from ncpifu_cli.models.blocks.fusion import Branch
 from ncpifu_cli.models.blocks.groups import strided_groups
@@ -63,6 +63,7 @@ class NeuralCodePIFu(nn.Module):
         channel_mixing: ChannelMixing | nn.Identity,
         classifier: SurfaceClassifier,
         depth_head: DepthHead,
+        color_head: ColorHead | None,
         depth_scale: float,
         surface_depth: bool,
         supervise_all: bool,
@@ -75,6 +76,7 @@ class NeuralCodePIFu(nn.Module):
         self.channel_mixing = channel_mixing
         self.classifier = classifier
         self.depth_head = depth_head
+        self.color_head = color_head
         self.depth_scale, self.surface_depth, self.supervise_all = depth_scale, surface_depth, supervise_all
 
     def encode(self, image: Tensor, true_depth_ndc: Tensor | None = None) -> Features:
@@ -89,7 +91,7 @@ class NeuralCodePIFu(nn.Module):
         told = depth
         if true_depth_ndc is not None:
             told = torch.where(torch.isfinite(true_depth_ndc), true_depth_ndc * self.depth_scale, depth.float()).to(depth.dtype)
-        return Features(tuple(self._prepare(feature_map, stem, surfaces) for feature_map, surfaces in zip(chosen, told, strict=True)), depth)
+        return Features(tuple(self._prepare(feature_map, stem, surfaces) for feature_map, surfaces in zip(chosen, told, strict=True)), depth, image)
 
     def encode_depth(self, image: Tensor) -> Tensor:
         """(B, 3, H, W) -> (S, B, 2, H/4, W/4): depth of front and back surface in units of phi, all that is needed to train the encoder by depth."""
@@ -104,6 +106,17 @@ class NeuralCodePIFu(nn.Module):
             logits = self.classifier(torch.cat([fine, x], dim=-1)).float()
             answers.append(torch.where(inside_image(points_ndc), logits, OUTSIDE_LOGIT))
         return Prediction(torch.stack(answers), reports)
+
+    def color(self, features: Features, points_ndc: Tensor) -> Tensor:
+        """Colours (B, N, 3), 0..1 sRGB in the photo's light, of surface points (B, N, 3). They learn from the geometry's features and leave those as they are.
+
+        For networks with a colour head.
+        """
+        assert self.color_head is not None, "this network has no colour head"
+        with torch.no_grad():
+            fine, x, _ = self._fine(features.stacks[-1], points_ndc)
+            photo = (sample_image(features.image.float(), points_ndc) + 1) / 2
+        return self.color_head(torch.cat([fine, x], dim=-1), photo)
 
     def _prepare(self, feature_map: Tensor, stem: Tensor, surfaces: Tensor) -> Encoded:
         # v_s of eq. 6 scores the global average of x_c; the depth's average over the volume is 0 and is left out.

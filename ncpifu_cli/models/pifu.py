@@ -21,13 +21,14 @@ class PIFu(nn.Module):
         super().__init__()
         self.encoder, self.classifier = encoder, classifier
         self.depth_head = depth_head
+        self.color_head = None
         self.depth_scale, self.supervise_all = depth_scale, supervise_all
 
     def encode(self, image: Tensor, true_depth_ndc: Tensor | None = None) -> Features:
         """(B, 3, H, W) in [-1, 1] -> feature maps (B, C, H/4, W/4): all in training with deep supervision, else the last. Depth has no use here."""
         maps, _ = self.encoder(image)
         chosen = maps if self.training and self.supervise_all else maps[-1:]
-        return Features(tuple(chosen), self.depth_head(chosen))
+        return Features(tuple(chosen), self.depth_head(chosen), image)
 
     def encode_depth(self, image: Tensor) -> Tensor:
         """(B, 3, H, W) -> (S, B, 2, H/4, W/4): depth of front and back surface in units of phi."""

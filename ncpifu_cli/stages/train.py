@@ -18,7 +18,7 @@ from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.models.api import Prediction
 from ncpifu_cli.models.build import Network, build
 from ncpifu_cli.models.checkpoint import save_weights
-from ncpifu_cli.models.losses import depth_loss, loss, scores
+from ncpifu_cli.models.losses import color_loss, depth_loss, loss, scores
 from ncpifu_cli.progress import SILENT, Reporter
 from ncpifu_cli.stages.train_calibrate import surface_logit
 from ncpifu_cli.stages.train_loader import BadItems, Batch, batches, choose_subjects, worker_count
@@ -237,4 +237,7 @@ def _forward(model: Network, batch: dict[str, Tensor], config: TrainConfig) -> t
     terms = loss(prediction, batch["inside"], config.loss)
     terms["depth"] = depth_loss(features.depth, batch["depth"], config.model.depth_scale)
     terms["total"] = terms["total"] + config.loss.depth * terms["depth"]
+    if model.color_head is not None:
+        terms["color"] = color_loss(model.color(features, batch["surface"]), batch["color"])
+        terms["total"] = terms["total"] + config.loss.color * terms["color"]
     return terms, prediction

@@ -57,7 +57,8 @@ def batches(config: TrainConfig, subjects: list[RenderedSubject], position: int,
     images of a step do not depend on how many processes share it.
     """
     size = config.optim.batch_size
-    items = RenderDataset(subjects, config.data, config.model.image_size_px, config.seed, config.steps * size, augment=not config.data.overfit)
+    augment, colors = not config.data.overfit, bool(config.model.color) and config.loss.occupancy > 0
+    items = RenderDataset(subjects, config.data, config.model.image_size_px, config.seed, config.steps * size, augment, colors)
     workers = worker_count(config.data, processes)
     loader = DataLoader(
         _Tolerant(items, config.data.skip_bad),

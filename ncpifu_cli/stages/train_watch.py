@@ -15,7 +15,7 @@ from ncpifu_cli.data.network_input import resize_masked
 from ncpifu_cli.geometry.camera import HALF_EXTENT_M
 from ncpifu_cli.geometry.extract import EmptySurface
 from ncpifu_cli.models.build import Network
-from ncpifu_cli.models.losses import depth_error_cm, loss, scores
+from ncpifu_cli.models.losses import color_loss, depth_error_cm, loss, scores
 from ncpifu_cli.stages.preview import PAPER, captioned, clay_view
 from ncpifu_cli.stages.reconstruct import reconstruct_view
 from ncpifu_cli.stages.train_processes import Processes
@@ -31,12 +31,15 @@ BLANK = np.full((TILE_PX, TILE_PX, 3), PAPER, np.uint8)
 def validate(model: Network, config: TrainConfig, subjects: list[RenderedSubject], processes: Processes) -> dict[str, float]:
     """Scores on fixed, unaugmented views of `subjects`, of which every process takes its share.
 
-    Error of the predicted depths in cm; and loss, IoU, precision and recall at sampled points unless the encoder is trained alone.
+    Error of the predicted depths in cm; and loss, IoU, precision and recall at sampled points, and error of colours, unless the encoder is trained alone.
     """
     count = len(subjects) * config.data.validation_views
-    dataset = RenderDataset(subjects, config.data, config.model.image_size_px, seed=config.seed + 7919, length=count, augment=False)
+    dataset = RenderDataset(
+        subjects, config.data, config.model.image_size_px, seed=config.seed + 7919, length=count, augment=False, colors=model.color_head is not None
+    )
     alone = config.loss.occupancy == 0
-    sums: dict[str, float] = dict.fromkeys(("depth_cm",) if alone else ("occupancy", "iou", "precision", "recall", "depth_cm"), 0.0)
+    names = ("depth_cm",) if alone else ("occupancy", "iou", "precision", "recall", "depth_cm", *(() if model.color_head is None else ("color",)))
+    sums: dict[str, float] = dict.fromkeys(names, 0.0)
     for index in range(processes.rank, count, processes.count):
         item = {name: tensor[None].to(processes.device) for name, tensor in dataset[index].items()}
         features = model.encode(item["image"])
@@ -44,6 +47,8 @@ def validate(model: Network, config: TrainConfig, subjects: list[RenderedSubject
         if not alone:
             prediction = model.query(features, item["points"])
             values |= {"occupancy": float(loss(prediction, item["inside"], config.loss)["occupancy"]), **scores(prediction, item["inside"])}
+            if model.color_head is not None:
+                values["color"] = float(color_loss(model.color(features, item["surface"]), item["color"]))
         sums = {name: sums[name] + values[name] for name in sums}
     means = processes.average(torch.tensor(list(sums.values()), dtype=torch.float64, device=processes.device)) * processes.count / count
     return dict(zip(sums, means.tolist(), strict=True))

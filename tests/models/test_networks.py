@@ -36,10 +36,12 @@ def test_every_ablation_trains_a_step(name: str) -> None:
     config = load(TrainConfig, "tiny", ablation=name)
     network = build(config.model).train()
     image, points = sample()
-    prediction = network.query(network.encode(image), points)
+    features = network.encode(image)
+    prediction = network.query(features, points)
     assert prediction.logits.shape == (2, 2, 100)  # both stacks are supervised
     terms = loss(prediction, points[..., 2] > 0, config.loss)
-    terms["total"].backward()
+    colors = 0.0 if network.color_head is None else network.color(features, points).mean()
+    (terms["total"] + colors).backward()
     # The depth head learns from the trainer's depth term, not from points.
     silent = [n for n, p in network.named_parameters() if not n.startswith("depth_head") and (p.grad is None or not torch.isfinite(p.grad).all())]
     # Parts that an ablation leaves out of the computation may stay without gradient; the rest must learn.
@@ -198,3 +200,15 @@ def test_surfaces_are_relative() -> None:
     before, after = network._x_c(encoded, points), network._x_c(moved, points + torch.tensor([0, 0, 0.1]))
     assert torch.allclose(before[..., -2:], after[..., -2:], atol=1e-5)
     assert torch.allclose(after[..., -3] - before[..., -3], torch.tensor(0.1 * network.depth_scale), atol=1e-5)
+
+
+def test_colours_leave_the_geometry_alone() -> None:
+    model = build_profile("tiny")
+    points = torch.rand(1, 9, 3) - 0.5
+    features = model.encode(torch.randn(1, 3, 64, 64))
+    colors = model.color(features, points)
+    assert colors.shape == (1, 9, 3)
+    colors.sum().backward()
+    changed = {name for name, parameter in model.named_parameters() if parameter.grad is not None and parameter.grad.abs().sum() > 0}
+    assert changed
+    assert all(name.startswith("color_head.") for name in changed)

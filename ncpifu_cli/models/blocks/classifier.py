@@ -1,4 +1,4 @@
-"""Surface classifier F_Q (paper eq. 3; PIFu's residual MLP; method section 8)."""
+"""Read-outs at points: the surface classifier F_Q (paper eq. 3; PIFu's residual MLP; method section 8) and colours (after PIFu's Tex-PIFu)."""
 
 from collections.abc import Sequence
 from typing import cast
@@ -8,13 +8,28 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 
-class SurfaceClassifier(nn.Module):
-    """MLP whose input is fed again into every layer but the first. (B, N, C) -> logits (B, N); sigmoid is occupancy."""
+class SkipMLP(nn.Module):
+    """MLP whose input is fed again into every layer but the first. (B, N, C) -> (B, N, outputs)."""
 
-    def __init__(self, channels: int, widths: Sequence[int]) -> None:
+    def __init__(self, channels: int, widths: Sequence[int], outputs: int) -> None:
         super().__init__()
         inputs = [channels, *(width + channels for width in widths)]
-        self.layers = nn.ModuleList([nn.Linear(i, o) for i, o in zip(inputs, [*widths, 1], strict=True)])
+        self.layers = nn.ModuleList([nn.Linear(i, o) for i, o in zip(inputs, [*widths, outputs], strict=True)])
+
+    def forward(self, x: Tensor) -> Tensor:
+        current: Tensor = self.layers[0](x)
+        for layer in cast("list[nn.Linear]", list(self.layers[1:])):
+            # W [h | x] = W_h h + W_x x without writing [h | x] to memory.
+            from_hidden, from_input = layer.weight.tensor_split([current.shape[-1]], dim=1)
+            current = F.linear(F.leaky_relu(current), from_hidden, layer.bias) + F.linear(x, from_input)
+        return current
+
+
+class SurfaceClassifier(SkipMLP):
+    """(B, N, C) -> logits (B, N); sigmoid is occupancy."""
+
+    def __init__(self, channels: int, widths: Sequence[int]) -> None:
+        super().__init__(channels, widths, 1)
 
     @torch.no_grad()
     def lower(self, logit: float) -> None:
@@ -22,9 +37,19 @@ class SurfaceClassifier(nn.Module):
         cast("nn.Linear", self.layers[-1]).bias.sub_(logit)
 
     def forward(self, x: Tensor) -> Tensor:
-        current = self.layers[0](x)
-        for layer in cast("list[nn.Linear]", list(self.layers[1:])):
-            # W [h | x] = W_h h + W_x x without writing [h | x] to memory.
-            from_hidden, from_input = layer.weight.tensor_split([current.shape[-1]], dim=1)
-            current = F.linear(F.leaky_relu(current), from_hidden, layer.bias) + F.linear(x, from_input)
-        return current[..., 0]
+        return super().forward(x)[..., 0]
+
+
+class ColorHead(SkipMLP):
+    """Colours of surface points: features (B, N, C) and the photo's colour at their pixels (B, N, 3), 0..1 -> (B, N, 3), 0..1.
+
+    A mixture of the photo's own colour (clothes are mostly the same behind as before, in whatever colour) and a predicted one (a face is not).
+    """
+
+    def __init__(self, channels: int, widths: Sequence[int]) -> None:
+        super().__init__(channels + 3, widths, 4)
+
+    def forward(self, x: Tensor, photo: Tensor) -> Tensor:  # type: ignore[override]
+        answer = super().forward(torch.cat([x, photo.to(x.dtype)], dim=-1)).float().sigmoid()
+        share = answer[..., 3:]
+        return share * photo + (1 - share) * answer[..., :3]
