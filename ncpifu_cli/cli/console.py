@@ -28,7 +28,7 @@ class RichReporter:
     def __init__(self) -> None:
         from rich.console import Console
 
-        self._console = Console(stderr=True, highlight=False)
+        self._console = Console(stderr=True, highlight=False, soft_wrap=True)
         self._live: Any = None
 
     def info(self, message: str) -> None:

@@ -21,7 +21,7 @@ def render_cli(
     scans: Annotated[Path | None, typer.Argument(help="Data set as downloaded, folder of meshes, or one mesh. Default: scans/ under the data root.")] = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Folder of the renders. Default: renders/ under the data root.")] = None,
     dataset: Annotated[str, typer.Option(help="auto, synthetic, thuman2, buff, renderpeople, customhumans or folder.")] = _DEFAULT.dataset,
-    split: Annotated[str | None, typer.Option(help="Only these subjects: a text file of names, or thuman2_train, thuman2_test.")] = None,
+    split: Annotated[str | None, typer.Option(help="Only these subjects: a text file of names, thuman2_train, or thuman2_test. Default: all.")] = None,
     yaw_step: Annotated[int, typer.Option(help="Degrees between views around the subject.")] = _DEFAULT.yaw_step_deg,
     pitch: Annotated[str, typer.Option(help="Camera pitches in degrees, comma-separated.")] = "0",
     size: Annotated[int, typer.Option(help="Side of the pictures in pixels.")] = _DEFAULT.size_px,

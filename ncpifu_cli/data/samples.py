@@ -77,7 +77,7 @@ def write_samples(path: Path, scan: Scan, near_points: int, rng: np.random.Gener
     uniform = quantise(sample_uniform(max(near_points // NEAR_PER_UNIFORM, 1), rng))
     near_inside, uniform_inside = test.inside(dequantise(near)), test.inside(dequantise(uniform))
     if not near_inside.any():
-        raise NcpifuError(f"{scan.name}: nothing lies inside the surface", "is it wound inside out, or a single sheet?")
+        raise NcpifuError(f"{scan.name}: nothing lies inside the surface: it is a single sheet, or wound inside out")
     with open(path, "wb") as file:
         np.savez_compressed(
             file,

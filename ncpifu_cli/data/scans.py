@@ -75,7 +75,7 @@ def read_scan(source: ScanSource, up: str = "auto", units: str = "auto") -> Scan
         repair(raw, specks=source.dataset != "synthetic")  # the parts of our own humans are all meant
         similarity = normalise_subject(raw.vertices, find_up_axis(raw, source.up if up == "auto" else up))
     except ValueError as error:
-        raise NcpifuError(f"{source.path}: {error}", "is the up axis right? give --up") from error
+        raise NcpifuError(f"{source.path}: {error}", "look at it in a mesh viewer; the up axis can be given with --up") from error
     height = SUBJECT_HEIGHT_M / similarity.scale
     units = next((known for known in (units, source.units) if known != "auto"), guess_units(height))
     raw.notes.append(height_note(height, units))
@@ -123,7 +123,7 @@ def _read_draco(path: Path) -> RawMesh:
     try:
         mesh = DracoPy.decode(path.read_bytes())
     except (OSError, ValueError, RuntimeError, DracoPy.FileTypeException) as error:
-        raise NcpifuError(f"cannot read {path}: {error}") from error
+        raise NcpifuError(f"cannot read {path}: {' '.join(str(error).split())}") from error
     if not hasattr(mesh, "faces"):
         raise NcpifuError(f"{path} is a point cloud, not a mesh")
     colors = getattr(mesh, "colors", None)

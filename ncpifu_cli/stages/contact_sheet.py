@@ -25,7 +25,9 @@ def write_contact_sheet(renders: Path, path: Path, names: list[str], rows: int =
     if not complete:
         raise NcpifuError(f"no complete subject in {renders} to show")
     chosen = [complete[i] for i in np.linspace(0, len(complete) - 1, min(rows, len(complete))).round().astype(int)]
-    sheet = np.vstack([_row(renders / name, name, columns) for name in chosen])
+    rows_of_tiles = [_row(renders / name, name, columns) for name in chosen]
+    width = max(row.shape[1] for row in rows_of_tiles)
+    sheet = np.vstack([np.pad(row, ((0, 0), (0, width - row.shape[1]), (0, 0))) for row in rows_of_tiles])
     with atomic_path(path) as temporary:
         done, data = cv2.imencode(path.suffix, sheet)
         if not done:
@@ -41,8 +43,8 @@ def check_sheet_path(path: Path) -> None:
 
 
 def spread_views(views: list[dict[str, Any]], count: int) -> list[dict[str, Any]]:
-    """`count` of a manifest's views from all around, whatever pitches and lights there are besides."""
-    around = sorted(views, key=lambda view: float(view["yaw_deg"]))
+    """`count` of a manifest's views (all, where there are fewer) from all around, whatever pitches and lights there are besides."""
+    around, count = sorted(views, key=lambda view: float(view["yaw_deg"])), min(count, len(views))
     return [around[i] for i in np.arange(count) * len(around) // count]
 
 
@@ -68,5 +70,7 @@ def _tile(path: Path, caption: str) -> NDArray[np.uint8]:
     if image is None:
         raise NcpifuError(f"cannot read {path}")
     tile = cv2.resize(image, (TILE_PX, TILE_PX), interpolation=cv2.INTER_AREA)
-    cv2.putText(tile, caption, (4, TILE_PX - 6), cv2.FONT_HERSHEY_SIMPLEX, 0.4, (200, 200, 200), 1, cv2.LINE_AA)
+    (width, _), _ = cv2.getTextSize(caption, cv2.FONT_HERSHEY_SIMPLEX, 0.4, 1)
+    scale = 0.4 * min(1, (TILE_PX - 8) / max(width, 1))  # names of BUFF's frames are long
+    cv2.putText(tile, caption, (4, TILE_PX - 6), cv2.FONT_HERSHEY_SIMPLEX, scale, (200, 200, 200), 1, cv2.LINE_AA)
     return np.asarray(tile, np.uint8)

@@ -1,5 +1,6 @@
 """`data check`: is a folder of renders fit to train on? Looks at files, labels and pictures, and says what is odd in a person's words."""
 
+import re
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -58,6 +59,8 @@ def check_renders(folder: Path, views_per_subject: int = 4, reporter: Reporter =
 
     Raises NcpifuError where no complete subject is in `folder`.
     """
+    if not Path(folder).is_dir():
+        raise NcpifuError(f"{folder} is not a folder", "give the folder that `ncpifu render` wrote")
     markers = sorted(Path(folder).glob("[!.]*/subject.json"))
     if not markers:
         raise NcpifuError(f"no complete subject in {folder}", "give the folder that `ncpifu render` wrote")
@@ -80,7 +83,7 @@ def check_renders(folder: Path, views_per_subject: int = 4, reporter: Reporter =
             sizes[subject.size_px] += 1
             heights[subject.units].append(subject.height)
             balances.append(subject.near_inside)
-            notes.update({"".join(c for c in note if not c.isdigit()).replace("  ", " ") for note in subject.notes if not note.startswith("height")})
+            notes.update({_without_numbers(note) for note in subject.notes if not note.startswith("height")})
             if subject.touching:
                 report.touching_border[subject.name] = subject.touching
             if subject.problems:
@@ -156,6 +159,10 @@ def _lit(points_m: NDArray[np.float32], view: dict[str, Any], mask: NDArray[np.b
     column, row = np.floor(ndc_to_px(Camera(view["yaw_deg"], view["pitch_deg"]).world_to_ndc(points_m), size)).astype(int).clip(0, size - 1).T
     wider = cv2.dilate(mask.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
     return float(wider[row, column].mean()) if len(points_m) else 0.0
+
+
+def _without_numbers(note: str) -> str:
+    return re.sub(r"\d[\d.e+]*", "...", note)
 
 
 def _range(values: list[float]) -> tuple[float, float, float]:

@@ -90,7 +90,7 @@ def render(scans: Path, out: Path, settings: RenderSettings | None = None, repor
 
 def _find(scans: Path, settings: RenderSettings, reporter: Reporter) -> list[ScanSource]:
     sources = find_scans(scans, settings.dataset)
-    if settings.split is None:
+    if settings.split is None or settings.split == "all":  # as `eval` has it
         return sources
     wanted = set(read_split(settings.split))
     chosen = [source for source in sources if source.name in wanted]

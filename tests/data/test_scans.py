@@ -243,3 +243,13 @@ def test_texture_rows_start_at_the_top() -> None:
     corners = sample_texture(image, np.array([[0, 1], [1, 1], [0, 0], [1, 0]], float))
     assert corners.tolist() == [image[0, 0].tolist(), image[0, 1].tolist(), image[1, 0].tolist(), image[1, 1].tolist()]
     assert abs(sample_texture(image, np.array([[0.5, 0.5]])).astype(float) - image.mean(axis=(0, 1))).max() <= 0.5
+
+
+def test_draco_among_other_meshes_hides_none(tmp_path: Path) -> None:
+    write_draco(tmp_path / "berta.drc")
+    vertices, faces, _ = figure()
+    trimesh.Trimesh(vertices, faces, process=False).export(tmp_path / "anna.ply")
+    assert [(source.name, source.dataset) for source in find_scans(tmp_path)] == [("anna", "folder"), ("berta", "folder")]
+    (tmp_path / "carl.drc").write_bytes(b"nothing")
+    with pytest.raises(NcpifuError, match=r"cannot read .*carl\.drc: [^\n]+$"):
+        read_scan(ScanSource("carl", tmp_path / "carl.drc", "folder"))

@@ -81,6 +81,8 @@ def test_labels_of_a_surface_inside_out(renders: Path) -> None:
 def test_nothing_to_check(tmp_path: Path) -> None:
     with pytest.raises(NcpifuError, match="no complete subject"):
         check_renders(tmp_path)
+    with pytest.raises(NcpifuError, match="is not a folder"):
+        check_renders(tmp_path / "nowhere")
 
 
 def test_the_command(renders: Path, tmp_path: Path) -> None:

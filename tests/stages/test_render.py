@@ -240,6 +240,7 @@ def test_the_contact_sheet_shows_each_subject(scans: Path, tmp_path: Path) -> No
 def test_the_sheet_looks_from_all_sides_though_there_are_pitches() -> None:
     views = [{"yaw_deg": float(yaw), "pitch_deg": pitch} for pitch in (0.0, 10.0, -10.0) for yaw in range(0, 360, 24)]
     assert [view["yaw_deg"] for view in spread_views(views, 5)] == [0, 72, 144, 216, 288]
+    assert [view["yaw_deg"] for view in spread_views(views[:3], 8)] == [0, 24, 48]  # none twice
 
 
 def run(*arguments: object) -> tuple[int, str, str]:
@@ -286,6 +287,7 @@ def test_defaults_are_the_data_root(scans: Path, tmp_path: Path, monkeypatch: py
         (("--layout", "icon"), "--layout icon"),
         (("--maps", "depth,albedo"), "--maps albedo: must be 'depth' or 'normal'"),
         (("--engine", "dask"), "--engine dask"),
+        (("--address", "auto"), "give --engine ray too"),
         (("--size", 2), "--size 2: must be at least 16"),
         (("--sheet", "sheet.gif"), "cannot write a contact sheet"),
     ],

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from ncpifu_cli.data.scans import ScanSource
+from ncpifu_cli.data.scans import MESH_SUFFIXES, ScanSource
 
 LAYOUT = "<subject>/mesh.drc, or <subject>.drc"
 
@@ -13,5 +13,7 @@ def find(folder: Path) -> list[ScanSource]:
         files = [folder] if folder.suffix.lower() == ".drc" else []
         return [ScanSource(file.stem, file, "synthetic", up="y") for file in files]
     nested = [ScanSource(file.parent.name, file, "synthetic", up="y") for file in folder.glob("*/mesh.drc") if not file.parent.name.startswith(".")]
-    bare = [ScanSource(file.stem, file, "synthetic", up="y") for file in folder.glob("*.drc") if not file.name.startswith(".")]
-    return nested + bare
+    files = [file for file in folder.iterdir() if file.suffix.lower() in MESH_SUFFIXES and not file.name.startswith(".")]
+    if any(file.suffix.lower() != ".drc" for file in files):
+        return nested  # Draco among other meshes: somebody's own collection, which the adapter of plain folders takes whole
+    return nested + [ScanSource(file.stem, file, "synthetic", up="y") for file in files]
