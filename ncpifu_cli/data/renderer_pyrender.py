@@ -2,7 +2,7 @@
 
 What is changed against plain pyrender, each measured there: no hidden 4x multisampling (it moves depth off the pixel centres and costs a factor 2 to 4),
 the depth buffer read as it is (pyrender applies a perspective formula to orthographic depth), the viewer (pyglet, X libraries) never imported, one scene
-and one upload of the mesh for all views, shaders (`shaders/`) that only transform and multiply, no copies between frame buffers, no blending.
+and one upload of the mesh for all views, no mipmaps, shaders (`shaders/`) that only transform and multiply, no copies between frame buffers, no blending.
 """
 
 import os
@@ -128,7 +128,10 @@ class _Drawable:
         pyrender = _import_pyrender()
         texture, uv = None, None
         if textured and scan.texture is not None:
-            texture, uv = pyrender.Texture(source=scan.texture.image, source_channels="RGB"), scan.texture.uv
+            # No mipmaps: they mix the islands of an atlas with each other and with the background between them. Textures are 2 K at most, pictures drawn at 2x.
+            edge = pyrender.GLTF.CLAMP_TO_EDGE
+            sampler = pyrender.Sampler(magFilter=pyrender.GLTF.LINEAR, minFilter=pyrender.GLTF.LINEAR, wrapS=edge, wrapT=edge)
+            texture, uv = pyrender.Texture(source=scan.texture.image, source_channels="RGB", sampler=sampler), scan.texture.uv
         material = pyrender.MetallicRoughnessMaterial(baseColorTexture=texture, baseColorFactor=[_HEADROOM] * 3 + [1.0])
         white = np.ones((len(scan.vertices), 4), np.float32)
         self._primitive = pyrender.Primitive(positions=scan.vertices, indices=scan.faces, mode=4, texcoord_0=uv, color_0=white, material=material)

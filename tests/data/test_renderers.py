@@ -1,4 +1,5 @@
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -13,7 +14,7 @@ from ncpifu_cli.data.renderers import choose_renderer, make_renderer
 from ncpifu_cli.data.scans import find_scans, read_scan
 from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.geometry.camera import HALF_EXTENT_M, Camera, ndc_to_px
-from ncpifu_cli.geometry.mesh import Scan
+from ncpifu_cli.geometry.mesh import Scan, TexturedUV
 
 SIZE = 256
 
@@ -98,6 +99,25 @@ def test_both_renderers_draw_the_same(which: str, request: pytest.FixtureRequest
         assert np.percentile(depth_m, 99) < 1e-5
         degrees = np.degrees(np.arccos((near.normals * far.normals).sum(axis=2)[both].clip(-1, 1)))
         assert np.percentile(degrees, 99) < 0.5
+
+
+def test_islands_of_an_atlas_do_not_mix(plain: Scan, pyrender_renderer: PyrenderRenderer) -> None:
+    corners, count = plain.faces.reshape(-1), len(plain.faces)
+    size, pitch = 2048, 32  # each face has an island of its own, red on white
+    column, row = np.arange(count) % (size // pitch), np.arange(count) // (size // pitch)
+    image = np.full((size, size, 3), 255, np.uint8)
+    for x, y in zip(column * pitch, row * pitch, strict=True):
+        image[y : y + 28, x : x + 28] = 220, 40, 40
+    triangle = np.array([[2, 2], [26, 2], [2, 26]])
+    px = (np.stack([column, row], axis=1)[:, None] * pitch + triangle).reshape(-1, 2)
+    texture = TexturedUV(image, np.stack([px[:, 0] / size, 1 - px[:, 1] / size], axis=1).astype(np.float32))
+    split = {"vertices": plain.vertices[corners], "colors": plain.colors[corners], "normals": plain.normals[corners]}
+    scan = replace(plain, **split, faces=np.arange(3 * count, dtype=np.int32).reshape(-1, 3), texture=texture)
+    raster = RasterRenderer(SIZE)
+    for renderer in (raster, pyrender_renderer):
+        renderer.load(scan)
+        view = renderer.view(Camera(20), np.ones_like(scan.vertices))
+        assert abs(view.rgb[view.mask].astype(int) - [220, 40, 40]).max() <= 2
 
 
 def test_pyrender_takes_one_scan_after_another(plain: Scan, textured: Scan, pyrender_renderer: PyrenderRenderer) -> None:
