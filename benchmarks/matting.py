@@ -115,7 +115,7 @@ def _methods(truth: Mask) -> dict[str, Callable[[NDArray[np.uint8]], Mask]]:
         "network without GrabCut": _uncut,
         "network, true box": lambda rgb: matting.estimate_mask(rgb, box=(x, y, w, h)).alpha > 0.5,
         "GrabCut, true box": lambda rgb: grabcut.box_grabcut(rgb, (x, y, w, h)),
-        "GrabCut, smooth background": lambda rgb: grabcut.smooth_background(rgb).mask,
+        "GrabCut, smooth background": lambda rgb: grabcut.smooth_background(rgb, always=True).mask,
         "GrabCut, guess": grabcut.guess,
     }
 

@@ -3,7 +3,7 @@
 All work on sRGB uint8 and return masks on the grid they were given. GrabCut runs at `WORK_SIDE_PX`; a guided filter brings its edge back to full size.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -19,7 +19,8 @@ Box = tuple[int, int, int, int]  # x, y, width, height in pixels
 class BackgroundFit:
     """A mask found from the background's smoothness.
 
-    Attributes: mask (H, W) bool; noise: robust sigma (Lab) of the frame around the fitted background; inliers: share of the frame that the fit explains.
+    Attributes: mask (H, W) bool, empty where it was not worth looking for; noise: robust sigma (Lab) of the frame around the fitted background; inliers: share
+    of the frame that the fit explains.
     """
 
     mask: NDArray[np.bool_]
@@ -46,32 +47,37 @@ def uniform_background(rgb: NDArray[np.uint8], share: float = 0.9, tolerance: in
     return fill_small_holes(closed.astype(bool), 0.002)
 
 
-def smooth_background(rgb: NDArray[np.uint8]) -> BackgroundFit:
+def smooth_background(rgb: NDArray[np.uint8], always: bool = False) -> BackgroundFit:
     """GrabCut seeded by the distance to a smooth background that is fitted to the photo's frame (top, left and right strips).
 
-    Works for studios and plain walls, with or without a floor; `trusted` says when it did not.
+    Works for studios and plain walls, with or without a floor; `trusted` says when it did not. The fit takes a few milliseconds; GrabCut runs only where
+    it can be trusted, or `always`.
     """
     small, _ = _shrink(rgb)
     inner = _without_bars(small)
-    mask = np.zeros(small.shape[:2], bool)
-    mask[inner], noise, inliers = _fit_background(small[inner])
-    return BackgroundFit(_enlarge(mask, rgb), noise, inliers)
-
-
-def _fit_background(small: NDArray[np.uint8]) -> tuple[NDArray[np.bool_], float, float]:
-    lab = cv2.cvtColor(small.astype(np.float32) / 255, cv2.COLOR_RGB2Lab)
+    lab = cv2.cvtColor(small[inner].astype(np.float32) / 255, cv2.COLOR_RGB2Lab)
     frame = _frame(lab.shape[:2])
     residual = np.linalg.norm(lab - _polynomial(lab, frame), axis=2)
     noise = float(1.4826 * np.median(residual[frame]))
-    spread = max(noise, 1.0)
-    inliers = float((residual[frame] < 4 * spread).mean())
+    fit = BackgroundFit(np.zeros(rgb.shape[:2], bool), noise, float((residual[frame] < 4 * max(noise, 1.0)).mean()))
+    if not (fit.trusted or always):
+        return fit
+    mask = np.zeros(small.shape[:2], bool)
+    mask[inner] = _unlike_background(small[inner], lab, residual, frame, noise)
+    return replace(fit, mask=_enlarge(mask, rgb))
+
+
+def _unlike_background(
+    small: NDArray[np.uint8], lab: NDArray[np.float32], residual: NDArray[np.float32], frame: NDArray[np.bool_], noise: float
+) -> NDArray[np.bool_]:
+    """GrabCut from the distances (h, w) in Lab to the fitted background."""
     # A floor is as unlike the wall as a person is, but the same from left to right.
     residual = np.minimum(residual, np.linalg.norm(lab - _side_to_side(lab), axis=2))
     labels = np.full(lab.shape[:2], cv2.GC_PR_BGD, np.uint8)
-    labels[(residual > max(7.0, 4 * spread)) | _ellipse(lab.shape[:2])] = cv2.GC_PR_FGD
+    labels[(residual > max(7.0, 4 * noise)) | _ellipse(lab.shape[:2])] = cv2.GC_PR_FGD
     plain = _opened(residual < max(2.5, 2.5 * float(1.4826 * np.median(residual[frame]))))
     labels[frame | _wall(plain)] = cv2.GC_BGD
-    return _grabcut(small, labels), noise, inliers
+    return _grabcut(small, labels)
 
 
 def _opened(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -11,13 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ncpifu_cli.config.reconstruct import Person
+from ncpifu_cli.data.figures import separate_figures
 from ncpifu_cli.data.photo import Photo, read_mask_file
 from ncpifu_cli.data.rembg_model import rembg_coverage, resolve_model
+from ncpifu_cli.data.visible_share import visible_share
 from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.progress import SILENT, Reporter
 
 MIN_PERSON_PX = 24  # height of the smallest person worth an answer
-TRUSTED_MATTE = 0.72  # expected intersection over union above which the matting network is believed (docs/matting.md)
+TRUSTED_MATTE = 0.65  # expected intersection over union above which the matting network is believed (docs/matting.md)
 SURE_MATTE = 0.8  # below it, a look at the outline is asked for
 AGREEMENT = 0.7  # intersection over union from which on colour and matting network speak of the same person
 Box = tuple[int, int, int, int]
@@ -32,6 +34,7 @@ class Mask:
         source: "mask file", "alpha channel", "uniform background", "rembg <model>", "matting network", "person box", "smooth background" or "guess".
         confidence: 0..1 where the source says how sure it is (the expected intersection over union with the truth).
         trusted: False where only a person can say whether it is right. warnings: what the user should know.
+        shown: share of the person's height that is in the photo, less than 1 where they are cut off by the lower border (`visible_share`).
     """
 
     coverage: NDArray[np.uint8]
@@ -39,6 +42,7 @@ class Mask:
     trusted: bool = True
     warnings: tuple[str, ...] = ()
     confidence: float | None = None
+    shown: float = 1.0
 
     @property
     def binary(self) -> NDArray[np.bool_]:
@@ -73,7 +77,7 @@ def find_masks(
             inside[box[1] : box[1] + box[3], box[0] : box[0] + box[2]] = True
             mask = replace(mask, coverage=np.where(inside, mask.coverage, 0).astype(np.uint8))
     _check(mask, photo)
-    return [_described(figure, photo) for figure in _chosen(_figures(mask.binary), mask, photo, person)]
+    return [_described(figure, photo) for figure in _chosen(separate_figures(mask.binary), mask, photo, person)]
 
 
 def _automatic(photo: Photo, box: Box | None, mask_model: str, reporter: Reporter) -> Mask:
@@ -188,10 +192,13 @@ def _described(mask: Mask, photo: Photo) -> Mask:
             f"the person in {photo.name} is only {round(height / photo.scale)} px tall", "use a photo in which the person fills most of the height"
         )
     warnings = list(mask.warnings)
-    if rows[-1] == kept.shape[0] - 1:
+    shown = visible_share(kept) if rows[-1] == kept.shape[0] - 1 else 1.0
+    if shown < 1:
         warnings.append(
-            "the person is cut off by the lower border: legs or feet that are not in the photo will be missing, and --height is the height of what is seen"
+            f"the person is cut off by the lower border: the outline looks like {shown:.0%} of a person, and only that is made (--height is the whole person's)"
         )
+    elif rows[-1] == kept.shape[0] - 1:
+        warnings.append("the person touches the lower border: the feet may be cut off")
     if rows[0] == 0:
         warnings.append("the person touches the upper border: the head may be cut off")
     if columns[0] == 0 or columns[-1] == kept.shape[1] - 1:
@@ -200,31 +207,7 @@ def _described(mask: Mask, photo: Photo) -> Mask:
         warnings.append(f"the person is only {round(height / photo.scale)} px tall; expect a coarse result")
     if len(columns) > 2.5 * height:
         warnings.append("the mask is much wider than tall: this tool expects a standing person")
-    return replace(mask, warnings=tuple(warnings))
-
-
-def _figures(binary: NDArray[np.bool_]) -> list[NDArray[np.bool_]]:
-    """The separate figures from left to right, none under a tenth of the largest.
-
-    A smaller part whose middle lies in a figure's bounding box belongs to it (a hand behind a strap); specks belong to nobody.
-    """
-    import cv2
-
-    _, labels, stats, centres = cv2.connectedComponentsWithStats(binary.astype(np.uint8), connectivity=8)
-    by_size = [int(label) for label in np.argsort(-stats[1:, cv2.CC_STAT_AREA], kind="stable") + 1]
-    figures: dict[int, list[int]] = {}
-    for label in by_size:
-        left, top, width, height, area = (int(value) for value in stats[label])
-        owner = next((main for main in figures if _holds(stats[main], left + width / 2, top + height / 2) and area < 0.3 * stats[main][4]), None)
-        if owner is None and area >= 0.1 * stats[by_size[0]][4]:
-            figures[label] = [label]
-        elif owner is not None and area >= 0.002 * stats[owner][4]:
-            figures[owner].append(label)
-    return [np.isin(labels, figures[main]) for main in sorted(figures, key=lambda main: centres[main][0])]
-
-
-def _holds(box: NDArray[np.int32], x: float, y: float) -> bool:
-    return bool(box[0] <= x <= box[0] + box[2] and box[1] <= y <= box[1] + box[3])
+    return replace(mask, warnings=tuple(warnings), shown=shown)
 
 
 def _grown(binary: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -1,7 +1,8 @@
 """How sure the network is of each piece of surface.
 
 Occupancy is a probability. Walking out along the normal from `REACH_M` inside a surface point to `REACH_M` outside it, the drop of that probability is the
-network's own estimate of how likely the true surface lies between the two: near 1 where the photo decides the matter, low where it guesses (backs, depth).
+network's own estimate of how likely the true surface lies between the two. It is asked twice, about the photo and about its mirror image, and the lower answer
+counts: where the photo decides the matter both agree, where the network guesses it guesses differently. docs/reconstruct.md has the measurements.
 """
 
 from collections.abc import Callable
@@ -12,15 +13,20 @@ from numpy.typing import NDArray
 from ncpifu_cli.geometry.camera import HALF_EXTENT_M
 
 REACH_M = 0.02  # of the 1.80 m subject
+Ask = Callable[[NDArray[np.float32]], NDArray[np.float32]]  # (N, 3) NDC -> (N,) probability of being inside
 
 
-def confidence_at(
-    occupancy: Callable[[NDArray[np.float32]], NDArray[np.float32]], vertices_ndc: NDArray[np.floating], normals: NDArray[np.floating]
-) -> NDArray[np.float32]:
-    """(V, 3) NDC of surface points and their unit normals -> (V,) float32 0..1: the probability, by the network, that the surface is within 2 cm of each."""
+def confidence_at(occupancy: Ask, mirrored: Ask, vertices_ndc: NDArray[np.floating], normals: NDArray[np.floating]) -> NDArray[np.float32]:
+    """(V, 3) NDC of surface points and their unit normals -> (V,) float32 0..1: the probability, by the network, that the surface is within 2 cm of each.
+
+    `occupancy` answers about the photo, `mirrored` about the photo with left and right exchanged, in its own NDC.
+    """
     step = normals * (REACH_M / HALF_EXTENT_M)
-    inner, outer = (occupancy(np.ascontiguousarray(points, np.float32)) for points in (vertices_ndc - step, vertices_ndc + step))
-    return np.clip(inner - outer, 0, 1)
+    drops = []
+    for ask, mirror in ((occupancy, (1, 1, 1)), (mirrored, (-1, 1, 1))):
+        inner, outer = (ask(np.ascontiguousarray(points * mirror, np.float32)) for points in (vertices_ndc - step, vertices_ndc + step))
+        drops.append(inner - outer)
+    return np.clip(np.minimum(*drops), 0, 1)
 
 
 def confidence_colours(confidence: NDArray[np.floating]) -> NDArray[np.uint8]:

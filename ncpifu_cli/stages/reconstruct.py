@@ -49,9 +49,10 @@ class UntrustedMask(NcpifuError):
     """No source could find the person reliably; `draft` is the best guess, on the working grid of a photo of `photo_size_px`."""
 
     def __init__(self, photo: Photo, draft: Mask) -> None:
+        reason = "the background is busy" if draft.confidence is None else f"the matting network is only {draft.confidence:.0%} sure"
         super().__init__(
-            f"could not find the person in {photo.name} reliably: the background is busy and no mask model is installed",
-            "give --mask FILE (white = person) or --person-box X,Y,WIDTH,HEIGHT, use a cut-out PNG, or install a mask model (`ncpifu doctor` tells how); "
+            f"could not find the person in {photo.name} reliably: {reason}",
+            "give --mask FILE (white = person) or --person-box X,Y,WIDTH,HEIGHT, use a cut-out PNG, or install a rembg model (`ncpifu doctor` tells how); "
             "--allow-rough-mask goes on with the guess",
             exit_code=2,
         )
@@ -73,7 +74,8 @@ class Reconstruction:
     """The answer.
 
     Attributes:
-        mesh: metres, y up, facing +z, feet at y = 0, x = z = 0 on the optical axis, `height_m` tall, with vertex colours.
+        mesh: metres, y up, facing +z, lowest point at y = 0, x = z = 0 on the optical axis, with vertex colours; `height_m` tall, or as much of that as the
+            photo shows.
         view: what the network saw, and the camera back to the photo. prepared: photo and mask.
         scale, lift_m: mesh = scale * normalised + (0, lift_m, 0), the normalised frame being `ncpifu_cli.geometry`'s.
         timings_s: seconds by step. model: which weights did it. config: how.
@@ -181,10 +183,11 @@ def reconstruct_prepared(prepared: Prepared, model: LoadedModel, config: Reconst
     clock.lap("colours")
     confidence = None
     if config.confidence:
-        confidence = confidence_at(occupancy, vertices, normals)
+        mirrored = Occupancy(model, np.ascontiguousarray(view.image[:, ::-1]), np.ascontiguousarray(view.coverage[:, ::-1]), reporter)
+        confidence = confidence_at(occupancy, mirrored, vertices, normals)
         clock.lap("confidence")
     low, high = vertices[:, 1].min() * HALF_EXTENT_M, vertices[:, 1].max() * HALF_EXTENT_M
-    scale = config.height_m / float(high - low)
+    scale = prepared.mask.shown * config.height_m / float(high - low)
     lift_m = -scale * float(low if config.ground else (low + high) / 2)
     mesh = trimesh.Trimesh(vertices * (scale * HALF_EXTENT_M) + (0, lift_m, 0), faces, vertex_colors=mesh_colours, process=False)
     return Reconstruction(mesh, view, prepared, scale, lift_m, clock.laps, model, config, texture, confidence)

@@ -24,13 +24,13 @@ def sidecar(result: "Reconstruction", outputs: Outputs) -> dict[str, Any]:
         "version": 1,
         "mesh": {
             "file": outputs.mesh.name,
-            "units": "metre, y up, the person faces +z, " + ("feet at y = 0" if result.config.ground else "the middle of the height at y = 0"),
+            "units": "metre, y up, the person faces +z, " + ("lowest point at y = 0" if result.config.ground else "the middle of the height at y = 0"),
             "vertices": len(result.mesh.vertices),
             "faces": len(result.mesh.faces),
             "watertight": bool(result.mesh.is_watertight),
             "size_m": [round(float(x), 4) for x in result.mesh.extents],
         },
-        "photo": {"file": photo.name, "size_px": list(photo.size_px), "notes": list(photo.notes)},
+        "photo": {"file": photo.name, "size_px": list(photo.size_px), "notes": list(photo.notes), "shown_share_of_height": round(mask.shown, 3)},
         "confidence": confidence_summary(result),
         "mask": {"source": mask.source, "trusted": mask.trusted, "confidence": mask.confidence, "warnings": list(mask.warnings)},
         "camera": {
