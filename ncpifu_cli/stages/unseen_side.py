@@ -5,8 +5,6 @@ else (a face, a shirt in an open jacket, hands, a bag) is filled with the colour
 at the outline without a seam, and the back of a head is hair.
 """
 
-from typing import Any
-
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +15,7 @@ ALIKE_LAB = 7.5  # colours this close count for each other; lightness counts LIG
 LIGHTNESS = 0.5
 OUTLINE_SHARE = 0.012  # of the picture's side: 2.5 cm of the person along the outline say what the back is made of
 ENOUGH = 0.75  # a colour is on the back too where its share of the outline is at least so much of its share of what is seen at that height
-MOSTLY = 0.6  # share of skin from which on a run or a row is bare
+LIMB_SHARE = 0.04  # of the picture's side: skin so near to skin on the outline goes round to the back (hands, bare arms and legs, the nape)
 HEAD, CROWN, HEAD_HALF_WIDTH = 0.135, 0.035, 0.075  # of the person's height
 
 
@@ -33,13 +31,16 @@ def unseen_side(texture: NDArray[np.uint8], mask: NDArray[np.bool_]) -> NDArray[
     if not inside.any():
         return picture
     labels, centres = palette(picture, inside)
-    votes, content = outline_votes(labels, inside, skin_like(picture, inside))
+    skin = skin_like(picture, inside)
+    edge = inside & (cv2.distanceTransform(inside.astype(np.uint8), cv2.DIST_L2, 5) <= _reach(size))
+    votes, content = outline_votes(labels, inside, skin, edge)
     face = _vote_for_hair(votes, labels, inside)
     distance = np.linalg.norm(centres[:, None] - centres, axis=2)
     alike = np.exp(-0.5 * (distance / ALIKE_LAB) ** 2).astype(np.float32)
     support, expected = votes @ alike, content @ alike
     own, usual = (np.take_along_axis(shares, np.maximum(labels, 0)[..., None], axis=2)[..., 0] for shares in (support, expected))
-    keeps = (inside & ~face & (own >= ENOUGH * usual)).astype(np.float32)
+    limb = skin & (cv2.distanceTransform((~(skin & edge)).astype(np.uint8), cv2.DIST_L2, 5) <= LIMB_SHARE * size)
+    keeps = (inside & ~face & (limb | (own >= ENOUGH * usual))).astype(np.float32)
     kept = (keeps * np.clip(2 * cv2.GaussianBlur(keeps, (0, 0), 0.006 * size) - 0.6, 0, 1))[..., None]
     result = picture * kept + _local_colours(picture, labels, keeps, support) * (1 - kept)
     return np.where(inside[..., None], np.clip(result + 0.5, 0, 255), picture).astype(np.uint8)
@@ -56,36 +57,34 @@ def palette(picture: NDArray[np.uint8], inside: NDArray[np.bool_]) -> tuple[NDAr
     return labels, np.pad(centres, ((0, COLOURS - len(centres)), (0, 0)), constant_values=1e3)
 
 
-def outline_votes(labels: NDArray[np.int64], inside: NDArray[np.bool_], skin: NDArray[np.bool_]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Two times (U, U, COLOURS): the share of each colour in the outline at a pixel's height and a little above and below, and in all that is seen there.
+def outline_votes(
+    labels: NDArray[np.int64], inside: NDArray[np.bool_], skin: NDArray[np.bool_], edge: NDArray[np.bool_]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Two times (U, U, COLOURS): the share of each colour in the outline (`edge`) at a pixel's height, a little above and below, and in all that is seen there.
 
-    Half of it (all of it in a bare hand or arm) is the outline of the body part that the pixel lies in: a run of `inside` pixels of a row, so that arms
-    that hang free are parts of their own. Half is the row's two ends: a shirt that an open jacket shows beside an arm is at the end of its run, but not of
-    the row. Skin votes in a run or row that is mostly skin (a bare arm, bare shoulders), not where hands hang before a coat, or bare arms beside a shirt.
+    Half of it is the outline of the body part that the pixel lies in: a run of `inside` pixels of a row, so that arms that hang free are parts of their own.
+    Half is the row's two ends: a shirt that an open jacket shows beside an arm is at the end of its run, but not of the row. Skin votes only where there is
+    nothing else: hands hang before a coat.
     """
     size = len(inside)
     starts = inside & ~np.pad(inside, ((0, 0), (1, 0)))[:, :-1]
     run = np.cumsum(starts.ravel())  # goes on behind a run's end, where nothing is counted
     row, column = (axis.ravel() for axis in np.mgrid[:size, :size])
-    reach = max(1.5, OUTLINE_SHARE * size)
-    near_edge = cv2.distanceTransform(inside.astype(np.uint8), cv2.DIST_L2, 5).ravel() <= reach
     first, last = inside.argmax(axis=1)[row], size - 1 - inside[:, ::-1].argmax(axis=1)[row]
-    near_end = np.minimum(column - first, last - column) < reach
+    near_end = np.minimum(column - first, last - column) < _reach(size)
     shares = [np.zeros((size, size, COLOURS), np.float32) for _ in range(2)]
-    bare_run, bare_row = (_skin_share(group, inside, skin)[group] > MOSTLY for group in (run, row))
-    for group, band, bare, weight in ((run, near_edge, bare_run, np.where(bare_run, 1.0, 0.5)), (row, near_end, bare_row, np.where(bare_run, 0.0, 0.5))):
-        hands = skin.ravel() & ~bare
-        at_outline = np.where(hands, 0.002, band + 0.03) * inside.ravel()  # where only hands are at the outline, the rest of the run decides
+    for group, band in ((run, edge.ravel()), (row, near_end)):
+        at_outline = np.where(skin.ravel(), 0.002, band + 0.03) * inside.ravel()  # where only hands are at the outline, the rest of the run decides
         for share, counts in zip(shares, (at_outline, inside.ravel()), strict=True):
             of_groups = np.stack([np.bincount(group, counts * (labels.ravel() == label)) for label in range(COLOURS)], axis=1)
             of_groups = of_groups / np.maximum(of_groups.sum(axis=1, keepdims=True), 1e-6)
-            share += (weight[:, None] * of_groups[group]).reshape(share.shape) * inside[..., None]
+            share += of_groups[group].reshape(share.shape) * inside[..., None]
     return _smoothed(shares[0]), _smoothed(shares[1])
 
 
-def _skin_share(group: NDArray[Any], inside: NDArray[np.bool_], skin: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """(groups,) share of skin among the person's pixels of each run or row."""
-    return np.bincount(group, (inside & skin).ravel()) / np.maximum(np.bincount(group, inside.ravel()), 1)
+def _reach(size_px: int) -> float:
+    """Width of the outline in pixels."""
+    return max(1.5, OUTLINE_SHARE * size_px)
 
 
 def _smoothed(shares: NDArray[np.float32]) -> NDArray[np.float32]:

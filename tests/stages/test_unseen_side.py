@@ -44,6 +44,13 @@ def test_bare_arms_are_bare_behind() -> None:
     assert np.abs(back[90, 26] - SKIN).max() < 30
 
 
+def test_hands_beside_the_coat_have_backs() -> None:
+    picture = dressed()
+    back = unseen_side(picture, picture.any(axis=2)).astype(int)
+    for place in ((120, 65), (120, 126)):
+        assert np.abs(back[place] - SKIN).max() < 30
+
+
 def test_skin_is_what_has_the_chroma_of_the_face() -> None:
     picture = dressed()
     skin = skin_like(picture, picture.any(axis=2))
