@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ncpifu_cli.artifacts import released_files
 from ncpifu_cli.data.grabcut import Box, guided_upsample, seeded_grabcut
 from ncpifu_cli.errors import NcpifuError
 
@@ -25,7 +26,6 @@ WORK_SIDE_PX = 768
 LOOKS = 2
 MARGIN = 0.15  # around the person when looking again, as a share of their box
 STRAYED = 0.8  # a cut that the network expects to be this much worse than its own mask is not taken
-_PACKAGE = Path(__file__).resolve().parents[1]
 Alpha = NDArray[np.float32]
 
 
@@ -44,8 +44,10 @@ class MatteEstimate:
 def find_matting_weights() -> Path | None:
     """`$NCPIFU_MATTING` where set, else the released weights of a clone or of the installed package; None where there are none."""
     named = os.environ.get("NCPIFU_MATTING")
-    places = [Path(named).expanduser()] if named else [folder / "weights" / FILE_NAME for folder in (_PACKAGE.parent, _PACKAGE)]
-    return next((path for path in places if path.is_file()), None)
+    if not named:
+        return released_files().get(FILE_NAME)
+    path = Path(named).expanduser()
+    return path if path.is_file() else None
 
 
 def estimate_mask(rgb: NDArray[np.uint8], box: Box | None = None) -> MatteEstimate:

@@ -8,12 +8,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ncpifu_cli import __version__
+from ncpifu_cli import __version__, artifacts
 from ncpifu_cli.artifacts import sha256
 from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.progress import SILENT, Reporter
 
-OPTIONAL_PACKAGES = ("rembg", "onnxruntime")
+REMBG_PACKAGES = ("rembg", "onnxruntime")
+MEDIA_PACKAGES = {"imageio_ffmpeg": "--turntable mp4", "pillow_heif": "HEIC photos", "xatlas": "--texture"}  # module -> what it is for
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,9 @@ def examine(reporter: Reporter = SILENT) -> list[Check]:
         check_geometry,
         check_weights,
         check_weights_hashes,
+        check_matting,
         check_mask_model,
+        check_media,
         check_opengl,
         check_bodies,
         check_tensorboard,
@@ -93,15 +96,13 @@ def check_weights() -> Check:
     except NcpifuError as error:
         return Check("weights", "broken", error.message, error.hint)
     others = [name for name, file in released_weights().items() if file != path]
-    return Check("weights", "ok", f"{path}" + (f"; also: {', '.join(others)}" if others else ""))
+    return Check("weights", "ok", f"{path} (sha256 {sha256(path)[:12]})" + (f"; also: {', '.join(others)}" if others else ""))
 
 
 def check_weights_hashes() -> Check:
     """Released weights against `SHA256SUMS` beside them."""
-    from ncpifu_cli.stages.weights import WEIGHTS_FOLDERS
-
     good, bad = 0, []
-    for folder in WEIGHTS_FOLDERS:
+    for folder in artifacts.WEIGHTS_FOLDERS:
         sums = folder / "SHA256SUMS"
         for line in sums.read_text(encoding="utf-8").splitlines() if sums.is_file() else []:
             digest, _, name = line.strip().partition(" ")
@@ -117,11 +118,29 @@ def check_weights_hashes() -> Check:
     return Check("weights hashes", "ok", f"{good} files match SHA256SUMS") if good else Check("weights hashes", "missing", "no SHA256SUMS beside the weights")
 
 
+def check_matting() -> Check:
+    """The project's own network for masks."""
+    from ncpifu_cli.data.matting import FILE_NAME, find_matting_weights
+
+    path = find_matting_weights()
+    if path is None:
+        return Check("matting network", "missing", f"no {FILE_NAME} here: masks only before plain backgrounds", "run from a clone, or set NCPIFU_MATTING")
+    return Check("matting network", "ok", f"{path} (sha256 {sha256(path)[:12]})")
+
+
+def check_media() -> Check:
+    """Small packages for films, textures and phone photos."""
+    absent = [f"{name.replace('_', '-')} ({use})" for name, use in MEDIA_PACKAGES.items() if importlib.util.find_spec(name) is None]
+    if absent:
+        return Check("media", "missing", f"not installed: {', '.join(absent)}", 'pip install "ncpifu[media]", in the clone: pip install -e ".[media]"')
+    return Check("media", "ok", ", ".join(f"{name.replace('_', '-')} ({use})" for name, use in MEDIA_PACKAGES.items()))
+
+
 def check_mask_model() -> Check:
-    """rembg and its model file: masks on busy backgrounds."""
+    """rembg and its model file: finer masks on busy backgrounds than our own network's."""
     from ncpifu_cli.data.rembg_model import ALLOWED_MODELS, DOWNLOAD_URL, find_model, wanted_path
 
-    absent = [name for name in OPTIONAL_PACKAGES if importlib.util.find_spec(name) is None]
+    absent = [name for name in REMBG_PACKAGES if importlib.util.find_spec(name) is None]
     if absent:
         return Check("mask model", "missing", f"not installed: {', '.join(absent)}", 'pip install "rembg[cpu]"')
     model = find_model()

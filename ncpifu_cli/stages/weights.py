@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ncpifu_cli.artifacts import sha256
+from ncpifu_cli.artifacts import released_files, sha256
 from ncpifu_cli.data import matting
 from ncpifu_cli.errors import NcpifuError
 
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from ncpifu_cli.models.api import ImplicitModel
 
 DEFAULT_NAME = "compact"
-_PACKAGE = Path(__file__).resolve().parent.parent
-WEIGHTS_FOLDERS = (_PACKAGE.parent / "weights", _PACKAGE / "weights")  # a clone or an editable install; files packed with the wheel
 
 
 @dataclass(frozen=True)
@@ -75,9 +73,4 @@ def find_weights(weights: str | Path | None = None) -> Path:
 
 def released_weights() -> dict[str, Path]:
     """Name -> file of the networks that came with this installation (the one for masks is not asked for by name)."""
-    found: dict[str, Path] = {}
-    for folder in WEIGHTS_FOLDERS:
-        for path in sorted(folder.glob("*.safetensors")):
-            if path.name != matting.FILE_NAME:
-                found.setdefault(path.stem.removeprefix("ncpifu-"), path)
-    return found
+    return {path.stem.removeprefix("ncpifu-"): path for name, path in released_files().items() if name != matting.FILE_NAME}

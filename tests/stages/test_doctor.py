@@ -7,10 +7,11 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from ncpifu_cli import artifacts
 from ncpifu_cli.artifacts import sha256
 from ncpifu_cli.cli.doctor import doctor_cli
 from ncpifu_cli.data import renderer_pyrender
-from ncpifu_cli.stages import doctor, weights
+from ncpifu_cli.stages import doctor
 
 
 @pytest.fixture(autouse=True)
@@ -18,7 +19,7 @@ def sandbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A weights folder of our own, no mask models, OpenGL not tried for real (it has its own test)."""
     folder = tmp_path / "weights"
     folder.mkdir()
-    monkeypatch.setattr(weights, "WEIGHTS_FOLDERS", (folder,))
+    monkeypatch.setattr(artifacts, "WEIGHTS_FOLDERS", (folder,))
     monkeypatch.delenv("NCPIFU_WEIGHTS", raising=False)
     monkeypatch.setenv("U2NET_HOME", str(tmp_path / "models"))
     monkeypatch.setattr(renderer_pyrender, "gl_problem", lambda: "no libEGL here")
@@ -60,6 +61,18 @@ def test_mask_model_on_disk(tmp_path: Path) -> None:
     found = doctor.check_mask_model()
     assert found.state == "ok"
     assert "Apache-2.0" in found.detail
+
+
+def test_matting_weights_and_media_packages(sandbox: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NCPIFU_MATTING", raising=False)
+    assert doctor.check_matting().state == "missing"
+    path = sandbox / "matting.safetensors"
+    path.write_bytes(b"weights")
+    assert sha256(path)[:12] in doctor.check_matting().detail
+    monkeypatch.setattr(doctor, "MEDIA_PACKAGES", {"json": "JSON", "not_there": "everything else"})
+    media = doctor.check_media()
+    assert media.state == "missing"
+    assert media.detail == "not installed: not-there (everything else)"
 
 
 def test_everything_missing_has_a_hint() -> None:

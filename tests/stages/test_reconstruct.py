@@ -214,12 +214,12 @@ def tiny_weights(path: Path) -> Path:
 
 
 def test_load_model_and_where_weights_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from ncpifu_cli.stages import weights
+    from ncpifu_cli import artifacts
 
     path = tiny_weights(tmp_path / "tiny.safetensors")
     loaded = load_model(path, "cpu")
     assert (loaded.config.profile, loaded.meta, len(loaded.sha256)) == ("tiny", {"steps": 0}, 64)
-    monkeypatch.setattr(weights, "WEIGHTS_FOLDERS", (tmp_path,))
+    monkeypatch.setattr(artifacts, "WEIGHTS_FOLDERS", (tmp_path,))
     assert find_weights("tiny") == path
     monkeypatch.setenv("NCPIFU_WEIGHTS", str(path))
     assert find_weights() == path
