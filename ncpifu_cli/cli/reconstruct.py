@@ -108,15 +108,15 @@ def _batch(photos: list[Path], folder: Path, suffix: str, config: ReconstructCon
         reconstruct_batch(photos, folder, suffix, config, load, report, rows)
     finally:
         if rows and not silent:
-            _print_table(rows, len(photos))
+            _print_table(rows, len(photos), folder)
     return rows
 
 
-def _print_table(rows: "list[Row]", total: int) -> None:
+def _print_table(rows: "list[Row]", total: int, folder: Path) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(title=f"{sum(row.error is None for row in rows)} of {total} photos reconstructed")
+    table = Table(title=f"{sum(row.error is None for row in rows)} of {total} photos into {folder}")
     for name in ("photo", "mask", "vertices", "s", "result"):
         table.add_column(name, justify="right" if name in ("vertices", "s") else "left", overflow="fold")
     for row in rows:
@@ -125,7 +125,7 @@ def _print_table(rows: "list[Row]", total: int) -> None:
             table.add_row(row.photo.name, "", "", seconds, f"failed: {row.error.message}", style="red")
         for one in row.people:
             count = "" if one.result is None else str(len(one.result.mesh.vertices))
-            table.add_row(row.photo.name, one.prepared.mask.source, count, seconds, str(one.main))
+            table.add_row(row.photo.name, one.prepared.mask.source, count, seconds, one.main.name)
     Console(stderr=True, highlight=False).print(table)
 
 

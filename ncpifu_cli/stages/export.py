@@ -33,7 +33,7 @@ def save(result: "Reconstruction", outputs: Outputs) -> None:
             for path, write in writers.items():
                 write(names[path])
         except OSError as error:
-            raise NcpifuError(f"cannot write beside {outputs.mesh}: {error.strerror or error}", "is the disk full?") from error
+            raise NcpifuError(f"cannot write beside {outputs.mesh}: {error.strerror or error}", "is the disk full? -o names another folder") from error
 
 
 def _writers(result: "Reconstruction", outputs: Outputs) -> dict[Path, Callable[[Path], object]]:

@@ -73,7 +73,7 @@ def reconstruct_batch(
                 row.people = reconstruct_to_files(photo, folder / f"{name}{suffix}", _own_masks(config, name), load, reporter)
             except NcpifuError as error:
                 row.error = error
-                reporter.warn(f"{photo.name}: {error.message}")
+                reporter.warn(error.message if photo.name in error.message else f"{photo.name}: {error.message}")
             row.seconds = time.perf_counter() - started
             rows.append(row)
             task.advance()
