@@ -32,8 +32,11 @@ def synth_cli(
     """
     from ncpifu_cli.config.base import load, validate
     from ncpifu_cli.config.synth import SynthConfig, Wishes
+    from ncpifu_cli.errors import NcpifuError
     from ncpifu_cli.stages.synth import synth
 
+    if person is not None and not person.is_file():
+        raise NcpifuError(f"no file {person}", "--person takes a YAML file, see docs/synth.md")
     values = {
         "count": count,
         "seed": seed,

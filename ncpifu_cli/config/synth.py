@@ -73,3 +73,6 @@ class Wishes(Settings):
     shoes: str | None = Field(None, description="kind of shoes, or bare")
     hair: str | None = Field(None, description="hair style")
     props: tuple[str, ...] | None = Field(None, description="things worn or held")
+
+
+NO_WISHES = Wishes()

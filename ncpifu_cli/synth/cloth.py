@@ -71,15 +71,11 @@ class Collider:
 
     def __init__(self, vertices: Array, triangles: Index, device: str = "cpu", ground_m: float = NO_GROUND_M) -> None:
         self.device, self.triangles, self.ground_m = device, triangles, ground_m
-        self._corners = wp.array(triangles.astype(np.int32), dtype=wp.vec3i, device=device)
+        self.corners = wp.array(triangles.astype(np.int32), dtype=wp.vec3i, device=device)
         self._points = wp.array(vertices.astype(np.float32), dtype=wp.vec3, device=device)
         self.mesh = wp.Mesh(self._points, wp.array(triangles.astype(np.int32).ravel(), dtype=int, device=device))
         self.start = self.end = vectors(vertices, device)
         self.normals = vectors(vertex_normals(vertices, triangles), device)
-
-    @property
-    def corners(self) -> wp.array:
-        return self._corners
 
     def move(self, vertices: Array, normals: Array | None = None, ground_m: float = NO_GROUND_M) -> None:
         """The next frame ends at `vertices` (V, 3), with their `normals` (V, 3) where they are known; it starts where the last one ended.

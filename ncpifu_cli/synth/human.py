@@ -10,7 +10,7 @@ import numpy as np
 import scipy.sparse as sparse
 from numpy.typing import NDArray
 
-from ncpifu_cli.config.synth import PoseWish, Wishes
+from ncpifu_cli.config.synth import NO_WISHES, PoseWish, Wishes
 from ncpifu_cli.synth.assemble import TRAINING_FACES, Mesh, assemble, ground_level, to_output_frame
 from ncpifu_cli.synth.body import INGREDIENTS, BodyModel, BodyShape, load_body_model
 from ncpifu_cli.synth.cloth import SurfaceQuery
@@ -30,17 +30,15 @@ from ncpifu_cli.synth.looks.skin import paint_skin, sample_complexion
 from ncpifu_cli.synth.parts import Part
 from ncpifu_cli.synth.phenotype import Features, Phenotype, sample_features, sample_phenotype
 from ncpifu_cli.synth.poses import FALLBACK, Pose, choose_family, solve_pose
-from ncpifu_cli.synth.props import Wearer, choose_props, make_props, to_rest
+from ncpifu_cli.synth.props import Wearer, choose_props, make_props
 from ncpifu_cli.synth.shoes import choose_shoes, make_shoes, pitch_deg
-from ncpifu_cli.synth.skeleton import SIDES, rigid, skin
-from ncpifu_cli.synth.streams import GENERATOR_VERSION, Streams, global_seed
+from ncpifu_cli.synth.skeleton import SIDES, rigid, skin, to_rest
+from ncpifu_cli.synth.streams import GENERATOR_VERSION, Streams, global_seed, subject_name
 from ncpifu_cli.synth.topology import vertex_normals
 from ncpifu_cli.synth.wishes import as_described, check
 
 Array = NDArray[np.float64]
 
-
-NO_WISHES = Wishes()
 ATTEMPTS = 3
 LET_OUT = 0.05  # how much longer trousers are cut for somebody who sits
 
@@ -67,11 +65,6 @@ class _Clock:
         start = time.process_time()
         yield
         self.seconds[name] = self.seconds.get(name, 0.0) + time.process_time() - start
-
-
-def subject_name(split: str, number: int) -> str:
-    """`train-000001`."""
-    return f"{split}-{number:06d}"
 
 
 def make_human(split: str, number: int, wishes: Wishes = NO_WISHES, face_budget: int | None = TRAINING_FACES, device: str = "cpu") -> Human:

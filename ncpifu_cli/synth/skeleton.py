@@ -62,3 +62,8 @@ def skin(vertices: Array, weights: sparse.csr_matrix, transforms: Array) -> Arra
 def rigid(vertices: Array, transform: Array) -> Array:
     """(V, 3) moved by one (3, 4) transform."""
     return vertices @ transform[:, :3].T + transform[:, 3]
+
+
+def to_rest(vertices: Array, transform: Array) -> Array:
+    """(V, 3) posed -> rest, the inverse of `rigid`."""
+    return (vertices - transform[:, 3]) @ transform[:, :3]

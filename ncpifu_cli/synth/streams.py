@@ -19,6 +19,11 @@ def global_seed(split: str, number: int) -> int:
     return SPLITS.index(split) * SEEDS_PER_SPLIT + number
 
 
+def subject_name(split: str, number: int) -> str:
+    """`train-000001`."""
+    return f"{split}-{number:06d}"
+
+
 class Streams:
     """Named random generators of one human: `streams.get("hair")` is the same sequence whatever other stages drew."""
 

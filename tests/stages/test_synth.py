@@ -1,6 +1,8 @@
 """The synth stage and command around a stand-in for the generator: what is written, kept, reported."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -71,6 +73,14 @@ def test_finished_humans_are_kept_and_unfinished_made_again(tmp_path: Path) -> N
     assert (tmp_path / "train-000001" / "mesh.drc").stat().st_mtime_ns == before
 
 
+def test_what_a_killed_run_left_half_written_goes(tmp_path: Path) -> None:
+    code = "from ncpifu_cli.artifacts import temporary_prefix; print(temporary_prefix(), end='')"
+    prefix = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    (tmp_path / f"{prefix}x-train-000001").mkdir()
+    stage.synth(SynthConfig(count=1, split="train"), tmp_path)
+    assert [p.name for p in tmp_path.iterdir()] == ["train-000001"]
+
+
 def test_bad_seeds_are_named_and_skipped(tmp_path: Path) -> None:
     result = stage.synth(SynthConfig(count=4, split="train", seed=12), tmp_path)
     assert result.made == ["train-000012", "train-000015"]
@@ -102,6 +112,13 @@ def test_the_sheet_shows_them(tmp_path: Path) -> None:
     picture = cv2.imread(str(tmp_path / "sheet.png"))
     assert picture.shape[0] == 640
     assert picture.std() > 1
+
+
+def test_a_sheet_that_cannot_be_written_is_said_before_the_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stage, "_run", lambda *_: pytest.fail("started to work"))
+    (tmp_path / "file").touch()
+    with pytest.raises(NcpifuError, match="file"):
+        stage.synth(SynthConfig(count=1, split="train"), tmp_path / "scans", tmp_path / "file" / "sheet.png")
 
 
 @pytest.mark.parametrize("kind", ["glb", "ply", "obj"])

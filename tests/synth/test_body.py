@@ -2,8 +2,10 @@
 
 import sys
 import types
+from pathlib import Path
 
 import pytest
+from safetensors import SafetensorError
 
 from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.progress import Silent
@@ -32,6 +34,29 @@ def test_a_cache_that_cannot_be_written_is_one_line(anny: types.ModuleType, monk
     assert "/no/such/place" in caught.value.hint
 
 
+def test_a_damaged_cache_is_one_line(anny: types.ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(**options: object) -> None:
+        raise SafetensorError("Error while deserializing header: invalid header")
+
+    monkeypatch.setattr(anny, "Anny", refuse, raising=False)
+    monkeypatch.setenv("ANNY_CACHE_DIR", "/some/place")
+    with pytest.raises(NcpifuError, match="deserializing") as caught:
+        body._load_body_model.__wrapped__()
+    assert "delete /some/place" in caught.value.hint
+
+
+def test_no_room_for_the_cache_is_said_before_the_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(body, "_load_body_model", lambda: pytest.fail("started to prepare it"))
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("ANNY_CACHE_DIR", str(tmp_path / "file" / "folder"))
+    with pytest.raises(NcpifuError, match="cannot prepare"):
+        body.load_body_model()
+    monkeypatch.setenv("ANNY_CACHE_DIR", str(tmp_path / "new"))
+    monkeypatch.setattr(body, "CACHE_BYTES", 1 << 60)
+    with pytest.raises(NcpifuError, match="GB free"):
+        body.load_body_model()
+
+
 def test_a_missing_package_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "anny", None)
     with pytest.raises(NcpifuError) as caught:
@@ -47,6 +72,7 @@ def test_the_slow_first_preparation_is_announced(monkeypatch: pytest.MonkeyPatch
             said.append(message)
 
     monkeypatch.setattr(body, "is_cached", lambda: False)
+    monkeypatch.setattr(body, "_check_room", lambda: None)
     monkeypatch.setattr(body, "_load_body_model", lambda: "the model")
     assert body.load_body_model(Heard()) == "the model"
     assert "one to three minutes" in said[0]

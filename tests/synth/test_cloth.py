@@ -53,6 +53,26 @@ def test_a_pin_holds(fallen: tuple[np.ndarray, np.ndarray, np.ndarray]) -> None:
     assert np.linalg.norm(positions[0] - (rest[0] + [0, 0, RADIUS_M + 0.02])) < 0.02
 
 
+def test_cloth_lies_on_the_ground_and_does_not_slide() -> None:
+    from ncpifu_cli.synth.cloth import Cloth, Collider, Springs, StepSettings
+
+    sheet, quads = grid(8, 0.2)
+    edges = unique_edges(triangulate(quads))
+    lengths = np.linalg.norm(sheet[edges[:, 0]] - sheet[edges[:, 1]], axis=1)
+    cloth = Cloth(sheet + np.array([0, 0, 0.02]), sheet, Springs.of(edges, lengths, 2e-8))
+    far = np.array([[9.0, 9, 9], [9, 9.1, 9], [9.1, 9, 9]])
+    collider = Collider(far, np.array([[0, 1, 2]]), ground_m=0.01)
+    settings = StepSettings(substeps=8, gravity=9.8, damping=0.98, friction=0.4, thickness_m=0.004, reach_m=0.06, self_radius_m=0.008)
+    for index in range(20):
+        if index == 10:
+            collider.move(far, ground_m=0.05)  # the ground rises, as it does under somebody who sits down
+        cloth.find_partners(collider, settings)
+        cloth.frame(collider, settings)
+        if index >= 10:
+            assert cloth.positions[:, 2].min() > 0.05 - 1e-6
+    assert np.allclose(cloth.positions[:, :2], sheet[:, :2], atol=2e-3)
+
+
 def test_coloured_batches_share_no_vertex_and_lose_no_edge() -> None:
     from ncpifu_cli.synth.cloth import color_edges
 

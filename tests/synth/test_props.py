@@ -12,6 +12,7 @@ from ncpifu_cli.synth.looks.head import Head
 from ncpifu_cli.synth.parts import Part
 from ncpifu_cli.synth.phenotype import sample_phenotype
 from ncpifu_cli.synth.props import PROPS, Wearer, choose_props, make_props
+from ncpifu_cli.synth.rotations import about
 from ncpifu_cli.synth.skeleton import Skeleton
 from ncpifu_cli.synth.streams import Streams
 from ncpifu_cli.synth.sweep import band, ellipse, outline, resample, sweep
@@ -68,6 +69,12 @@ def test_a_bag_hangs_before_the_trunk_and_gives_way_to_hands(wearer: Wearer) -> 
     busy = _Scalp()
     busy.shape = before
     assert make_props(["bag"], replace(wearer, scalp=busy)) == {}
+
+
+def test_nobody_who_sits_has_a_bag(wearer: Wearer) -> None:
+    sitting = _Scalp()
+    sitting.transforms = sitting.shape.skeleton.transforms({"upperleg01.L": about([1, 0, 0], -80), "upperleg01.R": about([1, 0, 0], -80)})
+    assert make_props(["bag"], replace(wearer, scalp=sitting)) == {}
 
 
 def test_a_tie_lies_before_the_shirt(wearer: Wearer) -> None:

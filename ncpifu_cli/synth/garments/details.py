@@ -1,13 +1,12 @@
 """Sewing: seams, hems, pockets, plackets as small relief and shading on the fine garment. Adding one is a function with the `detail` decorator."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ncpifu_cli.synth.garments.fields import ARM_L, LEG_L, Landmarks, SurfaceFields
-from ncpifu_cli.synth.garments.spec import GarmentSpec
+from ncpifu_cli.synth.garments.fields import LEG_L
+from ncpifu_cli.synth.garments.sewing import Sewing, line
 from ncpifu_cli.synth.looks.palette import LEATHER
 from ncpifu_cli.synth.noise import fractal_noise, smoothstep
 
@@ -16,56 +15,6 @@ Mask = NDArray[np.bool_]
 
 THREAD = np.array([0.70, 0.49, 0.24])  # the ochre of jeans stitching
 BUCKLE = np.array([0.75, 0.72, 0.62])
-
-
-@dataclass
-class Sewing:
-    """A garment on the table, at rest. `color` (V, 3) and `relief` (V,) metres outwards are changed by the details.
-
-    rest (V, 3); fields; marks; height (V,): z, or metres along the sleeve; front (V,): the chest's side of the torso; to_edge (V,): distance to
-    the nearest hem, at most 0.12 m; base, accent: the fabric's colours.
-    """
-
-    spec: GarmentSpec
-    rest: Array
-    fields: SurfaceFields
-    marks: Landmarks
-    height: Array
-    front: Mask
-    to_edge: Array
-    base: Array
-    accent: Array
-    is_denim: bool
-    noise_seed: int
-    rng: np.random.Generator
-    color: Array
-    relief: Array
-
-    @property
-    def x(self) -> Array:
-        return self.rest[:, 0]
-
-    @property
-    def waist_z(self) -> float:
-        """Upper edge of trousers and skirts."""
-        return self.marks.hip_z + self.spec.waist
-
-    def darken(self, where: Array | Mask, amount: float) -> None:
-        """Multiply the colour by 1 - amount * where (V,)."""
-        self.color *= 1 - amount * np.asarray(where, np.float64)[:, None]
-
-    def blend(self, where: Array, color: Array) -> None:
-        """Mix in `color` by the share `where` (V,)."""
-        self.color += (color - self.color) * where[:, None]
-
-    def lower_hem_z(self) -> float:
-        """Height of a top's lower edge."""
-        return self.marks.hip_z + self.spec.hem
-
-
-def line(distance: Array, width: float) -> Array:
-    """(V,) bell-shaped stroke around distance 0, `width` metres to either side."""
-    return np.exp(-((distance / width) ** 2))
 
 
 Detail = Callable[[Sewing], None]
@@ -292,8 +241,3 @@ def maybe_side_stripe(s: Sewing) -> None:
         aside = np.abs(np.abs(s.fields.azimuth) - np.pi / 2) * s.fields.radius
         outer = s.fields.azimuth * np.where(s.fields.region == LEG_L, 1, -1) > 0
         s.color[s.fields.leg & (aside < 0.014) & outer] = s.accent
-
-
-def sleeve_seed(fields: SurfaceFields) -> Array:
-    """Shifts each region's pattern so that the two sleeves do not mirror each other."""
-    return fields.region * 0.31 + (fields.region == ARM_L) * 0.07

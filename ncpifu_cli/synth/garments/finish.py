@@ -9,9 +9,10 @@ from scipy.spatial import cKDTree
 
 from ncpifu_cli.synth.drape import Draped
 from ncpifu_cli.synth.garments.collars import SWEPT, find_neckline, make_collar
-from ncpifu_cli.synth.garments.details import DETAILS, Sewing, sleeve_seed
-from ncpifu_cli.synth.garments.fields import Landmarks, surface_fields
+from ncpifu_cli.synth.garments.details import DETAILS
+from ncpifu_cli.synth.garments.fields import Landmarks, sleeve_seed, surface_fields
 from ncpifu_cli.synth.garments.rims import with_lips
+from ncpifu_cli.synth.garments.sewing import Sewing
 from ncpifu_cli.synth.looks.fabric import Cloth, paint_fabric
 from ncpifu_cli.synth.looks.palette import draw_color, draw_contrast
 from ncpifu_cli.synth.noise import fractal_noise

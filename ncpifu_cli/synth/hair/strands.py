@@ -10,7 +10,7 @@ from ncpifu_cli.synth.cloth import SurfaceQuery
 from ncpifu_cli.synth.hair.scalp import Hairline, Scalp
 from ncpifu_cli.synth.noise import smoothstep, value_noise
 from ncpifu_cli.synth.rotations import unit_rows
-from ncpifu_cli.synth.skeleton import rigid
+from ncpifu_cli.synth.skeleton import rigid, to_rest
 from ncpifu_cli.synth.topology import triangulate
 
 Array = NDArray[np.float64]
@@ -100,7 +100,7 @@ def _flow(roots: Array, normals: Array, centre: Array, scale: float, style: Stra
 def _off_the_face(points: Array, roots: Array, scalp: Scalp) -> Array:
     """Strands before the face are moved to its side and back to the cheeks."""
     head, transform = scalp.head, scalp.head_transform
-    local = (points - transform[:, 3]) @ transform[:, :3]
+    local = to_rest(points, transform)
     above_eyes = local[:, 2] - head.eyes[2]
     in_face = (local[:, 1] < head.centre[1] - 0.01) & (np.abs(local[:, 0]) < 0.074 * head.scale) & (above_eyes < 0.055 * head.scale) & (above_eyes > -0.16)
     side = np.where(roots[:, 0] >= 0, 1.0, -1.0)
