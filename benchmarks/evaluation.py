@@ -20,8 +20,9 @@ from ncpifu_cli.config.eval import EvalConfig
 from ncpifu_cli.data.scans import find_scans, read_scan
 from ncpifu_cli.geometry.metrics import SurfaceTree
 from ncpifu_cli.geometry.surface import sample_surface
+from ncpifu_cli.stages.eval_meshes import read_mesh
 from ncpifu_cli.stages.eval_methods import MeshFile
-from ncpifu_cli.stages.eval_score import SubjectTask, read_mesh, score_subject
+from ncpifu_cli.stages.eval_score import SubjectTask, score_subject
 
 POINTS = 100_000
 Distance = Callable[[NDArray[np.float64]], NDArray[np.float64]]

@@ -1,20 +1,21 @@
 """Settings of `ncpifu eval`."""
 
-from typing import Literal
+from typing import Literal, get_args
 
 from pydantic import Field, field_validator
 
-from ncpifu_cli.config.base import Settings
+from ncpifu_cli.config.engine import EngineSettings
 from ncpifu_cli.config.render import UpAxis
 
 ProtocolName = Literal["paper", "pifuhd", "icon", "econ", "sith"]
+EvalDataset = Literal["synthetic", "thuman2", "buff", "customhumans", "renderpeople", "folder"]
 Alignment = Literal["none", "similarity", "icp"]
 
 
-class EvalConfig(Settings):
-    """What is compared, on which subjects, and how finely it is measured."""
+class EvalConfig(EngineSettings):
+    """What is compared, on which subjects, and how finely it is measured. The engine scores; networks run in the calling process."""
 
-    dataset: Literal["synthetic", "thuman2", "buff", "folder"] = Field("synthetic", description="Kind of scans; synthetic is our own held-out humans.")
+    dataset: EvalDataset = Field("synthetic", description="Kind of scans; synthetic is our own held-out humans.")
     data: str | None = Field(None, description="Folder of the scans; None is the dataset's place under the data root.")
     split: str | None = Field(None, description="List of subject names: a file, a shipped list (thuman2_test) or 'all'; None is the dataset's own rule.")
     up: UpAxis = Field("auto", description="Up axis of the raw scans; auto detects it and says so in report.json.")
@@ -26,12 +27,12 @@ class EvalConfig(Settings):
         ("m",),
         description="Unit of --predictions: m, cm, mm, ndc (half image = 1), metres per unit, or scan (the scan's own frame); NAME=UNIT for one.",
     )
-    align: Alignment | None = Field(None, description="Lay every prediction on the truth first: similarity, icp (rigid), none; None is the protocol's choice.")
-    protocol: ProtocolName = Field("paper", description="Whose Chamfer, P2S and Normal the tables show.")
+    align: Alignment | None = Field(None, description="Lay every prediction on the truth first: similarity, icp (rigid), none; None: as each protocol does.")
+    protocol: Literal[ProtocolName, "all"] = Field("paper", description="Whose Chamfer, P2S and Normal the tables show; all: paper's, and a table of all.")
     views: tuple[float, ...] = Field((0.0,), min_length=1, description="Yaw of each input view in degrees.")
     resolution: int = Field(256, ge=16, le=1024, description="Cells of the occupancy grid per axis for the predictions.")
     limit: int | None = Field(None, ge=1, description="Use only the first N subjects (by name).")
-    jobs: int = Field(1, ge=1, description="Processes that score subjects side by side.")
+    jobs: int = Field(1, ge=0, description="Processes that score subjects side by side; 0 = one per available core.")
     seed: int = Field(0, ge=0, description="Fixes the light of the photos, the sampled points and the bootstrap.")
     samples: int = Field(100_000, ge=100, description="Area-uniform points per surface.")
     volume_points: int = Field(100_000, ge=100, description="Points in the box around the subject for the volumetric overlap.")
@@ -40,6 +41,11 @@ class EvalConfig(Settings):
     figure_rows: int = Field(3, ge=0, le=50, description="Subjects in the picture: best to worst of the first method; 0 makes none.")
     device: str = Field("auto", description="Where the networks run: auto, cpu, cuda.")
     output: str | None = Field(None, description="Folder of the report; None is eval/<name> under the data root.")
+
+    @property
+    def protocols(self) -> tuple[ProtocolName, ...]:
+        """The protocols that are measured; the main table is the first one's."""
+        return get_args(ProtocolName) if self.protocol == "all" else (self.protocol,)
 
     @field_validator("views")
     @classmethod

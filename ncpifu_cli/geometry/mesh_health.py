@@ -41,7 +41,7 @@ def mesh_health(vertices: Floats, faces: NDArray[np.integer]) -> MeshHealth:
     key, reverse = edges[:, 0] * count + edges[:, 1], edges[:, 1] * count + edges[:, 0]
     # Each directed edge once, and its reverse once: closed, oriented and manifold along every edge.
     closed = len(np.unique(key)) == len(key) and bool(np.array_equal(np.sort(key), np.sort(reverse)))
-    crossing = int(np.count_nonzero(crossing_faces(vertices, faces)))
+    crossing = int(np.count_nonzero(_crossing(vertices, faces, corners)))
     return MeshHealth(len(np.unique(corners)), len(faces), int(_components(corners).max()) + 1, closed, crossing)
 
 
@@ -53,12 +53,16 @@ def largest_component(vertices: Floats, faces: NDArray[np.integer]) -> NDArray[n
 
 def crossing_faces(vertices: Floats, faces: NDArray[np.integer]) -> NDArray[np.bool_]:
     """(F,) True for faces that an edge of another face pierces, or whose edge pierces another face; both must not share a corner."""
+    return _crossing(vertices, faces, _merged(vertices, faces))
+
+
+def _crossing(vertices: Floats, faces: NDArray[np.integer], corners: NDArray[np.int64]) -> NDArray[np.bool_]:
     triangles = np.asarray(vertices, np.float64)[faces]
     low, high = triangles.min(axis=1), triangles.max(axis=1)
     axis = int((high.max(axis=0) - low.min(axis=0)).argmax())
     order = np.argsort(low[:, axis], kind="stable")
     crossing = np.zeros(len(faces), np.bool_)
-    crossing[order] = _sweep(triangles[order], low[order], high[order], _merged(vertices, faces)[order], axis)
+    crossing[order] = _sweep(triangles[order], low[order], high[order], corners[order], axis)
     return crossing
 
 

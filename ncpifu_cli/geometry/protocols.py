@@ -3,6 +3,7 @@
 Each row re-states in words and numbers what the named public evaluator does; no code of theirs is used. `paper` is Neural-code PIFu's wording.
 """
 
+from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -17,6 +18,7 @@ from ncpifu_cli.geometry.camera import HALF_EXTENT_M
 from ncpifu_cli.geometry.surface import SurfacePoints, face_normals
 
 Floats = NDArray[np.float64]
+COLUMNS = ("chamfer", "p2s", "normal")  # what every protocol measures
 NDC_PER_M = 1 / HALF_EXTENT_M
 GREY = (1 - 3**-0.5) / 2  # black, (-1, -1, -1) as a normal, scaled to length 1 and coloured again
 
@@ -86,6 +88,12 @@ class Surface:
         self.drawn = drawn or (tree.vertices, tree.faces)
         self._maps: dict[tuple[int, float, float], metrics.NormalMap] = {}
 
+    def first(self, count: int) -> "Surface":
+        """The same with its first `count` samples, which are a sample too: they are independent of each other."""
+        fewer = copy(self)
+        fewer.samples = SurfacePoints(self.samples.points[:count], self.samples.face[:count], self.samples.barycentric[:count])
+        return fewer
+
     def normal_map(self, size_px: int, yaw_deg: float, window_m: float = HALF_EXTENT_M) -> metrics.NormalMap:
         """As `metrics.normal_map`; drawn once."""
         key = size_px, yaw_deg, window_m
@@ -121,12 +129,11 @@ class Comparison:
 
 
 def measure(protocol: Protocol, pair: Comparison, size_px: int) -> dict[str, float]:
-    """The protocol's "chamfer", "p2s" and "normal". Args: pair: its prediction already aligned and cleaned. size_px: of the normal maps."""
-    count = min(protocol.samples or len(pair.to_truth_m), len(pair.truth.samples.points))
+    """The `COLUMNS` of the protocol. Args: pair: its prediction already aligned and cleaned. size_px: of the normal maps."""
+    count = min(protocol.samples or len(pair.truth.samples.points), len(pair.truth.samples.points))
     if protocol.nearest == "samples":
         there, back, cosine = _between_samples(pair, count)
     else:
-        # Samples are independent of each other: the first ones are a sample too.
         there, back, cosine = pair.to_truth_m[:count], pair.to_prediction_m[:count], 0.0
     p2s = {"vertices": lambda: pair.vertices_to_truth_m, "samples": lambda: there, "truth": lambda: back}[protocol.p2s]()
     unit = protocol.per_metre / metrics.CM_PER_M

@@ -1,10 +1,6 @@
 """`eval`: predict to disk, then score against the truth, then report."""
 
-import os
-from collections.abc import Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context
+from dataclasses import replace
 from pathlib import Path
 
 from ncpifu_cli.artifacts import default_root
@@ -12,14 +8,13 @@ from ncpifu_cli.config.eval import EvalConfig
 from ncpifu_cli.data.scans import ScanSource
 from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.progress import SILENT, Reporter
+from ncpifu_cli.stages.engine import run_tasks
 from ncpifu_cli.stages.eval_inputs import find_subjects
 from ncpifu_cli.stages.eval_methods import MeshFile, Method, find_mesh, find_methods
 from ncpifu_cli.stages.eval_predict import State, find_prediction, predict
 from ncpifu_cli.stages.eval_score import SubjectScores, SubjectTask, score_subject
 from ncpifu_cli.stages.report import Report
 from ncpifu_cli.stages.report_evaluation import write_report
-
-Meshes = dict[tuple[str, float], MeshFile]
 
 
 def evaluate(config: EvalConfig, reporter: Reporter = SILENT) -> Report:
@@ -39,16 +34,9 @@ def evaluate(config: EvalConfig, reporter: Reporter = SILENT) -> Report:
     state.claim_networks(networks)
     for method in networks:
         predict(method, subjects.sources, config, folder, reporter)
-    tasks = [
-        SubjectTask(source, config, _meshes(source, methods, config, folder), hashes[source.name], folder / "scores" / f"{source.name}.json")
-        for source in subjects.sources
-    ]
+    tasks = [_task(source, methods, config, folder, hashes[source.name]) for source in subjects.sources]
     _check_found(methods, tasks)
-    with reporter.task("scoring", len(tasks)) as task:
-        scores = []
-        for score in _score_all(tasks, config.jobs):
-            scores.append(score)
-            task.advance(1, score.name)
+    scores = _score(tasks, config, reporter)
     unscored = dict.fromkeys(subjects.missing, f"no scan of this name in {subjects.folder}")
     unscored |= {score.name: score.problem for score in scores if score.problem}
     for name, problem in unscored.items():
@@ -66,15 +54,17 @@ def default_name(config: EvalConfig) -> str:
     return config.dataset + (f"-{Path(config.split).stem}" if config.split else "")
 
 
-def _meshes(source: ScanSource, methods: list[Method], config: EvalConfig, folder: Path) -> Meshes:
-    meshes: Meshes = {}
+def _task(source: ScanSource, methods: list[Method], config: EvalConfig, folder: Path, scan_sha256: str) -> SubjectTask:
+    folder = folder.absolute()  # the nodes of a cluster have other working folders
+    source = replace(source, path=source.path.absolute(), texture=source.texture.absolute() if source.texture else None)
+    meshes: dict[tuple[str, float], MeshFile] = {}
     for method in methods:
         for yaw in config.views:
             if method.kind == "weights":
                 meshes[method.name, yaw] = find_prediction(folder, method.name, source.name, yaw)
             else:
                 meshes[method.name, yaw] = find_mesh(method, source.name, yaw, only_view=len(config.views) == 1)
-    return meshes
+    return SubjectTask(source, config, meshes, scan_sha256, folder / "scores" / f"{source.name}.json")
 
 
 def _check_found(methods: list[Method], tasks: list[SubjectTask]) -> None:
@@ -88,17 +78,12 @@ def _check_found(methods: list[Method], tasks: list[SubjectTask]) -> None:
             )
 
 
-def _score_all(tasks: Iterable[SubjectTask], jobs: int) -> Iterator[SubjectScores]:
-    if jobs == 1:
-        yield from map(score_subject, tasks)
-        return
-    # spawn, not fork: the parent holds torch's threads.
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_one_thread) as pool:
-        try:
-            yield from pool.map(score_subject, tasks)
-        except BrokenProcessPool as error:
-            raise NcpifuError("a scoring process died", "out of memory? run again with fewer --jobs: the predictions are kept") from error
-
-
-def _one_thread() -> None:
-    os.environ["IGL_NUM_THREADS"] = "1"
+def _score(tasks: list[SubjectTask], config: EvalConfig, reporter: Reporter) -> list[SubjectScores]:
+    """By name. A subject whose process died is one whose truth could not be used."""
+    scores = []
+    with reporter.task("scoring", len(tasks)) as progress:
+        for task, result in run_tasks(score_subject, tasks, config, isolate=False):
+            name = task.source.name
+            scores.append(SubjectScores(name, problem=f"{result.message}: {result.hint}") if isinstance(result, NcpifuError) else result)
+            progress.advance(1, name)
+    return sorted(scores, key=lambda score: score.name)

@@ -21,11 +21,12 @@ from ncpifu_cli.stages.eval_score import item_rng
 
 SPLITS = Path(__file__).resolve().parent.parent / "data" / "splits"
 BUFF_FRAMES = 143  # the paper's number of frames; its list is not published
-DEFAULT_FOLDERS = {"synthetic": "scans", "thuman2": "thuman2", "buff": "buff"}
 HOW_TO_GET = {
     "synthetic": "make them with `ncpifu synth`, or give their folder with --data",
     "thuman2": "ask its authors for THuman2.0, unpack it there (0000/0000.obj, ...), or give its folder with --data",
     "buff": "ask its authors for BUFF, unpack it there (sequences/00005/.../*.ply), or give its folder with --data",
+    "customhumans": "ask its authors for CustomHumans, unpack it there (mesh/0001_.../mesh-f00001.obj), or give its folder with --data",
+    "renderpeople": "buy scans of RenderPeople, unpack them there (rp_..._OBJ/rp_..._100k.obj), or give their folder with --data",
 }
 
 
@@ -41,7 +42,8 @@ class Subjects:
 def find_subjects(config: EvalConfig) -> Subjects:
     """The subjects to evaluate.
 
-    Without a split: `test-*` of our own humans, the shipped test list of THuman2.0, 143 frames of BUFF spread evenly over what is there, all of a folder.
+    Without a split: `test-*` of our own humans, the shipped test list of THuman2.0, 143 frames of BUFF spread evenly over what is there, all of
+    any other data.
     Raises NcpifuError that says what was expected where.
     """
     folder = data_folder(config)
@@ -61,9 +63,9 @@ def data_folder(config: EvalConfig) -> Path:
         if not folder.exists():
             raise NcpifuError(f"{folder} does not exist", "--data must name the folder of the scans")
         return folder
-    if config.dataset not in DEFAULT_FOLDERS:
+    if config.dataset == "folder":
         raise NcpifuError("--dataset folder needs --data", "give the folder of your scans: <subject>.obj, .ply, .glb, .drc or one folder each")
-    folder = default_root() / DEFAULT_FOLDERS[config.dataset]
+    folder = default_root() / ("scans" if config.dataset == "synthetic" else config.dataset)
     if not folder.is_dir():
         raise NcpifuError(f"no {config.dataset} scans: expected them in {folder}", HOW_TO_GET[config.dataset])
     return folder
@@ -72,7 +74,7 @@ def data_folder(config: EvalConfig) -> Path:
 def _split(config: EvalConfig, found: list[str], folder: Path) -> list[str]:
     """Names in order; those of a list need not be among the found ones."""
     split = config.split
-    if split == "all" or (split is None and config.dataset == "folder"):
+    if split == "all" or (split is None and config.dataset not in ("synthetic", "thuman2", "buff")):
         return found
     if config.dataset == "synthetic" and (split is None or f"{split}-" in HELD_OUT_PREFIXES):
         prefix = f"{split or 'test'}-"

@@ -77,7 +77,7 @@ def find_mesh(method: Method, subject: str, yaw_deg: float, only_view: bool) -> 
         if len(found) > 1:
             return MeshFile(None, f"two meshes: {found[0].name} and {found[1].name}", method.units)
         if found:
-            return MeshFile(found[0], units=method.units)
+            return MeshFile(found[0].absolute(), units=method.units)
         tried.append(Path(wanted).name)
     return MeshFile(None, f"no mesh called {' or '.join(tried)}", method.units)
 

@@ -2,37 +2,33 @@
 
 import zlib
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import trimesh
 from numpy.typing import NDArray
 
 from ncpifu_cli.artifacts import read_json, sha256, stable_hash, write_json
-from ncpifu_cli.config.eval import EvalConfig
+from ncpifu_cli.config.eval import EvalConfig, ProtocolName
 from ncpifu_cli.data.scans import ScanSource, read_scan
 from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.geometry import metrics
-from ncpifu_cli.geometry.align import register
 from ncpifu_cli.geometry.camera import rotation_y
 from ncpifu_cli.geometry.inside import InsideTest
 from ncpifu_cli.geometry.mesh import Scan
-from ncpifu_cli.geometry.mesh_health import largest_component, mesh_health, mesh_problem
+from ncpifu_cli.geometry.mesh_health import mesh_health
 from ncpifu_cli.geometry.protocols import GREY, PROTOCOLS, Comparison, Surface, measure, measure_nothing
-from ncpifu_cli.geometry.surface import sample_outer_surface, sample_surface
-from ncpifu_cli.stages.eval_methods import MeshFile, item_name, to_camera_metres
+from ncpifu_cli.geometry.surface import sample_outer_surface
+from ncpifu_cli.stages.eval_meshes import Candidate, Stream, load_prediction, place_warning
+from ncpifu_cli.stages.eval_methods import MeshFile, item_name
 
-SCORES_VERSION = 2  # raise when a number changes its meaning: stored scores are then measured anew
+SCORES_VERSION = 3  # raise when a number changes its meaning: stored scores are then measured anew
 SETTINGS = ("up", "protocol", "align", "seed", "samples", "volume_points", "f_score_cm", "normal_size_px")  # what a score depends on
 VOLUME_MARGIN_M = 0.1  # the box of the volumetric overlap reaches this far beyond the subject
-UNIT_FACTOR = 3.0  # a prediction that is this much larger or smaller than the truth has probably another unit
-LIKELY_UNITS = {"cm": 100.0, "mm": 1000.0}
-FAR_CM = 50.0  # a median distance that no bad reconstruction in the right place has
 FAILED_DISTANCE_CM = 90.0  # half the subject's height: worse than any mesh that has to do with the person, yet a number
 CURVE_CM = np.linspace(0, 10, 101)  # where the share of surface within a distance is kept for the cumulative plot
 
-Mesh = tuple[NDArray[np.float64], NDArray[np.int64]]
 Row = dict[str, Any]
 
 # name -> (title with unit, True where larger is better), whatever the protocol. The order is that of the table.
@@ -40,13 +36,13 @@ METRICS: dict[str, tuple[str, bool]] = {
     "chamfer_cm": ("Chamfer (cm)", False),
     "p2s_vertices_cm": ("P2S, vertices to truth (cm)", False),
     "p2s_samples_cm": ("P2S, samples to truth (cm)", False),
-    "truth_to_prediction_cm": ("truth to prediction (cm)", False),
+    "truth_to_prediction_cm": ("Truth to prediction (cm)", False),
     "f_score": ("F-score", True),
-    "iou": ("volume IoU", True),
-    "silhouette_iou": ("silhouette IoU", True),
-    "normal_input": ("normal error, input view", False),
-    "normal_4_views": ("normal error, sum of 4 views", False),
-    "normal_4_views_grey": ("the same on ECON's grey background", False),
+    "iou": ("Volume IoU", True),
+    "silhouette_iou": ("Silhouette IoU", True),
+    "normal_input": ("Normal error, input view", False),
+    "normal_4_views": ("Normal error, sum of 4 views", False),
+    "normal_4_views_grey": ("Normal error, sum of 4 views, grey background", False),
 }
 
 
@@ -125,29 +121,35 @@ def _measure(task: SubjectTask, scan: Scan, items: set[tuple[str, float]]) -> di
     rows = {}
     for yaw in sorted({view for _, view in items}):
         vertices = scan.vertices.astype(np.float64) @ rotation_y(yaw).T
-        truth = measure_truth(vertices, faces, outer, task.config, item_rng(task.config.seed, scan.name, yaw, "truth"))
+        stream = partial(item_rng, task.config.seed, scan.name, yaw)
+        truth = measure_truth(vertices, faces, outer, task.config, stream)
         for item in (item for item in items if item[1] == yaw):
-            # One stream for all methods: where two agree, their scores do too.
-            rows[item] = score_file(task.meshes[item], truth, task.config, item_rng(task.config.seed, scan.name, yaw, "prediction"), scan, yaw)
+            rows[item] = score_file(task.meshes[item], truth, task.config, stream, scan, yaw)
     return rows
 
 
-def measure_truth(vertices: NDArray[np.float64], faces: NDArray[np.int64], outer: NDArray[np.bool_], config: EvalConfig, rng: np.random.Generator) -> Truth:
+def measure_truth(vertices: NDArray[np.float64], faces: NDArray[np.int64], outer: NDArray[np.bool_], config: EvalConfig, stream: Stream) -> Truth:
     """Prepare the truth (vertices in metres of the camera frame; `outer` flags the faces of its bounding surface)."""
-    test = InsideTest(vertices, faces)
+    test, rng = InsideTest(vertices, faces), stream("truth")
     samples = sample_outer_surface(vertices, faces[outer], test, config.samples, rng)  # outer faces may still be hidden in part
     points = metrics.stratified_points(vertices.min(axis=0) - VOLUME_MARGIN_M, vertices.max(axis=0) + VOLUME_MARGIN_M, config.volume_points, rng)
     return Truth(Surface(metrics.SurfaceTree(vertices, faces[outer]), samples, (vertices, faces)), points, test.inside(points))
 
 
-def score_file(file: MeshFile, truth: Truth, config: EvalConfig, rng: np.random.Generator, scan: Scan, yaw_deg: float) -> Row:
+def score_file(file: MeshFile, truth: Truth, config: EvalConfig, stream: Stream, scan: Scan, yaw_deg: float) -> Row:
     """Score one prediction; a broken one gets the failure scores and says why."""
     try:
-        (vertices, faces), note = place_mesh(file, truth, config, rng, scan, yaw_deg)
+        mesh = load_prediction(file, scan.similarity, yaw_deg)
     except NcpifuError as error:
         return failed(error.message, truth, config)
-    health = mesh_health(vertices, faces)
-    scores = score_mesh((vertices, faces), truth, config, rng)
+    candidate = Candidate(mesh, truth.surface, config.samples, stream)
+    pair = candidate.compared(config.align or "none")
+    laid, health = pair.prediction.drawn, mesh_health(*mesh)
+    scores = score_pair(pair, truth, config)
+    for name in config.protocols:
+        protocol = PROTOCOLS[name]
+        found = measure(protocol, candidate.compared_by(protocol, config.align or protocol.align), config.normal_size_px)
+        scores |= {column(config, name, key): value for key, value in found.items()}
     return scores | {
         "watertight": health.watertight,
         "components": health.components,
@@ -155,42 +157,26 @@ def score_file(file: MeshFile, truth: Truth, config: EvalConfig, rng: np.random.
         "vertices": health.vertices,
         "faces": health.faces,
         "status": "ok",
-        "note": note or _place_note(vertices, truth, scores["p2s_samples_cm"]),
+        "note": place_warning(laid, truth.surface.drawn, scores["p2s_samples_cm"]),
+        "aligned": "; ".join(candidate.moves),
     }
 
 
-def place_mesh(file: MeshFile, truth: Truth, config: EvalConfig, rng: np.random.Generator, scan: Scan, yaw_deg: float) -> tuple[Mesh, str]:
-    """A prediction in metres of the camera's frame, aligned where that is asked for, and a note on how; NcpifuError where it cannot be scored."""
-    if file.path is None:
-        raise NcpifuError(file.reason)
-    vertices, faces = read_mesh(file.path)
-    vertices = to_camera_metres(vertices, file.units, scan.similarity, yaw_deg)
-    if problem := mesh_problem(vertices, faces):
-        raise NcpifuError(problem)
-    align = config.align or PROTOCOLS[config.protocol].align
-    if align == "none":
-        return (vertices, faces), ""
-    found = register(metrics.SurfaceTree(vertices, faces), truth.surface.tree, align == "similarity", rng)
-    moved_cm = np.linalg.norm(found.apply(vertices) - vertices, axis=1).mean() * metrics.CM_PER_M
-    scaled = f"scaled by {found.scale:.3f}, " if align == "similarity" else ""
-    return (found.apply(vertices), faces), f"aligned: {scaled}turned by {found.angle_deg:.1f} degrees, moved by {moved_cm:.1f} cm"
+def column(config: EvalConfig, protocol: ProtocolName, key: str) -> str:
+    """Where a row holds a protocol's "chamfer", "p2s" or "normal": under this plain name for the main table's, else as `<protocol>_chamfer`."""
+    return key if protocol == config.protocols[0] else f"{protocol}_{key}"
 
 
-def score_mesh(mesh: Mesh, truth: Truth, config: EvalConfig, rng: np.random.Generator) -> Row:
-    """The protocol's three numbers, every metric of `METRICS` and the cumulative curve of one healthy mesh in the truth's camera frame, metres."""
-    protocol = PROTOCOLS[config.protocol]
-    pair = Comparison(_surface(mesh, config, rng), truth.surface)
+def score_pair(pair: Comparison, truth: Truth, config: EvalConfig) -> Row:
+    """Every metric of `METRICS` and the cumulative curve of one healthy mesh in the truth's camera frame."""
     maps = [[surface.normal_map(config.normal_size_px, yaw) for surface in (pair.prediction, pair.truth)] for yaw in metrics.FOUR_VIEWS_DEG]
-    part = largest_component(*mesh) if protocol.largest_part else np.ones(len(mesh[1]), np.bool_)
-    whole = bool(part.all())
-    judged = pair if whole else Comparison(_surface((mesh[0], mesh[1][part]), config, rng), truth.surface)
-    return measure(protocol, judged, config.normal_size_px) | {
+    return {
         "chamfer_cm": metrics.chamfer_cm(pair.to_truth_m, pair.to_prediction_m),
         "p2s_vertices_cm": metrics.p2s_cm(pair.vertices_to_truth_m),
         "p2s_samples_cm": metrics.p2s_cm(pair.to_truth_m),
         "truth_to_prediction_cm": metrics.p2s_cm(pair.to_prediction_m),
         "f_score": metrics.f_score(pair.to_truth_m, pair.to_prediction_m, config.f_score_cm),
-        "iou": metrics.mask_iou(InsideTest(*mesh).inside(truth.points), truth.inside),
+        "iou": metrics.mask_iou(InsideTest(*pair.prediction.drawn).inside(truth.points), truth.inside),
         "silhouette_iou": metrics.mask_iou(maps[0][0][1], maps[0][1][1]),
         **_normal_errors(maps),
         "within": [round(float(share), 4) for share in metrics.share_within(pair.to_truth_m, pair.to_prediction_m, CURVE_CM)],
@@ -203,38 +189,13 @@ def _normal_errors(maps: list[list[metrics.NormalMap]]) -> dict[str, float]:
     return {"normal_input": black[0], "normal_4_views": sum(black), "normal_4_views_grey": sum(grey)}
 
 
-def _surface(mesh: Mesh, config: EvalConfig, rng: np.random.Generator) -> Surface:
-    return Surface(metrics.SurfaceTree(*mesh), sample_surface(*mesh, config.samples, rng))
-
-
 def failed(reason: str, truth: Truth, config: EvalConfig) -> Row:
     """The defined score of a missing, empty or broken mesh: 90 cm for every distance, no overlap, and the normal error of an empty picture."""
     nothing = metrics.empty_map(config.normal_size_px)
     maps = [[nothing, truth.surface.normal_map(config.normal_size_px, yaw)] for yaw in metrics.FOUR_VIEWS_DEG]
     scores: Row = {name: 0.0 if better else FAILED_DISTANCE_CM for name, (_, better) in METRICS.items()}
-    scores |= measure_nothing(PROTOCOLS[config.protocol], truth.surface, config.normal_size_px, FAILED_DISTANCE_CM)
+    for name in config.protocols:
+        nothing_found = measure_nothing(PROTOCOLS[name], truth.surface, config.normal_size_px, FAILED_DISTANCE_CM)
+        scores |= {column(config, name, key): value for key, value in nothing_found.items()}
     scores |= _normal_errors(maps) | {"within": [0.0] * len(CURVE_CM)}
-    return scores | {"watertight": False, "components": 0, "crossing_faces": 0, "vertices": 0, "faces": 0, "status": "failed", "note": reason}
-
-
-def read_mesh(path: Path) -> Mesh:
-    """(V, 3) float64 vertices and (F, 3) int64 faces of a mesh file, exactly as stored; NcpifuError when it cannot be read."""
-    try:
-        loaded = trimesh.load(path, force="mesh", process=False)
-    except (OSError, ValueError, KeyError, IndexError, TypeError, AttributeError, NotImplementedError) as error:  # trimesh's readers raise all of these
-        raise NcpifuError(f"{path.name} cannot be read as a mesh: {error}") from error
-    if not isinstance(loaded, trimesh.Trimesh):
-        raise NcpifuError(f"{path.name} holds no mesh")
-    return np.asarray(loaded.vertices, np.float64).reshape(-1, 3), np.asarray(loaded.faces, np.int64).reshape(-1, 3)
-
-
-def _place_note(vertices: NDArray[np.float64], truth: Truth, distance_cm: float) -> str:
-    """A word of warning where a prediction looks as if it were measured in another unit or lay in another frame."""
-    true = truth.surface.drawn[0]
-    factor = float(np.linalg.norm(np.ptp(vertices, axis=0)) / np.linalg.norm(np.ptp(true, axis=0)))
-    if not 1 / UNIT_FACTOR < factor < UNIT_FACTOR:
-        likely = next((f": probably {unit}, give --units {unit}" for unit, size in LIKELY_UNITS.items() if 0.5 < factor / size < 2), ": another unit?")
-        return f"{factor:.3g} times as large as the truth{likely}"
-    if distance_cm > FAR_CM:
-        return f"{distance_cm:.0f} cm from the truth: another frame? give --units scan or --align similarity"
-    return ""
+    return scores | {"watertight": False, "components": 0, "crossing_faces": 0, "vertices": 0, "faces": 0, "status": "failed", "note": reason, "aligned": ""}

@@ -10,13 +10,13 @@ import numpy as np
 from ncpifu_cli import __version__
 from ncpifu_cli.config.base import dump
 from ncpifu_cli.config.eval import EvalConfig
-from ncpifu_cli.geometry.protocols import PROTOCOLS
+from ncpifu_cli.geometry.protocols import COLUMNS, PROTOCOLS, Protocol
 from ncpifu_cli.geometry.statistics import Estimate, bootstrap_mean, mean_by_group, paired_difference
 from ncpifu_cli.stages.eval_methods import Method
-from ncpifu_cli.stages.eval_score import METRICS, Row
+from ncpifu_cli.stages.eval_score import METRICS, Row, column
 
 REPORT_FORMAT = "ncpifu-report"
-REPORT_VERSION = 2
+REPORT_VERSION = 3
 OVERLAPS = ("iou", "f_score", "silhouette_iou")
 NUMBER = re.compile(r"(?<![\w.])\d+(?:\.\d+)?(?![\w.])")
 
@@ -40,16 +40,21 @@ class Report:
     notes: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
-    def headline(self) -> dict[str, tuple[str, bool]]:
-        """The metrics of the main table, as in `METRICS`: the protocol's three, then the overlaps."""
-        protocol = PROTOCOLS[self.config.protocol]
-        three = {"chamfer": (f"Chamfer ({protocol.unit})", False), "p2s": (f"P2S ({protocol.unit})", False), "normal": (protocol.normal_title, protocol.cosine)}
-        return three | {name: METRICS[name] for name in OVERLAPS}
+    def protocol(self) -> Protocol:
+        """The main table's."""
+        return PROTOCOLS[self.config.protocols[0]]
 
     @property
-    def metrics(self) -> dict[str, tuple[str, bool]]:
-        """All metrics."""
-        return self.headline | METRICS
+    def headline(self) -> dict[str, tuple[str, bool]]:
+        """The metrics of the main table, as in `METRICS`: the protocol's three, then the overlaps."""
+        unit = self.protocol.unit
+        titles = ((f"Chamfer ({unit})", False), (f"P2S ({unit})", False), (self.protocol.normal_title, self.protocol.cosine))
+        return dict(zip(COLUMNS, titles, strict=True)) | {name: METRICS[name] for name in OVERLAPS}
+
+    @property
+    def metrics(self) -> list[str]:
+        """All that is averaged: every protocol's three and `METRICS`."""
+        return [*(column(self.config, name, key) for name in self.config.protocols for key in COLUMNS), *METRICS]
 
     def of(self, method: str) -> list[Row]:
         """The rows of one method, the same subjects and views in the same order for every method."""
@@ -111,7 +116,7 @@ class Report:
     def lines(self) -> list[str]:
         """The result in a few lines for a terminal."""
         width = max(len(method.name) for method in self.methods)
-        lines = [f"{len(self.subjects)} subjects, {len(self.config.views)} view(s), protocol {self.config.protocol}; mean [95 % interval]"]
+        lines = [f"{len(self.subjects)} subjects, {len(self.config.views)} view(s), protocol {self.config.protocols[0]}; mean [95 % interval]"]
         for method in self.methods:
             scores = self.summary(method.name)
             parts = [f"{title} {interval(scores[metric])}" for metric, (title, _) in list(self.headline.items())[:4]]

@@ -1,21 +1,30 @@
 """The files that tell an evaluation: report.html, report.md, report.json, per_subject.csv, subjects.txt and the pictures."""
 
 import csv
+from pathlib import Path
 
 from ncpifu_cli import __version__
 from ncpifu_cli.artifacts import atomic_path, write_json
-from ncpifu_cli.geometry.protocols import PROTOCOLS, Protocol
+from ncpifu_cli.config.eval import EvalConfig
+from ncpifu_cli.geometry.metrics import CM_PER_M
+from ncpifu_cli.geometry.protocols import COLUMNS, PROTOCOLS, Protocol
 from ncpifu_cli.geometry.statistics import Estimate
 from ncpifu_cli.progress import Reporter
 from ncpifu_cli.stages import report_page as page
-from ncpifu_cli.stages.eval_score import FAILED_DISTANCE_CM, METRICS, SubjectTask
+from ncpifu_cli.stages.eval_score import FAILED_DISTANCE_CM, METRICS, SubjectTask, column
 from ncpifu_cli.stages.report import Report, interval
 from ncpifu_cli.stages.report_figure import draw_figure
 from ncpifu_cli.stages.report_plot import draw_curves
 
-TITLES = {"synthetic": "synthetic humans", "thuman2": "THuman2.0", "buff": "BUFF", "folder": "other scans"}
-COLUMNS = ["subject", "view_deg", "method", "status", "chamfer", "p2s", "normal", *METRICS]
-COLUMNS += ["watertight", "components", "crossing_faces", "vertices", "faces", "note"]
+TITLES = {
+    "synthetic": "synthetic humans",
+    "thuman2": "THuman2.0",
+    "buff": "BUFF",
+    "customhumans": "CustomHumans",
+    "renderpeople": "RenderPeople",
+    "folder": "other scans",
+}
+HEALTH = ("watertight", "components", "crossing_faces", "vertices", "faces")
 
 
 def write_report(report: Report, tasks: dict[str, SubjectTask], reporter: Reporter) -> None:
@@ -23,7 +32,8 @@ def write_report(report: Report, tasks: dict[str, SubjectTask], reporter: Report
     folder = report.folder
     write_json(folder / "report.json", report.document() | {"scan_notes": report.notes, "rows": report.rows})
     with atomic_path(folder / "per_subject.csv") as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, COLUMNS, extrasaction="ignore")
+        columns = ["subject", "view_deg", "method", "status", *report.metrics, *HEALTH, "note", "aligned"]
+        writer = csv.DictWriter(file, columns, extrasaction="ignore")
         writer.writeheader()
         for method in report.methods:
             writer.writerows(report.of(method.name))
@@ -33,7 +43,8 @@ def write_report(report: Report, tasks: dict[str, SubjectTask], reporter: Report
     if report.config.figure_rows:
         with reporter.task("pictures", None):
             pictures += [page.Heading("Pictures"), draw_figure(report, tasks)]
-    title, blocks = f"Evaluation on {TITLES[report.config.dataset]}", [*_numbers(report), *pictures, *_details(report)]
+    split = f", {Path(report.config.split).stem}" if report.config.split else ""
+    title, blocks = f"Evaluation on {TITLES[report.config.dataset]}{split}", [*_numbers(report), *_protocols(report), *pictures, *_details(report)]
     for name, text in (("report.md", page.markdown(title, blocks)), ("report.html", page.webpage(title, blocks))):
         with atomic_path(folder / name) as temporary:
             temporary.write_text(text, encoding="utf-8")
@@ -44,7 +55,7 @@ def _numbers(report: Report) -> list[page.Block]:
     views = f"input view{'s' if len(config.views) > 1 else ''} at {', '.join(f'{yaw:g}' for yaw in config.views)} degrees"
     split = f", split `{config.split}`" if config.split else ""
     lede = (
-        f"{len(report.subjects)} subjects from `{report.data}`{split}, {views}, protocol `{config.protocol}`, seed {config.seed}. "
+        f"{len(report.subjects)} subjects from `{report.data}`{split}, {views}, protocol `{config.protocols[0]}`, seed {config.seed}. "
         "Mean over subjects with its 95 % bootstrap interval; ↓ smaller is better, ↑ larger is better."
     )
     blocks: list[page.Block] = [page.Text(lede), _main_table(report)]
@@ -56,7 +67,7 @@ def _numbers(report: Report) -> list[page.Block]:
         blocks += [
             page.Heading(f"Difference to `{first}`"),
             page.Text("Paired by subject; **bold** where the interval excludes 0, with who is better."),
-            page.Table(["", *(title for title, _ in report.headline.values())], rows),
+            page.Table(["Method", *(title for title, _ in report.headline.values())], rows),
         ]
     whole = report.without_failures()
     if len(whole.subjects) not in (0, len(report.subjects)):
@@ -64,10 +75,31 @@ def _numbers(report: Report) -> list[page.Block]:
     return blocks
 
 
+def _protocols(report: Report) -> list[page.Block]:
+    """How far the numbers of the same meshes go apart by the way of measuring alone."""
+    config = report.config
+    if len(config.protocols) == 1:
+        return []
+    rows: list[list[str]] = []
+    for method in report.methods:
+        scores = report.summary(method.name)
+        rows += [[method.name]] if len(report.methods) > 1 else []
+        for name in config.protocols:
+            chamfer, p2s, normal = (scores[column(config, name, key)] for key in COLUMNS)
+            centimetres = [f"{estimate.mean * CM_PER_M / PROTOCOLS[name].per_metre:.2f}" for estimate in (chamfer, p2s)]
+            sign = "↑ " if PROTOCOLS[name].cosine else ""
+            rows.append([f"`{name}`", interval(chamfer), interval(p2s), PROTOCOLS[name].unit, *centimetres, f"{sign}{interval(normal)}"])
+    return [
+        page.Heading("The same meshes by every protocol"),
+        page.Text("Nothing but the way of measuring differs between these rows; the two columns in cm take the unit out. What each does is told below."),
+        page.Table(["Protocol", "Chamfer ↓", "P2S ↓", "in units of", "Chamfer (cm)", "P2S (cm)", "Normal ↓"], rows),
+    ]
+
+
 def _details(report: Report) -> list[page.Block]:
     summaries = [report.summary(method.name) for method in report.methods]
     every = [[f"{title} {_arrow(better)}", *(interval(summary[metric]) for summary in summaries)] for metric, (title, better) in METRICS.items()]
-    blocks: list[page.Block] = [page.Heading("All metrics"), page.Table(["", *(method.name for method in report.methods)], every)]
+    blocks: list[page.Block] = [page.Heading("All metrics"), page.Table(["Metric", *(method.name for method in report.methods)], every)]
     blocks += [page.Heading("Predictions"), _health(report), page.Bullets([line for method in report.methods for line in _remarks(report, method.name)])]
     if report.unscored:
         blocks += [page.Heading("Not scored: the truth could not be used"), page.Bullets([f"{name}: {why}" for name, why in report.unscored.items()])]
@@ -80,7 +112,7 @@ def _details(report: Report) -> list[page.Block]:
 
 
 def _main_table(report: Report) -> page.Table:
-    header = ["", *(f"{title} {_arrow(better)}" for title, better in report.headline.values()), "failed"]
+    header = ["Method", *(f"{title} {_arrow(better)}" for title, better in report.headline.values()), "Failed"]
     rows = []
     for method in report.methods:
         scores = report.summary(method.name)
@@ -96,7 +128,7 @@ def _health(report: Report) -> page.Table:
         counts = [sum(bool(row["watertight"]) for row in good), sum(row["components"] == 1 for row in good), sum(row["crossing_faces"] > 0 for row in good)]
         faces = f"{sum(row['faces'] for row in good) / len(good):,.0f}" if good else "–"
         rows.append([method.name, f"{len(good)} of {len(found)}", *map(str, counts), faces])
-    return page.Table(["", "scored", "watertight", "in one piece", "cut through themselves", "faces on average"], rows)
+    return page.Table(["Method", "Scored", "Watertight", "In one piece", "Cut through themselves", "Faces on average"], rows)
 
 
 def _remarks(report: Report, method: str) -> list[str]:
@@ -104,22 +136,20 @@ def _remarks(report: Report, method: str) -> list[str]:
     digest = f", sha256 `{info.sha256[:12]}`" if info.sha256 else f", read in units of {info.units}"
     lines = [f"`{method}`: `{info.source}`{digest}"]
     for row in report.of(method):
-        if row["note"] and not row["note"].startswith("aligned"):
+        if row["note"]:
             verdict = "failed" if row["status"] == "failed" else "looks wrong"
             lines.append(f"`{method}` {verdict} on {row['subject']} at {row['view_deg']:g} degrees: {row['note']}")
     return lines
 
 
 def _settings(report: Report) -> list[str]:
-    config, protocol = report.config, PROTOCOLS[report.config.protocol]
-    align = config.align or protocol.align
+    config = report.config
     return [
-        f"Chamfer, P2S and {protocol.normal_title} of the first table follow `{config.protocol}` ({protocol.source}): {in_words(protocol)}.",
-        "All other numbers: exact point-to-triangle distances in centimetres of the 1.80 m subject, unsquared; Chamfer is half the sum of the two mean "
-        "sample-to-surface distances. Only the outermost surface of a scan counts.",
+        *(f"`{name}` ({PROTOCOLS[name].source}): {_in_words(PROTOCOLS[name], config)}." for name in config.protocols),
+        f"All other numbers: alignment {config.align or 'none'}; exact point-to-triangle distances in centimetres of the 1.80 m subject, unsquared; Chamfer is "
+        "half the sum of the two mean sample-to-surface distances. Only the outermost surface of a scan counts.",
         f"{config.samples:,} area-uniform samples per surface, {config.volume_points:,} points in the box around the subject (10 cm margin), "
         f"F-score at {config.f_score_cm:g} cm, normal maps of {config.normal_size_px} px, predictions of networks at {config.resolution} cells per axis.",
-        f"Alignment of every prediction before it is measured: {align}.",
         "Normal error: squared difference of (n + 1) / 2 coloured maps, background black, summed over channels, mean over all pixels; 4 views: sum.",
         f"A missing, empty or broken prediction counts with {FAILED_DISTANCE_CM:g} cm for every distance, 0 for every overlap and the normal error of an "
         "empty picture.",
@@ -127,7 +157,7 @@ def _settings(report: Report) -> list[str]:
     ]
 
 
-def in_words(protocol: Protocol) -> str:
+def _in_words(protocol: Protocol, config: EvalConfig) -> str:
     """The protocol's choices as one sentence."""
     p2s = {
         "vertices": "P2S from the vertices of the prediction to the truth",
@@ -138,13 +168,15 @@ def in_words(protocol: Protocol) -> str:
     normal = f"normal error {views} on a {'grey' if protocol.background else 'black'} background"
     parts = [
         p2s[protocol.p2s],
-        f"{protocol.samples:,} samples per surface" if protocol.samples else "samples as below",
+        f"{min(protocol.samples or config.samples, config.samples):,} samples per surface",
         f"distances to the nearest {'point of the surface' if protocol.nearest == 'surface' else 'sample'}",
         f"in {protocol.unit}" + (f" ({100 / protocol.per_metre:.4g} cm of the 1.80 m subject)" if protocol.unit != "cm" else " of the 1.80 m subject"),
         "normal consistency is |cos| between the normals of nearest samples" if protocol.cosine else normal,
     ]
     if protocol.largest_part:
         parts.append("only the largest part of the prediction")
+    if (align := config.align or protocol.align) != "none":
+        parts.append(f"after alignment ({align})")
     return ", ".join(parts)
 
 

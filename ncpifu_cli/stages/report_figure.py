@@ -1,6 +1,7 @@
-"""The picture of a report, like the paper's figure 2: photo, every method, the truth; from the front, from the side, and coloured by error."""
+"""The picture of a report, like the paper's figure 2: photo, every method, the truth; each from the front, from the side, and coloured by error."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -16,7 +17,8 @@ from ncpifu_cli.geometry.raster import interpolate, rasterise
 from ncpifu_cli.geometry.surface import vertex_normals
 from ncpifu_cli.progress import SILENT
 from ncpifu_cli.stages.eval_inputs import draw_inputs, input_path, read_input
-from ncpifu_cli.stages.eval_score import Mesh, Row, SubjectTask, item_rng, measure_truth, place_mesh
+from ncpifu_cli.stages.eval_meshes import Mesh, load_prediction, place
+from ncpifu_cli.stages.eval_score import SubjectTask, item_rng
 from ncpifu_cli.stages.report import Report
 from ncpifu_cli.stages.report_page import Picture
 
@@ -25,34 +27,35 @@ TILE_PX = 380
 ROWS = slice(round(TILE_PX * 0.045), round(TILE_PX * 0.955))  # a subject fills the middle 88 % of the picture
 OVERSAMPLING = 2
 PHOTO_PX = 512  # drawn where no network has asked for photos
-DPI = 150
-HEADER_IN, CAPTION_IN, FOOTER_IN, BAR_IN = 0.22, 0.2, 0.6, 3.2  # inches
+DPI = 200
+HEADER_IN, CAPTION_IN, FOOTER_IN, BAR_IN, GAP_IN = 0.42, 0.3, 0.55, 3.2, 0.12  # inches
+MIN_TILE_IN = 0.85  # wide enough for the words over it
 ERROR_LIMIT_CM = 5.0
 SIDE_DEG = 90.0
 COLOUR_MAP = "turbo"
+INK, FAINT = "#1b1f24", "#57606a"
 LIGHT = np.array([-0.35, 0.45, 0.82]) / np.linalg.norm([-0.35, 0.45, 0.82])  # over the viewer's left shoulder
 CLAY = np.array([205.0, 200.0, 192.0])
 
-Image = NDArray[np.uint8]
-Tile = Image | str  # (TILE_PX, TILE_PX, 3) uint8 RGB on white, or a word in its place
+Image = NDArray[np.uint8]  # (TILE_PX, TILE_PX, 3) RGB on white
 
 
 @dataclass(frozen=True)
-class Column:
-    """One subject's tiles under one heading. Attributes: title. tiles: front, side, error. captions under them."""
+class Group:
+    """One subject's pictures under one heading. Attributes: title. tiles: label -> picture, or None where there is none. caption under them."""
 
     title: str
-    tiles: tuple[Tile, Tile, Tile]
-    captions: tuple[str, str, str]
+    tiles: dict[str, Image | None]
+    caption: str
 
 
 def draw_figure(report: Report, tasks: dict[str, SubjectTask]) -> Picture:
-    """Draw `figure.png`: subjects from the best to the worst of the first method, in its first view, three lines each."""
+    """Draw `figure.png`: a line for each subject, from the best to the worst of the first method, in its first view."""
     first, yaw = report.methods[0].name, report.config.views[0]
     ranked = sorted((row for row in report.of(first) if row["view_deg"] == yaw), key=lambda row: row["chamfer_cm"])
-    picks = np.unique(np.linspace(0, len(ranked) - 1, min(len(ranked), report.config.figure_rows)).round().astype(int))
-    blocks = [_subject(report, tasks[ranked[pick]["subject"]], yaw, _rank(int(pick), len(ranked))) for pick in picks]
-    _compose(blocks, report)
+    picks = np.unique(np.linspace(0, len(ranked) - 1, min(len(ranked), report.config.figure_rows)).astype(int))
+    lines = [_subject(report, tasks[ranked[pick]["subject"]], yaw, _rank(int(pick), len(ranked))) for pick in picks]
+    _compose(lines, report)
     caption = (
         f"Subjects from the best to the worst Chamfer distance of `{first}`: from the front, from the right side, and coloured by the distance to the other "
         f"surface. Errors on a method's surface are distances to the truth; on the truth, to the surface of `{first}`, which shows what is missing."
@@ -61,36 +64,37 @@ def draw_figure(report: Report, tasks: dict[str, SubjectTask]) -> Picture:
 
 
 def _rank(index: int, count: int) -> str:
-    names = {0: "best", count - 1: "worst", (count - 1) // 2: "median"} if count > 2 else {0: "best", count - 1: "worst"} if count > 1 else {}
+    names = {(count - 1) // 2: "median", 0: "best", count - 1: "worst"} if count > 2 else {0: "best", count - 1: "worst"} if count > 1 else {}
     return f"{names[index]} of {count}" if index in names else f"{index + 1} of {count}"
 
 
-def _subject(report: Report, task: SubjectTask, yaw: float, rank: str) -> list[Column]:
+def _subject(report: Report, task: SubjectTask, yaw: float, rank: str) -> list[Group]:
     name, config = task.source.name, report.config
     scan = read_scan(task.source, config.up)
     mesh: Mesh = scan.vertices.astype(np.float64) @ rotation_y(yaw).T, np.asarray(scan.faces, np.int64)
-    # The same streams as in scoring: an aligned mesh is drawn where it was measured.
-    truth = measure_truth(*mesh, metrics.outer_faces(*mesh, InsideTest(*mesh)), config, item_rng(config.seed, name, yaw, "truth"))
-    columns, first_tree = [Column("photo", (_photo(report, task, yaw), "from the right", "error"), (f"{name}\n{rank}", "", ""))], None
+    truth = metrics.SurfaceTree(mesh[0], mesh[1][metrics.outer_faces(*mesh, InsideTest(*mesh))])
+    groups, first_tree = [Group("", {"photo": _photo(report, task, yaw)}, f"{name}\n{rank}")], None
     for method in report.methods:
         row = next(row for row in report.of(method.name) if row["subject"] == name and row["view_deg"] == yaw)
         try:
-            prediction, _ = place_mesh(task.meshes[method.name, yaw], truth, config, item_rng(config.seed, name, yaw, "prediction"), scan, yaw)
+            found = load_prediction(task.meshes[method.name, yaw], scan.similarity, yaw)
         except NcpifuError:
-            columns.append(Column(method.name, ("failed", "failed", "failed"), ("", "", "")))
+            groups.append(Group(method.name, _three(None, None), "failed"))
             continue
-        columns.append(Column(method.name, _three(prediction, truth.surface.tree), _scores(row)))
-        first_tree = first_tree or metrics.SurfaceTree(*prediction)
-    truth_tiles: tuple[Tile, Tile, Tile] = _three(mesh, first_tree) if first_tree else (_shade(mesh, 0), _shade(mesh, SIDE_DEG), "")
-    return [*columns, Column("truth", truth_tiles, ("", "", ""))]
+        # The same random numbers as in scoring: an aligned mesh is drawn where it was measured.
+        prediction, _ = place(found, truth, config.align or "none", item_rng(config.seed, name, yaw, "alignment"))
+        groups.append(Group(method.name, _three(prediction, truth), f"Chamfer {row['chamfer_cm']:.2f} cm, IoU {row['iou']:.2f}"))
+        first_tree = metrics.SurfaceTree(*prediction) if method is report.methods[0] else first_tree
+    return [*groups, Group("truth", _three(mesh, first_tree), "")]
 
 
-def _scores(row: Row) -> tuple[str, str, str]:
-    return f"silhouette IoU {row['silhouette_iou']:.3f}", f"volume IoU {row['iou']:.3f}", f"Chamfer {row['chamfer_cm']:.2f} cm"
-
-
-def _three(mesh: Mesh, other: metrics.SurfaceTree) -> tuple[Tile, Tile, Tile]:
-    return _shade(mesh, 0), _shade(mesh, SIDE_DEG), _shade(mesh, 0, _colours(other.distance_m(mesh[0]) * metrics.CM_PER_M))
+def _three(mesh: Mesh | None, other: metrics.SurfaceTree | None) -> dict[str, Image | None]:
+    errors = _colours(other.distance_m(mesh[0]) * metrics.CM_PER_M) if mesh and other else None
+    return {
+        "front": _shade(mesh, 0) if mesh else None,
+        "right": _shade(mesh, SIDE_DEG) if mesh else None,
+        "error": _shade(mesh, 0, errors) if mesh and other else None,
+    }
 
 
 def _photo(report: Report, task: SubjectTask, yaw: float) -> Image:
@@ -117,7 +121,8 @@ def _shade(mesh: Mesh, yaw_deg: float, colours: NDArray[np.float32] | None = Non
 
 
 def _to_tile(image: Image) -> Image:
-    return np.asarray(cv2.resize(image, (TILE_PX, TILE_PX), interpolation=cv2.INTER_AREA), np.uint8)
+    smooth = cv2.INTER_AREA if len(image) >= TILE_PX else cv2.INTER_CUBIC
+    return np.asarray(cv2.resize(image, (TILE_PX, TILE_PX), interpolation=smooth), np.uint8)
 
 
 def _colours(error_cm: NDArray[np.float64]) -> NDArray[np.float32]:
@@ -127,31 +132,43 @@ def _colours(error_cm: NDArray[np.float64]) -> NDArray[np.float32]:
     return matplotlib.colormaps[COLOUR_MAP](np.clip(error_cm / ERROR_LIMIT_CM, 0, 1))[:, :3].astype(np.float32) * 255
 
 
-def _compose(blocks: list[list[Column]], report: Report) -> None:
-    """All subjects below each other, tiles cut to the widest one, with titles, captions and the colour bar."""
+def _compose(lines: list[list[Group]], report: Report) -> None:
+    """All subjects below each other, each label's tiles cut to the widest of them, with titles, captions and the colour bar."""
     import matplotlib
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import Normalize
     from matplotlib.figure import Figure
 
-    crop = _crop([tile for block in blocks for column in block for tile in column.tiles if not isinstance(tile, str)])
-    width, height = (crop.stop - crop.start) / DPI, (ROWS.stop - ROWS.start) / DPI
-    page_width, page_height = width * len(blocks[0]), HEADER_IN + 3 * len(blocks) * (height + CAPTION_IN) + FOOTER_IN
+    shown: dict[str, list[Image]] = {}
+    for label, tile in (item for line in lines for group in line for item in group.tiles.items()):
+        shown.setdefault(label, []).extend([] if tile is None else [tile])
+    crops = {label: _crop(tiles) for label, tiles in shown.items()}
+    widths = {label: (crop.stop - crop.start) / DPI for label, crop in crops.items()}
+    height = (ROWS.stop - ROWS.start) / DPI
+    page_width = sum(widths[label] for group in lines[0] for label in group.tiles) + GAP_IN * len(lines[0])
+    page_height = HEADER_IN + len(lines) * (height + CAPTION_IN) + FOOTER_IN
     with matplotlib.rc_context({"font.family": "sans-serif", "font.size": 8}):
         figure = Figure(figsize=(page_width, page_height), dpi=DPI)
-        for row, block in enumerate(blocks):
-            for index, column in enumerate(block):
-                for line, (tile, caption) in enumerate(zip(column.tiles, column.captions, strict=True), start=3 * row):
-                    bottom = page_height - HEADER_IN - line * (height + CAPTION_IN) - height
-                    axes = figure.add_axes((index * width / page_width, bottom / page_height, width / page_width, height / page_height))
-                    axes.axis("off")
-                    if isinstance(tile, str):
-                        axes.text(0.5, 0.5, tile, ha="center", va="center", color="#57606a")
-                    else:
-                        axes.imshow(tile[ROWS, crop], interpolation="none")
-                    axes.text(0.5, 0, caption, transform=axes.transAxes, ha="center", va="top", color="#57606a", fontsize=7)
-                    if line == 0:
-                        axes.set_title(column.title, fontsize=9, pad=4)
+
+        def write(x: float, y: float, text: str, **more: Any) -> None:
+            figure.text(x / page_width, y / page_height, text, ha="center", **more)
+
+        for number, line in enumerate(lines):
+            bottom, left = page_height - HEADER_IN - (number + 1) * height - number * CAPTION_IN, GAP_IN / 2
+            for group in line:
+                span = sum(widths[label] for label in group.tiles)
+                write(left + span / 2, bottom, group.caption, va="top", color=FAINT)
+                if number == 0:
+                    write(left + span / 2, bottom + height + 0.24, group.title, va="bottom", color=INK, fontsize=10)
+                for label, tile in group.tiles.items():
+                    if number == 0:
+                        write(left + widths[label] / 2, bottom + height + 0.06, label, va="bottom", color=FAINT)
+                    if tile is not None:
+                        axes = figure.add_axes((left / page_width, bottom / page_height, widths[label] / page_width, height / page_height))
+                        axes.axis("off")
+                        axes.imshow(tile[ROWS, crops[label]], interpolation="none")
+                    left += widths[label]
+                left += GAP_IN
         bar_width = min(0.8, BAR_IN / page_width)
         bar = figure.add_axes((0.5 - bar_width / 2, 0.36 / page_height, bar_width, 0.1 / page_height))
         colours = ScalarMappable(Normalize(0, ERROR_LIMIT_CM), COLOUR_MAP)
@@ -161,8 +178,8 @@ def _compose(blocks: list[list[Column]], report: Report) -> None:
 
 
 def _crop(tiles: list[Image]) -> slice:
-    """The columns, around the middle, that hold something in any tile."""
-    used = np.flatnonzero(np.any([(tile < 250).any(axis=(0, 2)) for tile in tiles], axis=0))
-    reach = max(TILE_PX // 2 - used.min(), used.max() + 1 - TILE_PX // 2, TILE_PX // 4) + 6
-    half = int(min(TILE_PX // 2, reach))
-    return slice(TILE_PX // 2 - half, TILE_PX // 2 + half)
+    """The columns, around the middle, that hold something in any tile; what reaches the border (a mesh in another unit) does not count."""
+    used = [np.flatnonzero((tile < 250).any(axis=(0, 2))) for tile in tiles]
+    reach = [max(TILE_PX // 2 - columns.min(), columns.max() + 1 - TILE_PX // 2) for columns in used if len(columns)]
+    half = max([MIN_TILE_IN * DPI / 2, *(pixels + 6 for pixels in reach if pixels < TILE_PX // 2)])
+    return slice(TILE_PX // 2 - int(half), TILE_PX // 2 + int(half))

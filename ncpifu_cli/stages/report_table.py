@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ncpifu_cli.artifacts import atomic_path, default_root, read_json
+from ncpifu_cli.config.base import validate
+from ncpifu_cli.config.eval import EvalConfig
 from ncpifu_cli.errors import NcpifuError
-from ncpifu_cli.geometry.protocols import PROTOCOLS
+from ncpifu_cli.geometry.protocols import COLUMNS, PROTOCOLS, Protocol
 from ncpifu_cli.stages import report_page as page
 from ncpifu_cli.stages.report import REPORT_FORMAT, REPORT_VERSION, number
 
 TableNumber = Literal[1, 2]
-COLUMNS = ("chamfer", "p2s", "normal")
 DATASETS = {"thuman2": "THuman2.0", "buff": "BUFF"}  # the paper's, in its order
 Figures = tuple[float, float, float, float, float, float]  # Chamfer, P2S, Normal on THuman2.0, then on BUFF
 
@@ -49,12 +50,25 @@ ABLATION_TITLES = {
 
 @dataclass(frozen=True)
 class Run:
-    """A finished evaluation. Attributes: folder; label: the data set and how many subjects; column: the data set's name; document: its report.json."""
+    """A finished evaluation. Attributes: folder; column: the data set's name; label: with how many subjects; config; document: its report.json."""
 
     folder: Path
     column: str
     label: str
+    config: EvalConfig
     document: dict[str, Any]
+
+    @property
+    def protocol(self) -> Protocol:
+        """The main table's: the published figures' columns."""
+        return PROTOCOLS[self.config.protocols[0]]
+
+    @property
+    def measured_with(self) -> dict[str, Any]:
+        """What must not differ within a table."""
+        config = self.config
+        same = {"protocol": config.protocols[0], "align": config.align or self.protocol.align, "samples": config.samples}
+        return same | {"normal_size_px": config.normal_size_px, "resolution": config.resolution}
 
 
 def write_table(table: TableNumber, folders: Sequence[Path], output: Path | None) -> Path:
@@ -81,14 +95,17 @@ def write_table(table: TableNumber, folders: Sequence[Path], output: Path | None
 
 
 def _read(folder: Path) -> Run:
+    if not (folder / "report.json").is_file():
+        raise NcpifuError(f"{folder} holds no finished evaluation", "run its `ncpifu eval` to the end: it goes on where it stopped")
     document = read_json(folder / "report.json")
     if not isinstance(document, dict) or (document.get("format"), document.get("version")) != (REPORT_FORMAT, REPORT_VERSION):
         raise NcpifuError(f"{folder / 'report.json'} is not a report of this version of `ncpifu eval`", "run the same `ncpifu eval` again: it only scores anew")
-    config = document["config"]
-    split = Path(config["split"]).stem if config["split"] else "test" if config["dataset"] == "synthetic" else ""
-    column = DATASETS.get(config["dataset"], f"{config['dataset']} {split}".strip())
-    count, views = len(document["subjects"]), len(config["views"])
-    return Run(folder, column, f"{column}: {count} subjects, {views} view{'s' if views > 1 else ''}, {document['data']}", document)
+    config = validate(EvalConfig, document["config"], str(folder / "report.json"))
+    split = Path(config.split).stem if config.split else "test" if config.dataset == "synthetic" else ""
+    column = DATASETS.get(config.dataset, f"{config.dataset} {split}".strip())
+    count, views = len(document["subjects"]), len(config.views)
+    label = f"{column}: {count} subject{'s' if count > 1 else ''}, {views} view{'s' if views > 1 else ''}, `{document['data']}`"
+    return Run(folder, column, label, config, document)
 
 
 def _check(runs: list[Run]) -> None:
@@ -96,10 +113,9 @@ def _check(runs: list[Run]) -> None:
     known: dict[str, tuple[str, Path]] = {}
     columns: dict[str, Path] = {}
     for run in runs:
-        first, config = runs[0].document["config"], run.document["config"]
-        for key in ("protocol", "align", "samples", "normal_size_px", "resolution"):
-            if config[key] != first[key]:
-                raise NcpifuError(f"{run.folder} was measured with {key} {config[key]}, {runs[0].folder} with {first[key]}", "name runs that fit together")
+        for key, wanted in runs[0].measured_with.items():
+            if (found := run.measured_with[key]) != wanted:
+                raise NcpifuError(f"{run.folder} was measured with {key} {found}, {runs[0].folder} with {wanted}", "name runs that fit together")
         if run.column in columns:
             raise NcpifuError(f"{columns[run.column]} and {run.folder} are both on {run.column}", "name one of them")
         columns[run.column] = run.folder
@@ -110,7 +126,7 @@ def _check(runs: list[Run]) -> None:
 
 
 def _table(table: TableNumber, runs: list[Run]) -> page.Table:
-    protocol = PROTOCOLS[runs[0].document["config"]["protocol"]]
+    protocol = runs[0].protocol
     columns = [*DATASETS.values(), *(run.column for run in runs if run.column not in DATASETS.values())]
     published = SYSTEMS if table == 1 else ABLATIONS
     best = list(published.values())[-1]
@@ -151,13 +167,16 @@ def _gain(value: float, reference: float) -> str:
 
 
 def _remarks(runs: list[Run]) -> list[str]:
-    name = runs[0].document["config"]["protocol"]
+    name, protocol = runs[0].config.protocols[0], runs[0].protocol
     own = [run for run in runs if run.column not in DATASETS.values()]
     lines = [
-        f"Measured with protocol `{name}` ({PROTOCOLS[name].source}): Chamfer and P2S in {PROTOCOLS[name].unit}, mean over subjects with its 95 % "
+        f"Measured with protocol `{name}` ({protocol.source}): Chamfer and P2S in {protocol.unit}, mean over subjects with its 95 % "
         "bootstrap interval. The published figures are in cm."
     ]
-    lines += [run.label + (f", {len(run.document['unscored'])} not scored" if run.document["unscored"] else "") for run in runs]
+    for run in runs:
+        failed = [f"`{method['name']}` failed on {len(method['failed'])}" for method in run.document["methods"] if method["failed"]]
+        unscored = [f"{len(run.document['unscored'])} not scored"] if run.document["unscored"] else []
+        lines.append(", ".join([run.label, *unscored, *failed]))
     lines.append("(↓n%) is by how much the paper's own figure lies below, computed from the figures.")
     lines.append("The paper publishes no list of its subjects, no photos and no evaluation code.")
     if own:

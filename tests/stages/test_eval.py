@@ -20,7 +20,10 @@ from ncpifu_cli.data.scans import find_scans, read_scan
 from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.geometry.camera import rotation_y
 from ncpifu_cli.geometry.extract import EmptySurface
+from ncpifu_cli.geometry.protocols import COLUMNS
+from ncpifu_cli.stages import eval as eval_stage
 from ncpifu_cli.stages import eval_score, reconstruct
+from ncpifu_cli.stages.engine import DIED
 from ncpifu_cli.stages.eval import evaluate
 from ncpifu_cli.stages.eval_inputs import find_subjects, input_path, read_input, read_split
 from ncpifu_cli.stages.eval_methods import item_name
@@ -266,10 +269,11 @@ def test_alignment_forgives_place_and_size(tmp_path: Path, scans: Path, truth: t
     for align in ("none", "icp", "similarity"):
         rows[align] = evaluate(settings(tmp_path, scans, predictions=(f"theirs={folder}",), align=align, limit=1)).rows[0]
     assert rows["similarity"]["chamfer_cm"] < 0.5 < 5 < rows["icp"]["chamfer_cm"] < rows["none"]["chamfer_cm"]
-    assert rows["similarity"]["note"].startswith("aligned: scaled by 2.")
+    assert rows["similarity"]["aligned"].startswith("similarity: scaled by 2.")
     assert "another frame?" in rows["none"]["note"]
-    report = evaluate(settings(tmp_path, scans, predictions=(f"theirs={folder}",), protocol="sith", limit=1))
-    assert report.rows[0]["note"].startswith("aligned")  # the protocol's own choice
+    sith = evaluate(settings(tmp_path, scans, predictions=(f"theirs={folder}",), protocol="sith", limit=1)).rows[0]
+    assert sith["chamfer"] < 30 < rows["none"]["chamfer_cm"]  # the protocol's own choice
+    assert sith["chamfer_cm"] == rows["none"]["chamfer_cm"]  # which is not that of the other metrics
 
 
 def test_protocols_change_three_numbers_and_nothing_else(tmp_path: Path, scans: Path, truth: trimesh.Trimesh) -> None:
@@ -279,8 +283,8 @@ def test_protocols_change_three_numbers_and_nothing_else(tmp_path: Path, scans: 
     floater.apply_translation([0.9, 0.8, 0])
     whole = trimesh.creation.icosphere(subdivisions=4, radius=0.5)
     trimesh.util.concatenate([whole, floater]).export(folder / "test-000000.ply")
-    reports = {name: evaluate(settings(tmp_path, scans, predictions=(f"theirs={folder}",), protocol=name, limit=1)) for name in ("paper", "icon", "econ")}
-    paper, icon, econ = (report.rows[0] for report in reports.values())
+    config = settings(tmp_path, scans, predictions=(f"theirs={folder}",), limit=1)
+    paper, icon, econ, sith = (evaluate(config.model_copy(update={"protocol": name})).rows[0] for name in ("paper", "icon", "econ", "sith"))
     assert paper["chamfer"] == paper["chamfer_cm"]
     assert paper["p2s"] == paper["p2s_vertices_cm"]
     assert paper["normal"] == paper["normal_input"]
@@ -289,8 +293,16 @@ def test_protocols_change_three_numbers_and_nothing_else(tmp_path: Path, scans: 
     assert icon["p2s"] == pytest.approx(icon["truth_to_prediction_cm"] / 1.024, rel=0.05)
     assert icon["chamfer"] < econ["chamfer"]  # without the floater
     shared = set(eval_score.METRICS) | {"watertight", "components"}
-    assert {key: icon[key] for key in shared} == {key: paper[key] for key in shared}
-    assert "1/100 half image" in (tmp_path / "report" / "report.md").read_text()
+    assert {key: sith[key] for key in shared} == {key: icon[key] for key in shared} == {key: paper[key] for key in shared}
+    every = evaluate(config.model_copy(update={"protocol": "all"})).rows[0]
+    assert every["chamfer"] == paper["chamfer"]
+    for name, alone in {"icon": icon, "econ": econ, "sith": sith}.items():
+        assert [every[f"{name}_{key}"] for key in COLUMNS] == [alone[key] for key in COLUMNS]
+    text = (tmp_path / "report" / "report.md").read_text()
+    assert "1/100 half image" in text
+    assert "| `sith` | " in text
+    with open(tmp_path / "report" / "per_subject.csv", encoding="utf-8") as file:
+        assert float(next(csv.DictReader(file))["icon_p2s"]) == every["icon_p2s"]
 
 
 def test_meshes_that_are_not_finite_or_not_readable_count_as_failed(tmp_path: Path, scans: Path, truth: trimesh.Trimesh) -> None:
@@ -341,14 +353,39 @@ def test_photos_are_seeded_and_show_the_subject(tmp_path: Path, scans: Path, tru
     assert np.abs(image.astype(int) - other).mean() > 0.1
 
 
-def test_processes_change_nothing(tmp_path: Path, scans: Path, truth: trimesh.Trimesh) -> None:
-    folder = tmp_path / "theirs"
+def test_processes_change_nothing(tmp_path: Path, scans: Path, truth: trimesh.Trimesh, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder = Path("theirs")
     folder.mkdir()
     for index in range(3):
         shifted(truth, 0.01 * index).export(folder / f"test-{index:06d}.ply")
-    one = evaluate(settings(tmp_path, scans, predictions=(f"theirs={folder}",)))
-    two = evaluate(settings(tmp_path, scans, predictions=(f"theirs={folder}",), jobs=2))
+    config = settings(tmp_path, scans, predictions=(f"theirs={folder}",))
+    one = evaluate(config)
+    two = evaluate(config.model_copy(update={"jobs": 2, "output": "two", "data": "scans"}))
     assert one.rows == two.rows
+
+
+def test_any_engine_scores(tmp_path: Path, scans: Path, truth: trimesh.Trimesh, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An engine ends tasks in its own order, elsewhere, and some of them never."""
+    folder = tmp_path / "theirs"
+    folder.mkdir()
+    for index in range(3):
+        truth.export(folder / f"test-{index:06d}.ply")
+
+    def engine(work: Any, items: Any, config: EvalConfig, isolate: bool) -> Any:
+        assert (config.engine, config.address, isolate) == ("ray", "auto", False)
+        first, second, third = items
+        assert first.store.is_absolute()
+        assert first.source.path.is_absolute()
+        assert all(mesh.path.is_absolute() for mesh in first.meshes.values())
+        yield third, work(third)
+        yield second, DIED
+        yield first, work(first)
+
+    monkeypatch.setattr(eval_stage, "run_tasks", engine)
+    report = evaluate(settings(tmp_path, scans, predictions=(f"theirs={folder}",), engine="ray", address="auto"))
+    assert report.subjects == ["test-000000", "test-000002"]
+    assert "its process died: out of memory?" in report.unscored["test-000001"]
 
 
 def test_a_true_network_with_random_weights(tmp_path: Path, scans: Path) -> None:

@@ -23,7 +23,8 @@ def write_run(folder: Path, methods: dict[str, float], **config: Any) -> Path:
         for name, mean in methods.items()
     }
     document = {"format": REPORT_FORMAT, "version": REPORT_VERSION, "data": "scans", "subjects": ["a", "b"], "unscored": {}}
-    document |= {"config": dump(EvalConfig(**config)), "methods": [{"name": name, "sha256": name, "scores": scores} for name, scores in estimates.items()]}
+    methods_found = [{"name": name, "sha256": name, "scores": scores, "failed": []} for name, scores in estimates.items()]
+    document |= {"config": dump(EvalConfig(**config)), "methods": methods_found}
     folder.mkdir(parents=True)
     (folder / "report.json").write_text(json.dumps(document))
     return folder
@@ -65,7 +66,7 @@ def test_all_runs_of_the_data_root_are_the_default(tmp_path: Path, monkeypatch: 
     with pytest.raises(NcpifuError, match="no finished evaluation"):
         write_table(1, [], None)
     write_run(tmp_path / "eval" / "synthetic", {"full": 1})
-    write_run(tmp_path / "eval" / "synthetic-ood", {"full": 2}, split="ood")
+    write_run(tmp_path / "eval" / "synthetic-ood", {"full": 2}, split="ood", protocol="all", align="none")  # measured alike
     assert "synthetic ood" in write_table(1, [], None).read_text()
 
 
@@ -75,6 +76,7 @@ def test_all_runs_of_the_data_root_are_the_default(tmp_path: Path, monkeypatch: 
         ({"full": 1.0}, {"split": "ood", "protocol": "icon"}, "protocol icon, .* with paper"),
         ({"full": 1.0}, {}, "both on synthetic test"),
         ({"full": 1.0}, {"split": "ood", "resolution": 128}, "resolution 128"),
+        ({"full": 1.0}, {"split": "ood", "align": "icp"}, "align icp, .* with none"),
     ],
 )
 def test_runs_that_do_not_fit_together_are_refused(tmp_path: Path, other: dict[str, float], config: dict[str, Any], message: str) -> None:
@@ -92,6 +94,9 @@ def test_other_weights_of_the_same_name_and_old_reports_are_refused(tmp_path: Pa
     path.write_text(json.dumps(document))
     with pytest.raises(NcpifuError, match="'full' stands for different weights"):
         write_table(1, runs, tmp_path)
+    (tmp_path / "unfinished").mkdir()
+    with pytest.raises(NcpifuError, match="unfinished holds no finished evaluation"):
+        write_table(1, [runs[0], tmp_path / "unfinished"], tmp_path)
     path.write_text(json.dumps(document | {"version": 1}))
     with pytest.raises(NcpifuError, match="not a report of this version"):
         write_table(1, runs, tmp_path)
