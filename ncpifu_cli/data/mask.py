@@ -20,7 +20,7 @@ from ncpifu_cli.progress import SILENT, Reporter
 
 MIN_PERSON_PX = 24  # height of the smallest person worth an answer
 TRUSTED_MATTE = 0.65  # expected intersection over union above which the matting network is believed (docs/matting.md)
-SURE_MATTE = 0.8  # below it, a look at the outline is asked for
+SURE_MATTE = 0.8  # below it, the outline must be plausible, and a look at it is asked for
 AGREEMENT = 0.7  # intersection over union from which on colour and matting network speak of the same person
 Box = tuple[int, int, int, int]
 
@@ -130,8 +130,11 @@ def _matte(photo: Photo, box: Box | None) -> Mask | None:
     if not (coverage >= 128).any():
         return None
     confidence = round(found.confidence, 3)
+    if confidence >= SURE_MATTE:
+        return Mask(coverage, "matting network", confidence=confidence)
     note = f"the matting network is only fairly sure ({confidence:.2f} of 1): look at the outline in the preview"
-    return Mask(coverage, "matting network", confidence >= TRUSTED_MATTE, (note,) if confidence < SURE_MATTE else (), confidence)
+    main = max(separate_figures(coverage >= 128), key=np.count_nonzero)
+    return Mask(coverage, "matting network", confidence >= TRUSTED_MATTE and not _implausible(main), (note,), confidence)
 
 
 def _implausible(mask: NDArray[np.bool_]) -> bool:
