@@ -9,6 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ncpifu_cli.data.framing import SUBJECT_SHARE
+
 SIZE_PX = 256
 COLOURS = 10  # of the palette
 ALIKE_LAB = 7.5  # colours this close count for each other; lightness counts LIGHTNESS as much as hue, for the sake of folds
@@ -16,7 +18,7 @@ LIGHTNESS = 0.5
 OUTLINE_SHARE = 0.012  # of the picture's side: 2.5 cm of the person along the outline say what the back is made of
 ENOUGH = 0.75  # a colour is on the back too where its share of the outline is at least so much of its share of what is seen at that height
 LIMB_SHARE = 0.04  # of the picture's side: skin so near to skin on the outline goes round to the back (hands, bare arms and legs, the nape)
-HEAD, CROWN, HEAD_HALF_WIDTH = 0.135, 0.035, 0.075  # of the person's height
+HEAD, CROWN, HEAD_HALF_WIDTH = 0.135, 0.035, 0.075  # of the person's height, which is SUBJECT_SHARE of the picture's, also where the legs are cut off
 
 
 def unseen_side(texture: NDArray[np.uint8], mask: NDArray[np.bool_]) -> NDArray[np.uint8]:
@@ -99,7 +101,7 @@ def _vote_for_hair(votes: NDArray[np.float32], labels: NDArray[np.int64], inside
     Changes `votes`; returns (U, U) bool, where the head below its crown lies.
     """
     rows, columns = np.nonzero(inside)
-    top, height = rows.min(), np.ptp(rows) + 1
+    top, height = rows.min(), SUBJECT_SHARE * len(inside)
     middle = float(np.median(columns[rows < top + 2 * CROWN * height])) + 0.5
     row, column = np.mgrid[: len(inside), : len(inside)]
     down = (row - top + 0.5) / height
@@ -140,7 +142,7 @@ def skin_like(picture: NDArray[np.uint8], inside: NDArray[np.bool_]) -> NDArray[
         return inside
     cr, cb = np.moveaxis(cv2.cvtColor(picture, cv2.COLOR_RGB2YCrCb)[..., 1:], 2, 0)
     usual = (cr > 135) & (cr < 180) & (cb > 80) & (cb < 128)
-    top, height = rows.min(), rows.max() + 1 - rows.min()
+    top, height = rows.min(), SUBJECT_SHARE * len(inside)
     head = np.zeros_like(inside)
     middle = float(np.median(columns[rows < top + 0.1 * height]))  # between long hair on both sides
     head[round(top + 0.05 * height) : round(top + 0.12 * height), round(middle - 0.035 * height) : round(middle + 0.035 * height) + 1] = True

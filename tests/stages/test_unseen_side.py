@@ -27,6 +27,13 @@ def test_no_face_no_shirt_no_hands_on_the_back() -> None:
         assert np.abs(back[place] - colour).max() < 30, place
 
 
+def test_no_face_on_the_back_of_half_a_person() -> None:
+    picture = dressed()
+    picture[100:] = 0
+    back = unseen_side(picture, picture.any(axis=2)).astype(int)
+    assert np.abs(back[26, 96] - HAIR).max() < 30
+
+
 def test_stripes_stay_stripes() -> None:
     picture = np.zeros((192, 192, 3), np.uint8)
     picture[8:185, 60:132] = COAT
