@@ -3,12 +3,15 @@
     python benchmarks/ablations.py train -o data/runs/ablations --steps 3000            # all of them, one after the other
     python benchmarks/ablations.py train -o data/runs/ablations full pifu --limit-time 3600
     python benchmarks/ablations.py score -o data/runs/ablations --limit 20              # those that are finished; prints a Markdown table
+    python benchmarks/ablations.py score full pifu=elsewhere/weights.safetensors        # a row of -o, and any other weights
 
 Runnable in pieces: `train` goes on where it was stopped (Ctrl-C, SIGTERM, the time limit or a kill) and leaves finished rows alone, `score` keeps finished
-meshes. Further settings are laid over the profile for every row alike: --set model.image_size_px=128.
+meshes and writes the report of `ncpifu eval` into eval/ beside the rows (`ncpifu eval --table 2` reads it). Further settings are laid over the profile for
+every row alike: --set model.image_size_px=128.
 """
 
 import argparse
+import sys
 import time
 from pathlib import Path
 
@@ -16,7 +19,8 @@ from ncpifu_cli.artifacts import default_root
 from ncpifu_cli.config.base import load
 from ncpifu_cli.config.eval import EvalConfig
 from ncpifu_cli.config.train import TrainConfig
-from ncpifu_cli.models.checkpoint import load_weights
+from ncpifu_cli.errors import NcpifuError
+from ncpifu_cli.models.checkpoint import read_tensors
 from ncpifu_cli.stages.eval import evaluate
 from ncpifu_cli.stages.report import interval
 from ncpifu_cli.stages.train import train
@@ -36,12 +40,17 @@ ROWS = {
 }
 
 
+def weights_of(row: str, options: argparse.Namespace) -> Path:
+    """Where a row's weights lie."""
+    return Path(options.output / row / "weights.safetensors")
+
+
 def train_rows(names: list[str], options: argparse.Namespace) -> None:
     """Train each row to its last step, as far as the time allows."""
     deadline = time.monotonic() + options.limit_time if options.limit_time else None
     for name in names:
         config = load(TrainConfig, options.config, [f"steps={options.steps}", *options.set], ablation=name)
-        if steps_done(options.output / name) >= config.steps:
+        if steps_done(weights_of(name, options)) >= config.steps:
             continue
         left = None if deadline is None else deadline - time.monotonic()
         if left is not None and left <= 0:
@@ -52,45 +61,71 @@ def train_rows(names: list[str], options: argparse.Namespace) -> None:
             return
 
 
-def steps_done(run: Path) -> int:
-    """Steps of the weights in a run's folder, 0 without any."""
-    weights = run / "weights.safetensors"
-    return int(load_weights(weights)[2]["steps"]) if weights.exists() else 0
+def steps_done(weights: Path) -> int:
+    """Steps that the weights were trained for, 0 without any."""
+    return int(read_tensors(weights)[1].get("meta", {}).get("steps", 0)) if weights.exists() else 0
+
+
+def find_weights(names: list[str], options: argparse.Namespace) -> dict[str, Path]:
+    """Name -> file: what is given as NAME=FILE, and the rows that are trained to their last step; the others are named."""
+    found = {}
+    for name in names:
+        row, given, file = name.partition("=")
+        weights = Path(file) if given else weights_of(row, options)
+        if given or steps_done(weights) >= options.steps:
+            found[row] = weights
+        else:
+            print(f"{row} is left out: {weights} has {steps_done(weights)} of {options.steps} steps")
+    if not found:
+        raise NcpifuError(f"nothing to score in {options.output}", "train first, give --steps as in training, or name weights: NAME=FILE")
+    return found
 
 
 def score_rows(names: list[str], options: argparse.Namespace) -> None:
     """Evaluate the finished rows on the held-out humans and print the table: mean [95 % interval over subjects]."""
-    steps = {name: steps_done(options.output / name) for name in names}
-    finished = [name for name in names if steps[name] >= options.steps]
-    weights = tuple(f"{name}={options.output / name / 'weights.safetensors'}" for name in finished)
-    report = evaluate(EvalConfig(weights=weights, limit=options.limit, output=str(options.output / "eval"), resolution=options.resolution, figure_rows=0))
+    weights = find_weights(names, options)
+    report = evaluate(
+        EvalConfig(
+            weights=tuple(f"{name}={file}" for name, file in weights.items()),
+            data=str(options.scans) if options.scans else None,
+            limit=options.limit,
+            jobs=options.jobs,
+            resolution=options.resolution,
+            output=str(options.output / "eval"),
+        )
+    )
     columns = {metric: title for metric, (title, _) in list(report.headline.items())[:4]}
-    first = next(iter(columns))
-    print(f"| table 2 | `--ablation` | {' | '.join(columns.values())} | {columns[first]} against {finished[0]} |\n|{'---|' * (len(columns) + 3)}")
-    for name in finished:
+    first, compared = next(iter(weights)), next(iter(columns))
+    print(f"| table 2 | name | steps | {' | '.join(columns.values())} | {columns[compared]} against {first} |\n|{'---|' * (len(columns) + 4)}")
+    for name, file in weights.items():
         scores = report.summary(name)
-        against = "" if name == finished[0] else interval(report.difference(name)[first])
-        print(f"| {ROWS[name]} | {name} | {' | '.join(interval(scores[metric]) for metric in columns)} | {against} |")
-    print(f"\n{len(report.subjects)} held-out humans, {options.steps} steps each, 95 % intervals over subjects; last column paired by subject.")
+        against = "" if name == first else interval(report.difference(name)[compared])
+        print(f"| {ROWS.get(name, '')} | {name} | {steps_done(file)} | {' | '.join(interval(scores[metric]) for metric in columns)} | {against} |")
+    print(f"\n{len(report.subjects)} held-out humans, 95 % intervals over subjects; last column paired by subject. {report.folder / 'report.html'}")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("action", choices=("train", "score"))
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"rows, all without any: {', '.join(ROWS)}")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"rows, all without any: {', '.join(ROWS)}; score takes NAME=FILE too")
     parser.add_argument("-o", "--output", type=Path, default=default_root() / "runs" / "ablations")
-    parser.add_argument("--data", type=Path, default=default_root() / "renders")
-    parser.add_argument("--config", default="compact")
+    parser.add_argument("--data", type=Path, default=default_root() / "renders", help="train: the rendered humans")
+    parser.add_argument("--config", default="compact", help="train: the profile")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
     parser.add_argument("--steps", type=int, default=3000)
     parser.add_argument("--limit-time", type=float, metavar="SECONDS")
-    parser.add_argument("--limit", type=int, default=20, help="held-out subjects")
+    parser.add_argument("--scans", type=Path, help="score: the held-out humans; default: scans/ of the data root")
+    parser.add_argument("--limit", type=int, default=20, help="score: held-out subjects")
     parser.add_argument("--resolution", type=int, default=256)
+    parser.add_argument("--jobs", type=int, default=1)
     options = parser.parse_args()
-    unknown = sorted(set(options.names) - set(ROWS))
+    unknown = sorted({name for name in options.names if options.action == "train" or "=" not in name} - set(ROWS))
     if unknown:
         parser.error(f"unknown rows: {', '.join(unknown)}")
-    {"train": train_rows, "score": score_rows}[options.action](options.names or list(ROWS), options)
+    try:
+        {"train": train_rows, "score": score_rows}[options.action](options.names or list(ROWS), options)
+    except NcpifuError as error:
+        sys.exit(f"{error.message}\n{error.hint}")
 
 
 if __name__ == "__main__":
