@@ -181,5 +181,6 @@ def _crop(tiles: list[Image]) -> slice:
     """The columns, around the middle, that hold something in any tile; what reaches the border (a mesh in another unit) does not count."""
     used = [np.flatnonzero((tile < 250).any(axis=(0, 2))) for tile in tiles]
     reach = [max(TILE_PX // 2 - columns.min(), columns.max() + 1 - TILE_PX // 2) for columns in used if len(columns)]
-    half = max([MIN_TILE_IN * DPI / 2, *(pixels + 6 for pixels in reach if pixels < TILE_PX // 2)])
-    return slice(TILE_PX // 2 - int(half), TILE_PX // 2 + int(half))
+    wanted = max([MIN_TILE_IN * DPI / 2, *(pixels + 6 for pixels in reach if pixels < TILE_PX // 2)])
+    half = min(int(wanted), TILE_PX // 2)
+    return slice(TILE_PX // 2 - half, TILE_PX // 2 + half)

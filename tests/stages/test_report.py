@@ -5,11 +5,13 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from ncpifu_cli.config.base import dump
 from ncpifu_cli.config.eval import EvalConfig
 from ncpifu_cli.errors import NcpifuError
+from ncpifu_cli.stages import report_figure
 from ncpifu_cli.stages import report_page as page
 from ncpifu_cli.stages.report import REPORT_FORMAT, REPORT_VERSION, Report
 from ncpifu_cli.stages.report_table import ABLATIONS, SYSTEMS, write_table
@@ -120,6 +122,20 @@ def test_a_page_says_the_same_in_both_forms(tmp_path: Path) -> None:
     assert '<tr class="band"><td colspan="3">band</td></tr>' in web
     assert '<td>1 <span class="range">[0.5, 2]</span></td><td>&lt;3</td>' in web
     assert "data:image/png;base64,cGljdHVyZQ==" in web
+
+
+def test_tiles_are_cut_to_the_widest_subject() -> None:
+    def tile(half: int) -> np.ndarray:
+        picture = np.full((report_figure.TILE_PX, report_figure.TILE_PX, 3), 255, np.uint8)
+        picture[:, report_figure.TILE_PX // 2 - half : report_figure.TILE_PX // 2 + half] = 0
+        return picture
+
+    middle = report_figure.TILE_PX // 2
+    assert report_figure._crop([tile(100), tile(120)]) == slice(middle - 126, middle + 126)
+    assert report_figure._crop([tile(100), tile(middle)]) == slice(middle - 106, middle + 106)  # a mesh in another unit makes no room
+    assert report_figure._crop([tile(middle - 2)]) == slice(0, 2 * middle)
+    assert report_figure._crop([]) == report_figure._crop([tile(5)])
+    assert [report_figure._rank(index, 20) for index in (0, 9, 10, 19)] == ["best of 20", "median of 20", "11 of 20", "worst of 20"]
 
 
 def test_notes_of_scans_are_told_as_ranges(tmp_path: Path) -> None:
