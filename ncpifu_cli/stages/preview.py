@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ncpifu_cli.data.framing import SUBJECT_SHARE
 from ncpifu_cli.data.renderer_raster import RasterRenderer
 from ncpifu_cli.geometry.camera import HALF_EXTENT_M, Camera, Similarity
 from ncpifu_cli.geometry.mesh import Scan, TexturedUV
@@ -33,7 +34,7 @@ def preview_picture(result: "Reconstruction", tile_px: int = 512) -> NDArray[np.
 
     Tiles are `tile_px` high and as wide as the person needs, the first column's as the photo needs.
     """
-    ndc = result.to_ndc(result.mesh.vertices).astype(np.float32)
+    ndc = filling(result)
     faces = np.asarray(result.mesh.faces)
     crop = crop_for(ndc, tile_px)
     tiles = [photo_tile(result, tile_px), input_tile(result, tile_px)]
@@ -58,8 +59,8 @@ def preview_picture(result: "Reconstruction", tile_px: int = 512) -> NDArray[np.
 
 
 def painted_scan(result: "Reconstruction") -> Scan:
-    """The mesh with its colours, or its texture, in normalised metres: what renderers take."""
-    vertices = (result.to_ndc(result.mesh.vertices) * HALF_EXTENT_M).astype(np.float32)
+    """The mesh with its colours, or its texture, in normalised metres, half a person enlarged: what renderers take."""
+    vertices = filling(result) * np.float32(HALF_EXTENT_M)
     faces = np.asarray(result.mesh.faces, np.int32)
     normals = vertex_normals(vertices, faces)
     colours = np.ascontiguousarray(np.asarray(result.mesh.visual.vertex_colors)[:, :3])  # type: ignore[union-attr]
@@ -68,6 +69,14 @@ def painted_scan(result: "Reconstruction") -> Scan:
         return Scan("person", vertices, faces, colours, normals, _IDENTITY)
     split, uv = texture.source, TexturedUV(texture.image, texture.uv)
     return Scan("person", vertices[split], texture.faces, colours[split], normals[split], _IDENTITY, uv)
+
+
+def filling(result: "Reconstruction") -> NDArray[np.float32]:
+    """(V, 3) the mesh's vertices in NDC, as tall as whole people are: a half-length portrait fills the picture too, as far as its width lets it."""
+    ndc = result.to_ndc(result.mesh.vertices)
+    low, high = ndc[:, 1].min(), ndc[:, 1].max()
+    zoom = min(2 * SUBJECT_SHARE / (high - low), max(1.0, 0.95 / float(np.linalg.norm(ndc[:, [0, 2]], axis=1).max())))
+    return ((ndc - (0, (low + high) / 2, 0)) * zoom).astype(np.float32)
 
 
 def crop_for(ndc: NDArray[np.float32], size_px: int) -> slice:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ncpifu_cli.data.renderers import choose_renderer, make_renderer
 from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.geometry.camera import Camera
-from ncpifu_cli.stages.preview import CLAY_SRGB, clay_light, crop_for, on_paper, painted_scan
+from ncpifu_cli.stages.preview import CLAY_SRGB, clay_light, crop_for, filling, on_paper, painted_scan
 
 if TYPE_CHECKING:
     from ncpifu_cli.stages.reconstruct import Reconstruction
@@ -45,7 +45,7 @@ def turntable_frames(result: "Reconstruction", count: int = FRAMES, size_px: int
     painted = painted_scan(result)
     grey = np.broadcast_to(np.array(CLAY_SRGB, np.uint8), painted.vertices.shape)
     scans = (painted, replace(painted, colors=np.ascontiguousarray(grey), texture=None))
-    crop = crop_for(result.to_ndc(result.mesh.vertices).astype(np.float32), size_px)
+    crop = crop_for(filling(result), size_px)
     renderer = make_renderer(choose_renderer("auto")[0], size_px)
     try:
         for yaw_deg in -np.arange(count) * (360 / count):
