@@ -49,8 +49,15 @@ class Prediction:
 
 
 class ImplicitModel(Protocol):
-    """The contract of method section 2-9: images (B, 3, H, W) in [-1, 1] with background 0, points (B, N, 3) in NDC."""
+    """The contract of method section 2-9: images (B, 3, H, W) in [-1, 1] with background 0, points (B, N, 3) in NDC.
+
+    Attributes: color_head: None where `color` has no answer.
+    """
+
+    color_head: Any
 
     def encode(self, image: Tensor, true_depth_ndc: Tensor | None = None) -> Features: ...
 
     def query(self, features: Features, points_ndc: Tensor) -> Prediction: ...
+
+    def color(self, features: Features, points_ndc: Tensor, photo: Tensor | None = None) -> Tensor: ...

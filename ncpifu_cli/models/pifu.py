@@ -42,3 +42,7 @@ class PIFu(nn.Module):
             logits = self.classifier(torch.cat([sample_image(feature_map, points_ndc), depth], dim=-1)).float()
             answers.append(torch.where(inside_image(points_ndc), logits, OUTSIDE_LOGIT))
         return Prediction(torch.stack(answers), {})
+
+    def color(self, features: Features, points_ndc: Tensor, photo: Tensor | None = None) -> Tensor:
+        """PIFu's colours are another network (Tex-PIFu), which is not part of this baseline."""
+        raise TypeError("this network has no colour head")

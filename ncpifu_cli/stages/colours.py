@@ -11,7 +11,8 @@ from ncpifu_cli.geometry.raster import rasterise
 from ncpifu_cli.geometry.surface import vertex_normals
 from ncpifu_cli.stages.unseen_side import unseen_side
 
-PredictColours = Callable[[NDArray[np.float32]], NDArray[np.uint8]]  # (N, 3) NDC on the surface -> (N, 3) uint8 sRGB
+# (N, 3) NDC on the surface and (N, 3) the photo's colours at their pixels -> (N, 3) colours, 0..255 sRGB
+PredictColours = Callable[[NDArray[np.float32], NDArray[np.float32]], NDArray[np.float32]]
 
 DEPTH_TOLERANCE_NDC = 0.015  # 1.5 cm: two cells of the 256 grid
 OFFSET_PX = 64  # the difference between photo and prediction is light: smooth
@@ -47,9 +48,8 @@ class SurfaceColours:
     def at(self, points_ndc: NDArray[np.floating], normals: NDArray[np.floating]) -> NDArray[np.uint8]:
         """(N, 3) points on the surface and (N, 3) unit normals -> (N, 3) uint8 sRGB."""
         points = np.asarray(points_ndc, np.float32)
-        pixels = ndc_to_px(points, len(self._texture))
         weight = (_ramp(normals[:, 2], 0.05, 0.4) * self.seen(points))[:, None]
-        front = sample(self._texture, pixels)
+        front = self._photo(points)
         return np.clip(weight * front + (1 - weight) * self._unseen(points, normals) + 0.5, 0, 255).astype(np.uint8)
 
     def seen(self, points_ndc: NDArray[np.float32]) -> NDArray[np.bool_]:
@@ -60,9 +60,12 @@ class SurfaceColours:
         in_front = points_ndc[:, 2] >= self._buffer.depth_ndc[rows, columns] - DEPTH_TOLERANCE_NDC
         return in_front | ~self._buffer.mask[rows, columns]  # on the very outline no pixel centre is covered
 
+    def _photo(self, points: NDArray[np.float32]) -> NDArray[np.float32]:
+        return sample(self._texture, ndc_to_px(points, len(self._texture)))
+
     def _unseen(self, points: NDArray[np.float32], normals: NDArray[np.floating]) -> NDArray[np.float32]:
         if self._predict is not None:
-            return self._predict(points) + sample(self._offset, ndc_to_px(points, len(self._offset)))
+            return self._predict(points, self._photo(points)) + sample(self._offset, ndc_to_px(points, len(self._offset)))
         pixels = ndc_to_px(points, len(self._back))
         sideways = 1 - _ramp(np.abs(normals[:, 2]), 0.2, 0.6)[:, None]
         return sideways * sample(self._side, pixels) + (1 - sideways) * sample(self._back, pixels)
@@ -74,7 +77,8 @@ class SurfaceColours:
         if not near_seam.any():
             return offset
         at = points[near_seam]
-        difference = sample(self._texture, ndc_to_px(at, len(self._texture))) - predict(at)
+        photo = self._photo(at)
+        difference = photo - predict(at, photo)
         columns, rows = np.clip(np.floor(ndc_to_px(at, OFFSET_PX)).astype(int), 0, OFFSET_PX - 1).T
         np.add.at(offset, (rows, columns), difference)
         count = np.bincount(rows * OFFSET_PX + columns, minlength=OFFSET_PX**2).reshape(OFFSET_PX, OFFSET_PX)

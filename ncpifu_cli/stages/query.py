@@ -1,6 +1,7 @@
 """Asking a network about points without running out of memory: how many at a time, and what to do when it was too many after all."""
 
 import os
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,6 +12,8 @@ from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.progress import SILENT, Reporter
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from ncpifu_cli.stages.weights import LoadedModel
 
 QUERY_FLOATS = 150_000_000  # floats of one layer of one query: bounds the memory (some layers live at once), whatever the profile
@@ -39,24 +42,37 @@ class Occupancy:
         self.chunk = chunk_points(model, reporter)
 
     def __call__(self, points_ndc: NDArray[np.float32]) -> NDArray[np.float32]:
+        return self._in_pieces(lambda points: self._model.model.query(self._features, points).occupancy, points_ndc)
+
+    @property
+    def knows_colors(self) -> bool:
+        """Whether the network has a colour head."""
+        return self._model.model.color_head is not None
+
+    def color(self, points_ndc: NDArray[np.float32], photo: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Colours (N, 3), 0..255 in the photo's light, of surface points (N, 3) NDC at whose pixels the photo has the colours `photo` (N, 3)."""
+        network = self._model.model
+        return 255 * self._in_pieces(lambda points, seen: network.color(self._features, points, seen), points_ndc, photo / np.float32(255))
+
+    def _in_pieces(self, ask: "Callable[..., Tensor]", *inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+        """`ask` for batches (1, n, .) of the inputs (N, .), one after the other -> (N, ...)."""
         answers: list[NDArray[np.float32]] = []
-        rest = points_ndc
-        while len(rest) or not answers:
+        rest = inputs
+        while len(rest[0]) or not answers:
             try:
-                answers.append(self._ask(rest[: self.chunk]))
-                rest = rest[len(answers[-1]) :]
+                answers.append(self._ask(ask, *(array[: self.chunk] for array in rest)))
+                rest = tuple(array[len(answers[-1]) :] for array in rest)
             except (MemoryError, RuntimeError) as error:
                 if not out_of_memory(error):
                     raise
                 self._halve(error)
         return np.concatenate(answers)
 
-    def _ask(self, points_ndc: NDArray[np.float32]) -> NDArray[np.float32]:
+    def _ask(self, ask: "Callable[..., Tensor]", *inputs: NDArray[np.float32]) -> NDArray[np.float32]:
         import torch
 
         with torch.inference_mode():
-            points = torch.from_numpy(points_ndc).to(self._model.device)[None]
-            return self._model.model.query(self._features, points).occupancy[0].cpu().numpy()
+            return ask(*(torch.from_numpy(array).to(self._model.device)[None] for array in inputs))[0].cpu().numpy()
 
     def _halve(self, error: BaseException) -> None:
         import torch
