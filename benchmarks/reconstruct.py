@@ -59,7 +59,7 @@ class KnownAnswer:
     """A real network that is evaluated in full and answers with the capsules."""
 
     def __init__(self, network: Any) -> None:
-        self.network = network
+        self.network, self.color_head, self.color = network, network.color_head, network.color
 
     def encode(self, image: Any) -> Any:
         return self.network.encode(image)

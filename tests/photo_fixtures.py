@@ -64,6 +64,8 @@ def save_rgba(path: Path, width: int = 300, height: int = 400) -> Path:
 class InflatedOutline:
     """encode/query of a body as thick as its outline is wide; no weights, exact, fast."""
 
+    color_head = None
+
     def encode(self, image):
         import torch
 

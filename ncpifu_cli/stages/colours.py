@@ -48,9 +48,12 @@ class SurfaceColours:
     def at(self, points_ndc: NDArray[np.floating], normals: NDArray[np.floating]) -> NDArray[np.uint8]:
         """(N, 3) points on the surface and (N, 3) unit normals -> (N, 3) uint8 sRGB."""
         points = np.asarray(points_ndc, np.float32)
-        weight = (_ramp(normals[:, 2], 0.05, 0.4) * self.seen(points))[:, None]
-        front = self._photo(points)
-        return np.clip(weight * front + (1 - weight) * self._unseen(points, normals) + 0.5, 0, 255).astype(np.uint8)
+        weight = _ramp(normals[:, 2], 0.05, 0.4) * self.seen(points)
+        colours = self._photo(points)
+        rest = weight < 1
+        share = weight[rest, None]
+        colours[rest] = share * colours[rest] + (1 - share) * self._unseen(points[rest], normals[rest])
+        return np.clip(colours + 0.5, 0, 255).astype(np.uint8)
 
     def seen(self, points_ndc: NDArray[np.float32]) -> NDArray[np.bool_]:
         """(N,) whether the photo sees the points: nothing of the surface lies before them."""

@@ -177,7 +177,8 @@ def reconstruct_prepared(prepared: Prepared, model: LoadedModel, config: Reconst
         vertices, faces = decimate(vertices, faces, wanted_faces)
     normals = vertex_normals(vertices, faces)
     photo_px = 2 * config.resolution if not config.texture else max(1024, 2 * config.resolution)
-    colours = SurfaceColours(vertices, faces, frame_colours(prepared.photo, prepared.mask, photo_px, view.camera), view.mask)
+    photo_colours = frame_colours(prepared.photo, prepared.mask, photo_px, view.camera)
+    colours = SurfaceColours(vertices, faces, photo_colours, view.mask, occupancy.color if occupancy.knows_colors else None)
     mesh_colours = colours.at(vertices, normals)
     texture = bake_texture(vertices, faces, colours) if config.texture else None
     clock.lap("colours")

@@ -119,8 +119,9 @@ def test_predicted_colours_stand_where_the_photo_sees_nothing() -> None:
     ball = trimesh.creation.icosphere(5, 0.5)
     texture = np.full((128, 128, 3), 120, np.uint8)
 
-    def predict(points: np.ndarray) -> np.ndarray:
-        return np.tile(np.array([100, 100, 30], np.uint8), (len(points), 1))
+    def predict(points: np.ndarray, photo: np.ndarray) -> np.ndarray:
+        assert np.abs(photo - 120).max() < 1e-3  # the photo's colours at the points' pixels
+        return np.tile(np.array([100, 100, 30], np.float32), (len(points), 1))
 
     colours = SurfaceColours(ball.vertices, ball.faces, texture, predict=predict).at(ball.vertices, ball.vertex_normals).astype(int)
     z = ball.vertices[:, 2] / 0.5
@@ -128,6 +129,25 @@ def test_predicted_colours_stand_where_the_photo_sees_nothing() -> None:
     assert np.abs(colours[z < -0.98] - (100, 100, 30)).max() < 25
     beside = np.abs(z) < 0.05
     assert np.abs(colours[beside] - 120).max() < 30
+
+
+def test_a_colour_head_colours_the_back_and_the_photo_the_front(tmp_path: Path) -> None:
+    class Painted(InflatedOutline):
+        color_head = True
+        asked: list[int] = []  # noqa: RUF012
+
+        def color(self, features, points_ndc, photo):
+            self.asked.append(points_ndc.shape[1])
+            assert points_ndc.shape == photo.shape
+            assert 0 <= float(photo.min()) <= float(photo.max()) <= 1
+            return photo.new_tensor([0.0, 1.0, 0.0]).expand_as(photo)
+
+    mesh = reconstruct(save_rgba(tmp_path / "person.png"), replace(fake_model(128), model=Painted()), resolution=128).mesh
+    colours, normals = np.asarray(mesh.visual.vertex_colors)[:, :3].astype(int), mesh.vertex_normals
+    front, back = (colours[side * normals[:, 2] > 0.9] for side in (1, -1))
+    assert front[:, 1].max() < 175  # nobody wears green
+    assert np.quantile(back[:, 1], 0.9) > 200  # shifted to the photo's light beside the outline
+    assert max(Painted.asked) < len(mesh.vertices)
 
 
 def test_a_full_device_is_asked_in_smaller_pieces() -> None:
