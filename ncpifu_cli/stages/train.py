@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ncpifu_cli.artifacts import stable_hash, write_json
+from ncpifu_cli.artifacts import remove_leftovers, stable_hash, write_json
 from ncpifu_cli.config.base import dump
 from ncpifu_cli.config.train import TrainConfig
 from ncpifu_cli.data.dataset import RenderedSubject, find_subjects
@@ -103,8 +103,8 @@ def _begin(
         if warning:
             reporter.warn(warning)
     if processes.main:
-        for leftover in (*run.glob(".tmp-*"), *run.glob("pictures/.tmp-*")):  # of a process that was killed while it wrote
-            leftover.unlink()
+        remove_leftovers(run)
+        remove_leftovers(run / "pictures")
         if not found:
             state.save(path)
     return state
