@@ -24,6 +24,7 @@ TITLES = {
     "renderpeople": "RenderPeople",
     "folder": "other scans",
 }
+FEW_SUBJECTS = 20  # of which a percentile bootstrap makes too little
 HEALTH = ("watertight", "components", "crossing_faces", "vertices", "faces")
 
 
@@ -58,6 +59,8 @@ def _numbers(report: Report) -> list[page.Block]:
         f"{len(report.subjects)} subjects from `{report.data}`{split}, {views}, protocol `{config.protocols[0]}`, seed {config.seed}. "
         "Mean over subjects with its 95 % bootstrap interval; ↓ smaller is better, ↑ larger is better."
     )
+    if len(report.subjects) < FEW_SUBJECTS:
+        lede += f" With fewer than {FEW_SUBJECTS} subjects the intervals are too narrow."
     blocks: list[page.Block] = [page.Text(lede), _main_table(report)]
     if len(report.methods) > 1:
         differences = {method.name: report.difference(method.name) for method in report.methods[1:]}
