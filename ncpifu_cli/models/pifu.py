@@ -43,6 +43,6 @@ class PIFu(nn.Module):
             answers.append(torch.where(inside_image(points_ndc), logits, OUTSIDE_LOGIT))
         return Prediction(torch.stack(answers), {})
 
-    def color(self, features: Features, points_ndc: Tensor, photo: Tensor | None = None) -> Tensor:
+    def color(self, features: Features, points_ndc: Tensor, photo: Tensor | None = None, behind: Tensor | None = None) -> Tensor:
         """PIFu's colours are another network (Tex-PIFu), which is not part of this baseline."""
         raise TypeError("this network has no colour head")

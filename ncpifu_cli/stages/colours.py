@@ -11,8 +11,8 @@ from ncpifu_cli.geometry.raster import rasterise
 from ncpifu_cli.geometry.surface import vertex_normals
 from ncpifu_cli.stages.unseen_side import unseen_side
 
-# (N, 3) NDC on the surface and (N, 3) the photo's colours at their pixels -> (N, 3) colours, 0..255 sRGB
-PredictColours = Callable[[NDArray[np.float32], NDArray[np.float32]], NDArray[np.float32]]
+# (N, 3) NDC on the surface, (N, 3) the photo's colours at their pixels and (N, 3) those inferred for the other side -> (N, 3) colours, 0..255 sRGB
+PredictColours = Callable[[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]], NDArray[np.float32]]
 
 DEPTH_TOLERANCE_NDC = 0.015  # 1.5 cm: two cells of the 256 grid
 OFFSET_PX = 64  # the difference between photo and prediction is light: smooth
@@ -24,7 +24,8 @@ class SurfaceColours:
     Args:
         vertices_ndc (V, 3), faces (F, 3). texture (T, T, 3) uint8: the framed photo, its colours continued beyond the outline.
         silhouette (S, S) bool: the person in the framed photo; None: the mesh's own.
-        predict: a network's colours, used where the photo does not see the surface, shifted to the photo's light; None infers them (`unseen_side`).
+        predict: a network's colours, used where the photo does not see the surface, shifted to the photo's light. It is told what is inferred from the photo
+            alone (`unseen_side`); None takes that as it is.
     """
 
     def __init__(
@@ -38,11 +39,10 @@ class SurfaceColours:
         self._texture, self._predict = texture, predict
         points = np.asarray(vertices_ndc, np.float32)
         self._buffer = rasterise(points, faces, texture.shape[0])
-        if predict is None:
-            self._back = unseen_side(texture, self._buffer.mask if silhouette is None else silhouette)
-            size = len(self._back)
-            self._side = cv2.GaussianBlur(self._back, (0, 0), sigmaX=0.006 * size, sigmaY=0.012 * size)  # a side view would show each pixel as a streak
-        else:
+        self._back = unseen_side(texture, self._buffer.mask if silhouette is None else silhouette)
+        size = len(self._back)
+        self._side = cv2.GaussianBlur(self._back, (0, 0), sigmaX=0.006 * size, sigmaY=0.012 * size)  # a side view would show each pixel as a streak
+        if predict is not None:
             self._offset = self._light_offset(points, vertex_normals(points, faces), predict)
 
     def at(self, points_ndc: NDArray[np.floating], normals: NDArray[np.floating]) -> NDArray[np.uint8]:
@@ -67,8 +67,12 @@ class SurfaceColours:
         return sample(self._texture, ndc_to_px(points, len(self._texture)))
 
     def _unseen(self, points: NDArray[np.float32], normals: NDArray[np.floating]) -> NDArray[np.float32]:
-        if self._predict is not None:
-            return self._predict(points, self._photo(points)) + sample(self._offset, ndc_to_px(points, len(self._offset)))
+        inferred = self._inferred(points, normals)
+        if self._predict is None:
+            return inferred
+        return self._predict(points, self._photo(points), inferred) + sample(self._offset, ndc_to_px(points, len(self._offset)))
+
+    def _inferred(self, points: NDArray[np.float32], normals: NDArray[np.floating]) -> NDArray[np.float32]:
         pixels = ndc_to_px(points, len(self._back))
         sideways = 1 - _ramp(np.abs(normals[:, 2]), 0.2, 0.6)[:, None]
         return sideways * sample(self._side, pixels) + (1 - sideways) * sample(self._back, pixels)
@@ -81,7 +85,7 @@ class SurfaceColours:
             return offset
         at = points[near_seam]
         photo = self._photo(at)
-        difference = photo - predict(at, photo)
+        difference = photo - predict(at, photo, photo)
         columns, rows = np.clip(np.floor(ndc_to_px(at, OFFSET_PX)).astype(int), 0, OFFSET_PX - 1).T
         np.add.at(offset, (rows, columns), difference)
         count = np.bincount(rows * OFFSET_PX + columns, minlength=OFFSET_PX**2).reshape(OFFSET_PX, OFFSET_PX)

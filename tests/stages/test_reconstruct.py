@@ -119,8 +119,9 @@ def test_predicted_colours_stand_where_the_photo_sees_nothing() -> None:
     ball = trimesh.creation.icosphere(5, 0.5)
     texture = np.full((128, 128, 3), 120, np.uint8)
 
-    def predict(points: np.ndarray, photo: np.ndarray) -> np.ndarray:
+    def predict(points: np.ndarray, photo: np.ndarray, behind: np.ndarray) -> np.ndarray:
         assert np.abs(photo - 120).max() < 1e-3  # the photo's colours at the points' pixels
+        assert behind.shape == photo.shape
         return np.tile(np.array([100, 100, 30], np.float32), (len(points), 1))
 
     colours = SurfaceColours(ball.vertices, ball.faces, texture, predict=predict).at(ball.vertices, ball.vertex_normals).astype(int)
@@ -136,9 +137,9 @@ def test_a_colour_head_colours_the_back_and_the_photo_the_front(tmp_path: Path) 
         color_head = True
         asked: list[int] = []  # noqa: RUF012
 
-        def color(self, features, points_ndc, photo):
+        def color(self, features, points_ndc, photo, behind):
             self.asked.append(points_ndc.shape[1])
-            assert points_ndc.shape == photo.shape
+            assert points_ndc.shape == photo.shape == behind.shape
             assert 0 <= float(photo.min()) <= float(photo.max()) <= 1
             return photo.new_tensor([0.0, 1.0, 0.0]).expand_as(photo)
 
