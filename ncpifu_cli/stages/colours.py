@@ -15,6 +15,7 @@ from ncpifu_cli.stages.unseen_side import unseen_side
 PredictColours = Callable[[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]], NDArray[np.float32]]
 
 DEPTH_TOLERANCE_NDC = 0.015  # 1.5 cm: two cells of the 256 grid
+ALIKE = 24.0  # the other side is taken for the photo's where their colours, around a pixel, differ by less (0..255)
 OFFSET_PX = 64  # the difference between photo and prediction is light: smooth
 
 
@@ -43,6 +44,7 @@ class SurfaceColours:
         size = len(self._back)
         self._side = cv2.GaussianBlur(self._back, (0, 0), sigmaX=0.006 * size, sigmaY=0.012 * size)  # a side view would show each pixel as a streak
         if predict is not None:
+            self._agreement = _agreement(texture, self._back)
             self._offset = self._light_offset(points, vertex_normals(points, faces), predict)
 
     def at(self, points_ndc: NDArray[np.floating], normals: NDArray[np.floating]) -> NDArray[np.uint8]:
@@ -70,7 +72,8 @@ class SurfaceColours:
         inferred = self._inferred(points, normals)
         if self._predict is None:
             return inferred
-        return self._predict(points, self._photo(points), inferred) + sample(self._offset, ndc_to_px(points, len(self._offset)))
+        predicted = self._predict(points, self._photo(points), inferred) + sample(self._offset, ndc_to_px(points, len(self._offset)))
+        return inferred + sample(self._agreement, ndc_to_px(points, len(self._agreement))) * (predicted - inferred)
 
     def _inferred(self, points: NDArray[np.float32], normals: NDArray[np.floating]) -> NDArray[np.float32]:
         pixels = ndc_to_px(points, len(self._back))
@@ -92,6 +95,18 @@ class SurfaceColours:
         mean = offset / np.maximum(count, 1)[..., None]
         spread, reach = (cv2.GaussianBlur(picture.astype(np.float32), (0, 0), OFFSET_PX / 32) for picture in (mean, count > 0))
         return spread / (reach + 0.1)[..., None]  # far from every seam the prediction stands alone
+
+
+def _agreement(texture: NDArray[np.uint8], back: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """(U, U, 1) from 0, where the inferred other side (U, U, 3) is nothing like the photo, to 1.
+
+    Where a face, a print or an open jacket was taken off, the inference knows why, and a network that has seen few of them blurs it. Elsewhere the network
+    knows better.
+    """
+    size = len(back)
+    photo = cv2.resize(texture, (size, size), interpolation=cv2.INTER_AREA).astype(np.float32)
+    difference = cv2.GaussianBlur(np.linalg.norm(photo - back, axis=2), (0, 0), 0.015 * size)
+    return np.exp(-np.square(difference / ALIKE))[..., None]
 
 
 def vertex_colours(
