@@ -136,6 +136,15 @@ def boundary_loops(faces: Index) -> list[Index]:
     return loops
 
 
+def longest_run(flags: NDArray[np.bool_]) -> Index:
+    """Indices of the longest cyclic run of True."""
+    count = len(flags)
+    starts = np.flatnonzero(flags & ~np.roll(flags, 1))
+    lengths = [int(np.argmin(np.roll(flags, -start))) for start in starts]
+    start, length = max(zip(starts, lengths, strict=True), key=lambda run: run[1])
+    return (start + np.arange(length)) % count
+
+
 def neighbour_mean(faces: Index, count: int) -> sparse.csr_matrix:
     """(V, V) matrix whose row averages a vertex's edge neighbours; rows of unconnected vertices are empty. Accepts edges as 2-gons."""
     edges = directed_edges(faces) if faces.shape[1] > 2 else faces

@@ -148,3 +148,20 @@ def test_a_closed_garment_grows_a_closed_skirt_from_an_uneven_edge() -> None:
     grown = extrude_skirt(spec, uneven, quads, legs, marks, marks.hip_z - 0.4, np.random.default_rng(2))
     assert [len(loop) for loop in boundary_loops(grown.quads)] == [48, 48], "a slit"
     assert grown.points[:, 2].min() == pytest.approx(marks.hip_z - 0.4)
+
+
+def test_an_open_coat_grows_from_its_whole_lower_edge_though_one_front_corner_hangs() -> None:
+    marks = Landmarks.of(skeleton())
+    points, quads = tube(48, 10, 0.18, 0.3)
+    points[:, 2] += marks.hip_z
+    columns = np.arctan2(points[:, 1], points[:, 0])[quads]
+    is_front = np.abs(columns + np.pi / 2).max(axis=1) < 0.2
+    assert 0 < is_front.sum() < len(quads) / 4
+    opened = quads[~is_front]
+    angle = np.arctan2(points[:, 1], points[:, 0]) + np.pi / 2
+    points[(points[:, 2] < marks.hip_z + 1e-6) & (angle > 0) & (angle < 0.45), 2] -= 0.06
+    legs = np.random.default_rng(0).uniform([-0.15, -0.08, 0], [0.15, 0.08, marks.hip_z], (2000, 3))
+    grown = extrude_skirt(BY_NAME["coat"].draw(np.random.default_rng(1)), points, opened, legs, marks, marks.hip_z - 0.4, np.random.default_rng(2))
+    hem = grown.points[np.isclose(grown.points[:, 2], marks.hip_z - 0.4)]
+    assert np.ptp(hem[:, 0]) > 0.3 and np.ptp(hem[:, 1]) > 0.3, "a panel on one side"
+    assert len(boundary_loops(grown.quads)) == 1, "neck, front and hem are one edge"

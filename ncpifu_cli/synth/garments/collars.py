@@ -9,7 +9,7 @@ from ncpifu_cli.synth.noise import fractal_noise, smoothstep
 from ncpifu_cli.synth.parts import Part
 from ncpifu_cli.synth.rotations import unit, unit_rows
 from ncpifu_cli.synth.sweep import resample, sweep
-from ncpifu_cli.synth.topology import boundary_loops
+from ncpifu_cli.synth.topology import boundary_loops, longest_run
 
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
@@ -55,19 +55,10 @@ def _neck_chain(quads: Index, rest: Array, neck: Array, is_open: bool) -> tuple[
         if is_open:  # one loop runs round the whole front: keep its run along the neck
             near = (distance < 0.15) & (rest[loop, 2] > neck[2] - 0.03)
             if near.any() and not near.all():
-                return loop[_longest_run(near)], False
+                return loop[longest_run(near)], False
         if distance.mean() < best[0]:
             best = (float(distance.mean()), loop)
     return best[1], True
-
-
-def _longest_run(flags: NDArray[np.bool_]) -> Index:
-    """Indices of the longest cyclic run of True."""
-    count = len(flags)
-    starts = np.flatnonzero(flags & ~np.roll(flags, 1))
-    lengths = [int(np.argmin(np.roll(flags, -start))) for start in starts]
-    start, length = max(zip(starts, lengths, strict=True), key=lambda run: run[1])
-    return (start + np.arange(length)) % count
 
 
 def make_collar(kind: str, line: Neckline, color: Array, size: float, rng: np.random.Generator, noise_seed: int) -> Part:

@@ -8,7 +8,7 @@ from scipy.spatial import ConvexHull
 
 from ncpifu_cli.synth.garments.fields import Landmarks
 from ncpifu_cli.synth.garments.spec import GarmentSpec
-from ncpifu_cli.synth.topology import boundary_loops
+from ncpifu_cli.synth.topology import boundary_loops, longest_run
 
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
@@ -57,11 +57,12 @@ def _lower_edge(rest: Array, quads: Index, marks: Landmarks, is_open: bool) -> t
     """The chain of vertices along the lower edge in walking order, and whether it goes all round; it does not where the front is open."""
     loops = [loop for loop in boundary_loops(quads) if rest[loop, 2].min() < marks.hip_z + 0.06 and np.ptp(rest[loop, 0]) > 0.2]
     loop = max(loops, key=len)
-    low = rest[loop, 2] < rest[loop, 2].min() + 0.035
+    # Cut at the hip joints: a front corner that hangs lower must not pass for the whole edge, nor a few higher vertices for its end.
+    low = rest[loop, 2] < max(rest[loop, 2].min(), marks.hip_z) + 0.045
     if low.all() or not is_open:
         return loop, True
-    start = np.flatnonzero(low & ~np.roll(low, 1))[0]
-    return np.roll(loop, -start)[: int(low.sum())], False
+    up_the_front = longest_run(~low)
+    return np.roll(loop, -int(up_the_front[-1]) - 1)[: len(loop) - len(up_the_front)], False
 
 
 def _hull_radius(points: Array, outwards: Array) -> Array:
