@@ -92,6 +92,16 @@ def atomic_folder(target: Path) -> Iterator[Path]:
             shutil.rmtree(temporary)
 
 
+def check_writable(folder: Path, target: Path | None = None) -> None:
+    """Create `folder`; NcpifuError, which names `target` (the folder itself without one), where no file can be made in it: said before the work."""
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise NcpifuError(f"cannot write {target or folder}: {error.strerror or error}", "choose an output folder that can be written") from error
+
+
 def temporary_prefix() -> str:
     """How the names of this process's temporary files and folders start. It says whose they are, so that `remove_leftovers` can tell."""
     return f".tmp-{_machine()}-{os.getpid()}-"

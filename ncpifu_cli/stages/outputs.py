@@ -1,10 +1,10 @@
 """Names of the files of one reconstruction, checked before the work starts."""
 
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ncpifu_cli.artifacts import check_writable
 from ncpifu_cli.config.reconstruct import COLOURED_FORMATS, MESH_FORMATS, TEXTURED_FORMATS, ReconstructConfig
 from ncpifu_cli.errors import NcpifuError
 
@@ -104,17 +104,7 @@ def _check_target(path: Path, kept: set[Path]) -> None:
         raise NcpifuError(f"writing {path} would replace an input file", "choose another name")
     if path.is_dir():
         raise NcpifuError(f"cannot write {path}: it is a folder", "give a file name")
-    check_writable(path)
-
-
-def check_writable(path: Path) -> None:
-    """Create the folder of `path`; NcpifuError where no file can be made in it."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=path.parent):
-            pass
-    except OSError as error:
-        raise NcpifuError(f"cannot write {path}: {error.strerror or error}", "choose an output folder that can be written") from error
+    check_writable(path.parent, path)
 
 
 def _numbered(path: Path, person: int | None) -> Path:

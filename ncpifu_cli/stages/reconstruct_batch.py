@@ -5,10 +5,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ncpifu_cli.artifacts import check_writable
 from ncpifu_cli.config.reconstruct import ReconstructConfig
 from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.progress import SILENT, Reporter
-from ncpifu_cli.stages.outputs import check_writable
 from ncpifu_cli.stages.reconstruct_files import Written, reconstruct_to_files
 from ncpifu_cli.stages.weights import LoadedModel
 
@@ -61,7 +61,7 @@ def reconstruct_batch(
     rows = [] if rows is None else rows
     if config.mask is not None and not Path(config.mask).is_dir():
         raise NcpifuError(f"{config.mask} is not a folder", "with several photos --mask is a folder with a <photo>.png for each")
-    check_writable(folder / f"<photo>{suffix}")
+    check_writable(folder, folder / f"<photo>{suffix}")
     names = _distinct([photo.stem for photo in photos])
     with reporter.task("photos", len(photos)) as task:
         for photo, name in zip(photos, names, strict=True):

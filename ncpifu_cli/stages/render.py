@@ -1,13 +1,12 @@
 """`render`: scans -> pictures, masks and labelled points, one folder per subject."""
 
 import errno
-import tempfile
 import time
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
-from ncpifu_cli.artifacts import read_json, remove_leftovers
+from ncpifu_cli.artifacts import check_writable, read_json, remove_leftovers
 from ncpifu_cli.config.render import RenderSettings
 from ncpifu_cli.data.renderers import Renderer, choose_renderer, make_renderer
 from ncpifu_cli.data.scan_repair import WARNING
@@ -66,7 +65,9 @@ def render(scans: Path, out: Path, settings: RenderSettings | None = None, repor
     started = time.monotonic()
     scans, out = Path(scans).absolute(), Path(out).absolute()  # the nodes of a cluster have other working folders
     sources = _find(scans, settings, reporter)
-    _check_writable(out)
+    if out.exists() and not out.is_dir():
+        raise NcpifuError(f"{out} is a file: the renders need a folder", "give another one with -o")
+    check_writable(out)
     remove_leftovers(out)
     report = RenderReport(out)
     report.skipped = [source.name for source in sources if _is_complete(source, out, settings)]
@@ -159,14 +160,3 @@ def _is_drawn(source: ScanSource, out: Path, settings: RenderSettings) -> bool:
         return bool(read_json(manifest).get("hash") == subject_hash(source, settings))
     except (NcpifuError, OSError, AttributeError):
         return False  # not readable: draw it again
-
-
-def _check_writable(out: Path) -> None:
-    if out.exists() and not out.is_dir():
-        raise NcpifuError(f"{out} is a file: the renders need a folder", "give another one with -o")
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=out):
-            pass
-    except OSError as error:
-        raise NcpifuError(f"cannot write {out}: {error.strerror or error}", "choose an output folder that can be written") from error

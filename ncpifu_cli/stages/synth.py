@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ncpifu_cli.artifacts import atomic_folder, atomic_path, default_root, read_json, remove_leftovers, write_json
+from ncpifu_cli.artifacts import atomic_folder, atomic_path, check_writable, default_root, read_json, remove_leftovers, write_json
 from ncpifu_cli.config.synth import NO_WISHES, SynthConfig, Wishes
 from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.progress import SILENT, Reporter
@@ -74,9 +74,9 @@ def synth(config: SynthConfig, out: Path | None = None, sheet: Path | None = Non
 
         check(wishes)
     _check_device(config.device)
-    _check_writable(folder)
+    check_writable(folder)
     if sheet is not None:
-        _check_writable(Path(sheet).parent)
+        check_writable(Path(sheet).parent)
     remove_leftovers(folder)
     result, mesh_file = SynthResult(folder), f"mesh.{config.format}"
     budget = None if config.detail == "full" else _training_faces()
@@ -153,13 +153,6 @@ def _check_device(device: str) -> None:
         start_warp()
         if not warp.is_cuda_available():
             raise NcpifuError("no CUDA device was found", "use --device cpu")
-
-
-def _check_writable(folder: Path) -> None:
-    """Fail before minutes of work, not after."""
-    with atomic_path(folder / ".writable") as probe:
-        probe.touch()
-    (folder / ".writable").unlink()
 
 
 def _run(jobs: list[_Job], config: SynthConfig, result: SynthResult, reporter: Reporter) -> None:
