@@ -4,10 +4,12 @@
     python benchmarks/ablations.py train -o data/runs/ablations full pifu --limit-time 3600
     python benchmarks/ablations.py score -o data/runs/ablations --limit 20              # those that are finished; prints a Markdown table
     python benchmarks/ablations.py score full pifu=elsewhere/weights.safetensors        # a row of -o, and any other weights
+    python benchmarks/ablations.py train --encoder data/runs/encoder/weights.safetensors  # every row starts from one encoder, everything behind it fresh
 
 Runnable in pieces: `train` goes on where it was stopped (Ctrl-C, SIGTERM, the time limit or a kill) and leaves finished rows alone, `score` keeps finished
 meshes and writes the report of `ncpifu eval` into eval/ beside the rows (`ncpifu eval --table 2` reads it). Further settings are laid over the profile for
-every row alike: --set model.image_size_px=128.
+every row alike: --set model.image_size_px=128. Finding depth in an image takes most of a training run and is the same for every row: with `--encoder`, an
+encoder that was trained alone (`loss.occupancy=0`), each row spends its steps on what tells it from the others.
 """
 
 import argparse
@@ -20,7 +22,7 @@ from ncpifu_cli.config.base import load
 from ncpifu_cli.config.eval import EvalConfig
 from ncpifu_cli.config.train import TrainConfig
 from ncpifu_cli.errors import NcpifuError
-from ncpifu_cli.models.checkpoint import read_tensors
+from ncpifu_cli.models.checkpoint import read_tensors, save_tensors
 from ncpifu_cli.stages.eval import evaluate
 from ncpifu_cli.stages.report import interval
 from ncpifu_cli.stages.train import train
@@ -37,7 +39,11 @@ ROWS = {
     "no_codebooks": "no codebook (ours)",
     "no_gate": "no gate (ours)",
     "literal_groups": "groups of query points (ours)",
+    "lattice_coarse": "4 x 8 x 3 location tokens (ours)",
+    "lattice_fine": "8 x 16 x 7 location tokens (ours)",
 }
+LATTICES = {"lattice_coarse": "[4,8,3]", "lattice_fine": "[8,16,7]"}  # the others are files of configs/ablations/
+ENCODER_PARTS = ("encoder.", "depth_head.")
 
 
 def weights_of(row: str, options: argparse.Namespace) -> Path:
@@ -45,17 +51,35 @@ def weights_of(row: str, options: argparse.Namespace) -> Path:
     return Path(options.output / row / "weights.safetensors")
 
 
+def settings_of(row: str, options: argparse.Namespace) -> TrainConfig:
+    """The profile with a row's changes."""
+    changes = [f"steps={options.steps}", *options.set]
+    if row in LATTICES:
+        return load(TrainConfig, options.config, [*changes, f"model.lattice.size={LATTICES[row]}"])
+    return load(TrainConfig, options.config, changes, ablation=row)
+
+
+def encoder_alone(weights: Path, folder: Path) -> Path:
+    """The encoder's tensors of a weights file, as a file of their own in `folder`: a row that starts from it has fresh weights behind the encoder."""
+    tensors, header = read_tensors(weights)
+    path = folder / "encoder.safetensors"
+    folder.mkdir(parents=True, exist_ok=True)
+    save_tensors(path, {name: tensor for name, tensor in tensors.items() if name.startswith(ENCODER_PARTS)}, header)
+    return path
+
+
 def train_rows(names: list[str], options: argparse.Namespace) -> None:
     """Train each row to its last step, as far as the time allows."""
     deadline = time.monotonic() + options.limit_time if options.limit_time else None
+    encoder = encoder_alone(options.encoder, options.output) if options.encoder else None
     for name in names:
-        config = load(TrainConfig, options.config, [f"steps={options.steps}", *options.set], ablation=name)
+        config = settings_of(name, options)
         if steps_done(weights_of(name, options)) >= config.steps:
             continue
         left = None if deadline is None else deadline - time.monotonic()
         if left is not None and left <= 0:
             return
-        result = train(config, options.data, options.output / name, resume=True, limit_seconds=left)
+        result = train(config, options.data, options.output / name, resume=True, init_from=encoder, limit_seconds=left)
         print(f"{name}: step {result.steps} of {config.steps}, {result.metrics}", flush=True)
         if result.signal_number is not None:
             return
@@ -112,13 +136,14 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=default_root() / "renders", help="train: the rendered humans")
     parser.add_argument("--config", default="compact", help="train: the profile")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
+    parser.add_argument("--encoder", type=Path, metavar="FILE", help="train: weights whose encoder every row starts from")
     parser.add_argument("--steps", type=int, default=3000)
     parser.add_argument("--limit-time", type=float, metavar="SECONDS")
     parser.add_argument("--scans", type=Path, help="score: the held-out humans; default: scans/ of the data root")
     parser.add_argument("--limit", type=int, default=20, help="score: held-out subjects")
     parser.add_argument("--resolution", type=int, default=256)
     parser.add_argument("--jobs", type=int, default=1)
-    options = parser.parse_args()
+    options = parser.parse_intermixed_args()
     unknown = sorted({name for name in options.names if options.action == "train" or "=" not in name} - set(ROWS))
     if unknown:
         parser.error(f"unknown rows: {', '.join(unknown)}")
