@@ -22,6 +22,8 @@ MIN_PERSON_PX = 24  # height of the smallest person worth an answer
 TRUSTED_MATTE = 0.65  # expected intersection over union above which the matting network is believed (docs/matting.md)
 SURE_MATTE = 0.8  # below it, the outline must be plausible, and a look at it is asked for
 AGREEMENT = 0.7  # intersection over union from which on colour and matting network speak of the same person
+BORDER = 0.003  # of the photo's longer side: a mask that comes so close to the border has reached it; outlines are smoothed there
+CROWN = 0.1  # of the mask's height: at its top a whole head is narrower, a face, neck or trunk that the border cuts wider
 Box = tuple[int, int, int, int]
 
 
@@ -71,7 +73,7 @@ def find_masks(
         mask = Mask(read_mask_file(mask_file, photo), "mask file")
     else:
         box = None if person_box is None else _working_box(person_box, photo)
-        mask = _automatic(photo, box, mask_model, reporter)
+        mask = _automatic(photo, box, person, mask_model, reporter)
         if box is not None:
             inside = np.zeros(mask.coverage.shape, bool)
             inside[box[1] : box[1] + box[3], box[0] : box[0] + box[2]] = True
@@ -80,7 +82,7 @@ def find_masks(
     return [_described(figure, photo) for figure in _chosen(separate_figures(mask.binary), mask, photo, person)]
 
 
-def _automatic(photo: Photo, box: Box | None, mask_model: str, reporter: Reporter) -> Mask:
+def _automatic(photo: Photo, box: Box | None, person: Person, mask_model: str, reporter: Reporter) -> Mask:
     from ncpifu_cli.data import grabcut
 
     if photo.alpha is not None and 0.001 < (photo.alpha >= 128).mean() < 0.9:  # all but opaque: rounded corners, not a cut-out
@@ -92,7 +94,7 @@ def _automatic(photo: Photo, box: Box | None, mask_model: str, reporter: Reporte
     if model is not None:
         reporter.info(f"masking with rembg {model[0]} (its first use compiles for about a minute)")
         return Mask(rembg_coverage(photo.rgb, *model), f"rembg {model[0]}")
-    matte = _matte(photo, box) if mask_model == "auto" else None
+    matte = _matte(photo, box, person) if mask_model == "auto" else None
     by_color = _smooth(photo) if box is None else None
     if matte is not None and matte.trusted and (by_color is None or _overlap(matte, by_color) < AGREEMENT):
         return matte
@@ -119,8 +121,8 @@ def _overlap(first: Mask, second: Mask) -> float:
     return float((first.binary & second.binary).sum() / max((first.binary | second.binary).sum(), 1))
 
 
-def _matte(photo: Photo, box: Box | None) -> Mask | None:
-    """The answer of the project's own network; None where it is not installed or sees nobody."""
+def _matte(photo: Photo, box: Box | None, person: Person) -> Mask | None:
+    """The answer of the project's own network; None where it is not installed or sees nobody. Everyone who is asked for must look like a person."""
     from ncpifu_cli.data.matting import estimate_mask, find_matting_weights
 
     if find_matting_weights() is None:
@@ -133,16 +135,18 @@ def _matte(photo: Photo, box: Box | None) -> Mask | None:
     if confidence >= SURE_MATTE:
         return Mask(coverage, "matting network", confidence=confidence)
     note = f"the matting network is only fairly sure ({confidence:.2f} of 1): look at the outline in the preview"
-    main = max(separate_figures(coverage >= 128), key=np.count_nonzero)
-    return Mask(coverage, "matting network", confidence >= TRUSTED_MATTE and not _implausible(main), (note,), confidence)
+    figures = separate_figures(coverage >= 128)
+    judged = _selected(figures, person) or figures
+    trusted = confidence >= TRUSTED_MATTE and not any(_implausible(figure, one_of=len(figures)) for figure in judged)
+    return Mask(coverage, "matting network", trusted, (note,), confidence)
 
 
-def _implausible(mask: NDArray[np.bool_]) -> bool:
-    """Not shaped like one person in a photo: too small, too large, in many pieces, or running out of the left, right or top border."""
+def _implausible(mask: NDArray[np.bool_], one_of: int = 1) -> bool:
+    """Not shaped like one person (of `one_of`) in a photo: too small, too large, in many pieces, or running out of the left, right or top border."""
     import cv2
 
     area = mask.mean()
-    if not 0.03 <= area <= 0.7:
+    if not 0.03 / one_of <= area <= 0.7:
         return True
     _, _, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
     parts = np.sort(stats[1:, cv2.CC_STAT_AREA])[::-1]
@@ -174,15 +178,17 @@ def _chosen(figures: list[NDArray[np.bool_]], mask: Mask, photo: Photo, person: 
             f"there is no person {person} in {photo.name}: the mask ({mask.source}) shows {len(figures)}",
             "people are counted from the left; touching ones are one figure: separate them with --mask FILE or --person-box",
         )
-    if person == "all":
-        wanted, warnings = figures, mask.warnings
-    elif isinstance(person, int):
-        wanted, warnings = [figures[person - 1]], mask.warnings
-    else:
-        wanted, warnings = [max(figures, key=np.count_nonzero)], mask.warnings
-        if len(figures) > 1:
-            warnings = (*warnings, f"the mask shows {len(figures)} separate figures; the largest is used (--person 1 to {len(figures)} from the left, or all)")
+    wanted, warnings = _selected(figures, person), mask.warnings
+    if person == "largest" and len(figures) > 1:
+        warnings = (*warnings, f"the mask shows {len(figures)} separate figures; the largest is used (--person 1 to {len(figures)} from the left, or all)")
     return [replace(mask, coverage=np.where(_grown(figure), mask.coverage, 0).astype(np.uint8), warnings=warnings) for figure in wanted]
+
+
+def _selected(figures: list[NDArray[np.bool_]], person: Person) -> list[NDArray[np.bool_]]:
+    """Those of the figures (from left to right) that are asked for; none where there are fewer than `person`."""
+    if person == "all":
+        return figures
+    return figures[person - 1 : person] if isinstance(person, int) else [max(figures, key=np.count_nonzero)]
 
 
 def _described(mask: Mask, photo: Photo) -> Mask:
@@ -195,16 +201,23 @@ def _described(mask: Mask, photo: Photo) -> Mask:
             f"the person in {photo.name} is only {round(height / photo.scale)} px tall", "use a photo in which the person fills most of the height"
         )
     warnings = list(mask.warnings)
-    shown = visible_share(kept) if rows[-1] == kept.shape[0] - 1 else 1.0
+    slack = round(BORDER * max(kept.shape))
+    cut_below = rows[-1] >= kept.shape[0] - 1 - slack
+    shown = visible_share(kept) if cut_below else 1.0
     if shown < 1:
         warnings.append(
             f"the person is cut off by the lower border: the outline looks like {shown:.0%} of a person, and only that is made (--height is the whole person's)"
         )
-    elif rows[-1] == kept.shape[0] - 1:
+    elif cut_below:
         warnings.append("the person touches the lower border: the feet may be cut off")
-    if rows[0] == 0:
-        warnings.append("the person touches the upper border: the head may be cut off")
-    if columns[0] == 0 or columns[-1] == kept.shape[1] - 1:
+    if rows[0] <= slack:
+        cut = kept[rows[0] : rows[0] + slack + 1].any(axis=0).sum() > CROWN * height
+        warnings.append(
+            "the head is cut off by the upper border: the rest is taken for a whole person and will be too large; use a photo that shows the head"
+            if cut
+            else "the person touches the upper border: the head may be cut off"
+        )
+    if columns[0] <= slack or columns[-1] >= kept.shape[1] - 1 - slack:
         warnings.append("the person touches the side of the photo: what is cut off will be missing")
     if height / photo.scale < 200:
         warnings.append(f"the person is only {round(height / photo.scale)} px tall; expect a coarse result")
