@@ -38,7 +38,7 @@ def preview_picture(result: "Reconstruction", tile_px: int = 512) -> NDArray[np.
     faces = np.asarray(result.mesh.faces)
     crop = crop_for(ndc, tile_px)
     tiles = [photo_tile(result, tile_px), input_tile(result, tile_px)]
-    columns = [[captioned(tiles[0], "photo and mask"), captioned(tiles[1], f"what the network saw, {result.view.image.shape[0]} px")]]
+    columns = [[captioned(tiles[0], "photo and mask"), captioned(tiles[1], "what the network sees")]]
     if result.confidence is not None:
         columns[0].append(captioned(np.full_like(tiles[0], PAPER.astype(np.uint8)), "violet: a guess, yellow: sure"))
     scan, painted = painted_scan(result), RasterRenderer(tile_px)
@@ -107,8 +107,10 @@ def photo_tile(result: "Reconstruction", size_px: int) -> NDArray[np.uint8]:
 
 
 def input_tile(result: "Reconstruction", size_px: int) -> NDArray[np.uint8]:
-    """The framed view on the black background that the network was given, as wide as the photo's tile."""
-    square = cv2.resize(result.view.image, (size_px, size_px), interpolation=cv2.INTER_NEAREST)
+    """The framed view that the network was given, its black background replaced by paper (dark clothes would vanish), as wide as the photo's tile."""
+    cover = result.view.coverage[..., None]
+    framed = np.clip(result.view.image * cover + PAPER * (1 - cover) + 0.5, 0, 255).astype(np.uint8)
+    square = cv2.resize(framed, (size_px, size_px), interpolation=cv2.INTER_CUBIC)
     width = photo_tile(result, size_px).shape[1]
     left = (size_px - width) // 2
     return square[:, left : left + width]
