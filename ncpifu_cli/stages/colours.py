@@ -16,6 +16,8 @@ PredictColours = Callable[[NDArray[np.float32], NDArray[np.float32], NDArray[np.
 
 DEPTH_TOLERANCE_NDC = 0.015  # 1.5 cm: two cells of the 256 grid
 ALIKE = 24.0  # the other side is taken for the photo's where their colours, around a pixel, differ by less (0..255)
+WORTH_ASKING = 0.03  # where the network's colours would count for less, it is not asked
+SEAM_POINTS = 4096  # beside the seam, enough for a smooth picture of the light
 OFFSET_PX = 64  # the difference between photo and prediction is light: smooth
 
 
@@ -72,8 +74,12 @@ class SurfaceColours:
         inferred = self._inferred(points, normals)
         if self._predict is None:
             return inferred
-        predicted = self._predict(points, self._photo(points), inferred) + sample(self._offset, ndc_to_px(points, len(self._offset)))
-        return inferred + sample(self._agreement, ndc_to_px(points, len(self._agreement))) * (predicted - inferred)
+        share = sample(self._agreement, ndc_to_px(points, len(self._agreement)))
+        asked = share[:, 0] > WORTH_ASKING
+        at = points[asked]
+        predicted = self._predict(at, self._photo(at), inferred[asked]) + sample(self._offset, ndc_to_px(at, len(self._offset)))
+        inferred[asked] += share[asked] * (predicted - inferred[asked])
+        return inferred
 
     def _inferred(self, points: NDArray[np.float32], normals: NDArray[np.floating]) -> NDArray[np.float32]:
         pixels = ndc_to_px(points, len(self._back))
@@ -82,11 +88,11 @@ class SurfaceColours:
 
     def _light_offset(self, points: NDArray[np.float32], normals: NDArray[np.floating], predict: PredictColours) -> NDArray[np.float32]:
         """(O, O, 3) smooth picture of photo less prediction, from the vertices that the photo sees beside the seam."""
-        near_seam = (normals[:, 2] > 0.2) & (normals[:, 2] < 0.8) & self.seen(points)
+        near_seam = np.flatnonzero((normals[:, 2] > 0.2) & (normals[:, 2] < 0.8) & self.seen(points))
         offset = np.zeros((OFFSET_PX, OFFSET_PX, 3), np.float32)
-        if not near_seam.any():
+        if len(near_seam) == 0:
             return offset
-        at = points[near_seam]
+        at = points[near_seam[:: -(-len(near_seam) // SEAM_POINTS)]]
         photo = self._photo(at)
         difference = photo - predict(at, photo, photo)
         columns, rows = np.clip(np.floor(ndc_to_px(at, OFFSET_PX)).astype(int), 0, OFFSET_PX - 1).T

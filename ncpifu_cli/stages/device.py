@@ -18,3 +18,11 @@ def pick_device(name: str = "auto") -> torch.device:
     if device.type not in ("cpu", "cuda"):
         raise NcpifuError(f"device {name!r} is not supported", "use auto, cpu or cuda")
     return device
+
+
+def computes_bfloat16(device: torch.device) -> bool:
+    """Whether the device has units for bfloat16; others imitate it slowly."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    told: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()  # not in older versions of torch
+    return bool(told.get("avx512_bf16") or told.get("amx_bf16"))

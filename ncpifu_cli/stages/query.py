@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from ncpifu_cli.stages.weights import LoadedModel
 
+CPU_CHUNK = 8192  # points: more of them leave the caches of a core
 QUERY_FLOATS = 150_000_000  # floats of one layer of one query: bounds the memory (some layers live at once), whatever the profile
 LAYERS_ALIVE = 6  # of one query at a time, measured as the growth of the process
 SMALLEST = 1024  # points; fewer would not help
@@ -25,7 +26,8 @@ class Occupancy:
     """The network's answer about one framed photo at points (N, 3) NDC -> (N,) float32 probability of being inside.
 
     Asked in pieces of `chunk` points, and of half as many wherever the memory turns out too short: every point is answered for itself, so pieces cannot
-    change the answer.
+    change the answer. The photo is encoded in float32; points are answered in bfloat16 where the device computes it, which moves a surface by 0.05 mm in the
+    mean.
 
     Args: image (S, S, 3) uint8 sRGB and coverage (S, S) float32, with S = model.config.image_size_px. Raises ValueError for other shapes.
     """
@@ -33,10 +35,13 @@ class Occupancy:
     def __init__(self, model: "LoadedModel", image: NDArray[np.uint8], coverage: NDArray[np.float32], reporter: Reporter = SILENT) -> None:
         import torch
 
+        from ncpifu_cli.stages.device import computes_bfloat16
+
         size = model.config.image_size_px
         if image.shape != (size, size, 3) or coverage.shape != (size, size):
             raise ValueError(f"these weights take {size} x {size} px; got image {image.shape}, mask {coverage.shape}")
         self._model, self._reporter = model, reporter
+        self._bfloat16 = computes_bfloat16(model.device)
         with torch.inference_mode():
             self._features = model.model.encode(torch.from_numpy(network_input(image, coverage))[None].to(model.device))
         self.chunk = chunk_points(model, reporter)
@@ -72,8 +77,8 @@ class Occupancy:
     def _ask(self, ask: "Callable[..., Tensor]", *inputs: NDArray[np.float32]) -> NDArray[np.float32]:
         import torch
 
-        with torch.inference_mode():
-            return ask(*(torch.from_numpy(array).to(self._model.device)[None] for array in inputs))[0].cpu().numpy()
+        with torch.inference_mode(), torch.autocast(self._model.device.type, torch.bfloat16, enabled=self._bfloat16):
+            return ask(*(torch.from_numpy(array).to(self._model.device)[None] for array in inputs))[0].float().cpu().numpy()
 
     def _halve(self, error: BaseException) -> None:
         import torch
@@ -96,11 +101,11 @@ def out_of_memory(error: BaseException) -> bool:
 
 
 def chunk_points(model: "LoadedModel", reporter: Reporter = SILENT) -> int:
-    """Points per query: on a CPU few enough for its caches (16 k are 30 % faster than 64 k), never more than QUERY_FLOATS in the widest layer, and never
+    """Points per query: on a CPU few enough for its caches, never more than QUERY_FLOATS in the widest layer, and never
     more than fit into half of the memory that is free now."""
     config = model.config
     widest = max((*config.classifier, 2 * config.width + config.feature_channels, 2 * config.feature_channels))
-    usual = min(16_384 if model.device.type == "cpu" else 131_072, max(4096, QUERY_FLOATS // widest))
+    usual = min(CPU_CHUNK if model.device.type == "cpu" else 131_072, max(4096, QUERY_FLOATS // widest))
     free = free_bytes(model)
     if free is None:
         return usual
