@@ -44,6 +44,15 @@ def released_files() -> dict[str, Path]:
     return found
 
 
+def own_weights(file_name: str, variable: str) -> Path | None:
+    """A small network of the project: the file that the environment's `variable` names where it is set, else the released one; None without any."""
+    named = os.environ.get(variable)
+    if not named:
+        return released_files().get(file_name)
+    path = Path(named).expanduser()
+    return path if path.is_file() else None
+
+
 @contextmanager
 def atomic_path(target: Path) -> Iterator[Path]:
     """A temporary name beside `target`, renamed to it when the block ends well and removed when it does not.

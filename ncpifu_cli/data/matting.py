@@ -3,7 +3,6 @@
 Works offline, in about a second on a CPU, on busy backgrounds as on plain ones; and says how sure it is.
 """
 
-import os
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -13,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ncpifu_cli.artifacts import released_files
+from ncpifu_cli.artifacts import own_weights
 from ncpifu_cli.data.grabcut import Box, guided_upsample, seeded_grabcut
 from ncpifu_cli.errors import NcpifuError
 
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
 
 FILE_NAME = "matting.safetensors"
 LOOK_AREA_PX = 160 * 144  # about what the network was trained to see
+LOOK_SCALES = (0.6, 1.0, 1.6, 2.5)  # of that area: large shapes are found in few pixels, hands and gaps in many; their mean is better than any of them
 WORK_SIDE_PX = 768
 LOOKS = 2
 MARGIN = 0.15  # around the person when looking again, as a share of their box
@@ -43,11 +43,7 @@ class MatteEstimate:
 
 def find_matting_weights() -> Path | None:
     """`$NCPIFU_MATTING` where set, else the released weights of a clone or of the installed package; None where there are none."""
-    named = os.environ.get("NCPIFU_MATTING")
-    if not named:
-        return released_files().get(FILE_NAME)
-    path = Path(named).expanduser()
-    return path if path.is_file() else None
+    return own_weights(FILE_NAME, "NCPIFU_MATTING")
 
 
 def estimate_mask(rgb: NDArray[np.uint8], box: Box | None = None) -> MatteEstimate:
@@ -101,18 +97,27 @@ def _sharpened(rgb: NDArray[np.uint8], chance: Alpha) -> tuple[Alpha, float]:
 
 
 def _look(net: "MattingNet", rgb: NDArray[np.uint8]) -> Alpha:
-    """Chance of a person (h, w) at the network's own size: the mean of the picture and its mirror image."""
+    """Chance of a person (h, w) at the largest of the network's sizes: the mean logit over `LOOK_SCALES`, and over the picture and its mirror image."""
+    import torch
+
+    with torch.inference_mode():
+        logits = [_logits(net, rgb, area * LOOK_AREA_PX) for area in LOOK_SCALES]
+        finest = max((answer.shape for answer in logits), key=np.prod)
+        return torch.sigmoid(torch.from_numpy(np.mean([_resized(answer, finest) for answer in logits], axis=0))).numpy()
+
+
+def _logits(net: "MattingNet", rgb: NDArray[np.uint8], area_px: float) -> Alpha:
+    """Logits (h, w) for the picture shrunk or enlarged to about `area_px`, sides being multiples of the network's stride."""
     import torch
 
     from ncpifu_cli.data.matting_net import STRIDE
 
-    scale = np.sqrt(LOOK_AREA_PX / (rgb.shape[0] * rgb.shape[1]))
+    scale = np.sqrt(area_px / (rgb.shape[0] * rgb.shape[1]))
     height, width = (int(np.clip(round(side * scale / STRIDE), 2, 20)) * STRIDE for side in rgb.shape[:2])
     small = cv2.resize(rgb, (width, height), interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
     image = torch.from_numpy(small).permute(2, 0, 1)[None].float() / 127.5 - 1
-    with torch.inference_mode():
-        logits = net(torch.cat([image, image.flip(3)]))
-    return torch.sigmoid((logits[0, 0] + logits[1, 0].flip(1)) / 2).numpy()
+    answer = net(torch.cat([image, image.flip(3)]))
+    return ((answer[0, 0] + answer[1, 0].flip(1)) / 2).numpy()
 
 
 def expected_iou(chance: Alpha, mask: NDArray[np.bool_]) -> float:

@@ -10,12 +10,9 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from ncpifu_cli.artifacts import atomic_path
-from ncpifu_cli.errors import NcpifuError
+from ncpifu_cli.data.weights_file import read_half, save_half
 
 FORMAT = "ncpifu-matting-1"
 STRIDE = 32  # height and width of the input are multiples of this
@@ -83,22 +80,11 @@ class MattingNet(nn.Module):
 
 def save_matting(path: Path, net: MattingNet, meta: dict[str, Any]) -> None:
     """Write the weights in half precision, with `meta` (free JSON) in the header of the file; atomic."""
-    tensors = {name: value.half().contiguous() if value.is_floating_point() else value for name, value in net.state_dict().items()}
-    with atomic_path(path) as temporary:
-        save_file(tensors, temporary, metadata={"format": FORMAT, "meta": json.dumps(meta)})
+    save_half(path, net, FORMAT, json.dumps(meta))
 
 
 def load_matting(path: Path) -> MattingNet:
     """The network stored in `path`, in float32 and evaluation mode; NcpifuError for a file that is missing, damaged or something else."""
-    try:
-        with safe_open(path, framework="pt") as file:
-            if (file.metadata() or {}).get("format") != FORMAT:
-                raise NcpifuError(f"{path} holds no {FORMAT} weights", "use the matting.safetensors released with this project")
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-        net = MattingNet()
-        net.load_state_dict({name: value.float() if value.is_floating_point() else value for name, value in tensors.items()})
-    except (SafetensorError, OSError, RuntimeError) as error:  # RuntimeError: other names or shapes
-        raise NcpifuError(
-            f"{path} is not a matting network of this version: {str(error).splitlines()[0]}", "it may be damaged; fetch or train it again"
-        ) from error
+    net = MattingNet()
+    read_half(path, net, FORMAT, "matting.safetensors")
     return net.eval()

@@ -39,6 +39,7 @@ def examine(reporter: Reporter = SILENT) -> list[Check]:
         check_weights,
         check_weights_hashes,
         check_matting,
+        check_normals,
         check_mask_model,
         check_media,
         check_opengl,
@@ -126,6 +127,16 @@ def check_matting() -> Check:
     if path is None:
         return Check("matting network", "missing", f"no {FILE_NAME} here: masks only before plain backgrounds", "run from a clone, or set NCPIFU_MATTING")
     return Check("matting network", "ok", f"{path} (sha256 {sha256(path)[:12]})")
+
+
+def check_normals() -> Check:
+    """The project's own network for relief."""
+    from ncpifu_cli.data.normals import FILE_NAME, find_normal_weights
+
+    path = find_normal_weights()
+    if path is None:
+        return Check("normal network", "missing", f"no {FILE_NAME} here: meshes stay without fine relief", "run from a clone, or set NCPIFU_NORMALS")
+    return Check("normal network", "ok", f"{path} (sha256 {sha256(path)[:12]})")
 
 
 def check_media() -> Check:

@@ -3,7 +3,7 @@
 import glob
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ncpifu_cli.artifacts import sha256
 from ncpifu_cli.config.eval import EvalConfig
+from ncpifu_cli.data.normals import find_normal_weights
 from ncpifu_cli.data.scans import MESH_SUFFIXES
 from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.geometry.camera import HALF_EXTENT_M, Similarity, rotation_y
@@ -26,7 +27,7 @@ class Method:
     """One row of the tables.
 
     Attributes: kind is "weights" or "predictions"; source the weights, or the folder or pattern of the meshes; sha256 of the weights ("" for meshes);
-        units: what the meshes are measured in, see `to_camera_metres`.
+        units: what the meshes are measured in, see `to_camera_metres`. detail_sha256: of the network that adds relief to the surfaces ("" without).
     """
 
     name: str
@@ -34,6 +35,7 @@ class Method:
     source: str
     sha256: str = ""
     units: str = "m"
+    detail_sha256: str = ""
 
 
 @dataclass(frozen=True)
@@ -56,8 +58,11 @@ def find_methods(config: EvalConfig) -> list[Method]:
     Raises NcpifuError for weights and folders that are not there, for names that clash and for units that are not known.
     """
     units = dict(_unit_of(text) for text in config.units)
-    methods = [_network(text) for text in config.weights] + [_folder(text, units) for text in config.predictions]
-    methods = methods or [_network("")]
+    networks = [_network(text) for text in config.weights or (() if config.predictions else ("",))]
+    if config.detail:
+        relief = _relief_sha256()
+        networks = [kind for bare in networks for kind in (bare, replace(bare, name=f"{bare.name}+detail", detail_sha256=relief))]
+    methods = networks + [_folder(text, units) for text in config.predictions]
     names = [method.name for method in methods]
     for name in names:
         if names.count(name) > 1:
@@ -96,6 +101,13 @@ def _network(text: str) -> Method:
     name, path = _split_name(text)
     file = find_weights(path or None)
     return Method(name or _file_name(file), "weights", str(file), sha256(file))
+
+
+def _relief_sha256() -> str:
+    weights = find_normal_weights()
+    if weights is None:
+        raise NcpifuError("the weights of the normal network are not installed", "run from a clone, set NCPIFU_NORMALS, or leave out --detail")
+    return sha256(weights)
 
 
 def _folder(text: str, units: dict[str, str]) -> Method:

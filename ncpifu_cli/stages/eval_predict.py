@@ -5,6 +5,7 @@ from typing import Any
 
 from ncpifu_cli.artifacts import atomic_path, read_json, write_json
 from ncpifu_cli.config.eval import EvalConfig
+from ncpifu_cli.data.normals import SIZE_PX as DETAIL_PX
 from ncpifu_cli.data.scans import ScanSource
 from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.geometry.extract import EmptySurface
@@ -45,11 +46,11 @@ class State:
     def claim_networks(self, methods: list[Method]) -> None:
         """Remember the weights and resolution behind each name; NcpifuError when there are predictions of others under it."""
         for method in methods:
-            made_from = {"weights_sha256": method.sha256, "resolution": self._config.resolution}
+            made_from = {"weights_sha256": method.sha256, "resolution": self._config.resolution, "detail_sha256": method.detail_sha256}
             known = self._state["methods"].setdefault(method.name, made_from)
             for key, wanted in made_from.items():
-                if known[key] != wanted:
-                    what = "other weights" if key == "weights_sha256" else f"resolution {known[key]}, not {wanted}"
+                if known.get(key, "") != wanted:
+                    what = f"resolution {known[key]}, not {wanted}" if key == "resolution" else "other weights"
                     raise NcpifuError(
                         f"{self._path.parent} holds predictions of {method.name!r} made with {what}", f"{ANOTHER_FOLDER}, or use another name: NAME=FILE"
                     )
@@ -64,14 +65,14 @@ def predict(method: Method, sources: list[ScanSource], config: EvalConfig, folde
     from ncpifu_cli.stages import reconstruct  # brings torch, which scoring alone does not need
 
     model = reconstruct.load_model(method.source, config.device)
-    size = model.config.image_size_px
+    size = max(model.config.image_size_px, DETAIL_PX if method.detail_sha256 else 0)
     unreadable = draw_inputs(folder, size, list(dict.fromkeys(source for source, _ in missing)), config, reporter)
     todo = [(source, yaw) for source, yaw in missing if source.name not in unreadable]
     with reporter.task(f"reconstructing with {method.name}", len(todo)) as task:
         for source, yaw in todo:
             image, mask = read_input(input_path(folder, size, source.name, yaw))
             try:
-                mesh = reconstruct.reconstruct_view(model, image, mask, config.resolution)
+                mesh = reconstruct.reconstruct_view(model, image, mask, config.resolution, bool(method.detail_sha256))
             except EmptySurface as error:
                 write_json(_failure_path(folder, method.name, source.name, yaw), {"reason": error.message})
             else:

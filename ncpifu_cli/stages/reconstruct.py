@@ -17,6 +17,7 @@ from ncpifu_cli.config.base import validate
 from ncpifu_cli.config.reconstruct import ReconstructConfig
 from ncpifu_cli.data.framing import FramedView, frame, frame_colours
 from ncpifu_cli.data.mask import Mask, find_masks
+from ncpifu_cli.data.network_input import resize_masked
 from ncpifu_cli.data.photo import Photo, photo_from_array, read_photo
 from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.geometry.camera import HALF_EXTENT_M
@@ -158,6 +159,7 @@ def reconstruct_prepared(prepared: Prepared, model: LoadedModel, config: Reconst
     from ncpifu_cli.geometry.surface import vertex_normals
     from ncpifu_cli.stages.colours import SurfaceColours
     from ncpifu_cli.stages.confidence import confidence_at
+    from ncpifu_cli.stages.detail import DETAIL_PX, add_detail
     from ncpifu_cli.stages.query import Occupancy
     from ncpifu_cli.stages.texture import TEXTURE_FACES, bake_texture
 
@@ -170,6 +172,10 @@ def reconstruct_prepared(prepared: Prepared, model: LoadedModel, config: Reconst
     surface, faces = extract_person(occupancy, view.coverage, config.resolution)
     vertices = surface.astype(np.float64)
     clock.lap("surface")
+    if config.detail:
+        close = frame(prepared.photo, prepared.mask, DETAIL_PX, view.camera)
+        vertices = add_detail(vertices, faces, close.image, close.coverage, model.device)
+        clock.lap("detail")
     if config.smooth:
         vertices = smooth(vertices, faces, config.smooth)
     wanted_faces = config.faces or (TEXTURE_FACES if config.texture else None)
@@ -194,19 +200,28 @@ def reconstruct_prepared(prepared: Prepared, model: LoadedModel, config: Reconst
     return Reconstruction(mesh, view, prepared, scale, lift_m, clock.laps, model, config, texture, confidence)
 
 
-def reconstruct_view(model: LoadedModel, image: NDArray[np.uint8], mask: NDArray[np.bool_] | NDArray[np.float32], resolution: int = 256) -> "trimesh.Trimesh":
+def reconstruct_view(
+    model: LoadedModel, image: NDArray[np.uint8], mask: NDArray[np.bool_] | NDArray[np.float32], resolution: int = 256, detail: bool = False
+) -> "trimesh.Trimesh":
     """The bare method on a photo that is already framed as in training.
 
-    Args: image (S, S, 3) uint8 sRGB and mask (S, S), bool or coverage 0..1, with S = model.config.image_size_px; resolution: cells per axis.
+    Args: image (S, S, 3) uint8 sRGB and mask (S, S), bool or coverage 0..1; with S = model.config.image_size_px, or more: the network gets it reduced, the
+        detail all of it. resolution: cells per axis. detail: with the relief of seen normals.
     Returns: the mesh in normalised metres of the camera frame (NDC * 1.024, y up, z towards the camera), outward faces, without noise parts.
     Raises EmptySurface when the network sees no body, ValueError for other shapes.
     """
     import trimesh
 
+    from ncpifu_cli.stages.detail import add_detail
     from ncpifu_cli.stages.query import Occupancy
 
-    coverage = mask.astype(np.float32)
-    vertices, faces = extract_person(Occupancy(model, image, coverage), coverage, resolution)
+    coverage, size = mask.astype(np.float32), model.config.image_size_px
+    seen, cover = image, coverage
+    if image.shape[0] > size:
+        color, cover = resize_masked(image, coverage >= 0.5, size)
+        seen = np.clip(color + 0.5, 0, 255).astype(np.uint8)
+    surface, faces = extract_person(Occupancy(model, seen, cover), cover, resolution)
+    vertices = add_detail(surface, faces, image, coverage, model.device) if detail else surface
     return trimesh.Trimesh(vertices * HALF_EXTENT_M, faces, process=False)
 
 

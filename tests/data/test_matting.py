@@ -43,10 +43,14 @@ def test_the_whole_is_looked_at_first_and_then_the_person_at_sizes_the_network_t
     assert estimate.alpha.shape == truth.shape and estimate.alpha.dtype == np.float32
     assert ((estimate.alpha > 0.5) == truth).mean() > 0.995
     assert estimate.confidence > 0.9
-    (_, _, h1, w1), (_, _, h2, w2) = redness.seen
-    assert all(side % 32 == 0 for side in (h1, w1, h2, w2))
-    assert w1 > h1 and h2 > w2  # a wide photo, a tall person
-    assert 0.6 < h1 * w1 / matting.LOOK_AREA_PX < 1.6
+    sizes = [shape[2:] for shape in redness.seen]
+    assert all(side % 32 == 0 for size in sizes for side in size)
+    scales = len(matting.LOOK_SCALES)
+    whole, person = sizes[:scales], sizes[scales:]
+    assert len(person) == scales
+    assert all(width > height for height, width in whole) and all(height > width for height, width in person)  # a wide photo, a tall person
+    for (height, width), scale in zip(whole, matting.LOOK_SCALES, strict=True):
+        assert 0.6 < height * width / (scale * matting.LOOK_AREA_PX) < 1.6
 
 
 @pytest.mark.parametrize("shape", [(2000, 60), (40, 1200), (33, 33)])

@@ -85,7 +85,7 @@ class FakeNetworks:
     def load_model(self, weights: str, device: str) -> Any:
         return SimpleNamespace(name=Path(weights).stem, config=SimpleNamespace(image_size_px=32))
 
-    def reconstruct_view(self, model: Any, image: np.ndarray, mask: np.ndarray, resolution: int) -> trimesh.Trimesh:
+    def reconstruct_view(self, model: Any, image: np.ndarray, mask: np.ndarray, resolution: int, detail: bool) -> trimesh.Trimesh:
         assert image.shape == (32, 32, 3)
         assert image.dtype == np.uint8
         assert mask.shape == (32, 32)

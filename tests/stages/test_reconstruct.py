@@ -29,7 +29,7 @@ def test_mesh_is_in_metres_on_the_ground() -> None:
     assert result.mesh.is_watertight
     assert result.mesh.volume > 0
     assert abs(low[0] + high[0]) < 0.1
-    assert set(result.timings_s) == {"photo and mask", "frame", "encoder", "surface", "colours"}
+    assert set(result.timings_s) == {"photo and mask", "frame", "encoder", "surface", "detail", "colours"}
 
 
 def test_similarity_projects_the_mesh_onto_the_photo() -> None:

@@ -1,0 +1,60 @@
+"""The normal network from nothing to its numbers: `python benchmarks/normals.py train | score` (docs/normals.md).
+
+`train` learns from `ncpifu render --maps normal`, views in opposite pairs. `score` says how far the normals of held-out humans (`test-`) are off; what they do
+for meshes is measured by `ncpifu eval --detail`.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from ncpifu_cli.artifacts import default_root
+from ncpifu_cli.data.normal_crops import find_opposite_views
+from ncpifu_cli.data.normal_net import load_normals
+from ncpifu_cli.data.normals import find_normal_weights
+from ncpifu_cli.errors import NcpifuError
+from ncpifu_cli.progress import Silent
+from ncpifu_cli.stages.train_normals import angles_deg, train_normals
+
+
+class Lines(Silent):
+    """Prints what the training has to say."""
+
+    def info(self, message: str) -> None:
+        print(message, flush=True)
+
+
+def score(renders: Path, weights: Path, count: int) -> None:
+    """Print the mean angle to the true normals on `count` views of held-out humans."""
+    views = find_opposite_views(renders, held_out=True)
+    views = [views[i] for i in np.linspace(0, len(views) - 1, min(count, len(views))).round().astype(int)]
+    front, back = angles_deg(load_normals(weights), views)
+    print(f"{len(views)} views of held-out humans\n\n| | front | back |\n|---|---|---|\n| network | {front:.1f} | {back:.1f} |")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("action", choices=("train", "score"))
+    parser.add_argument("--renders", type=Path, default=default_root() / "renders")
+    parser.add_argument("--weights", type=Path, help="score: default: the released ones")
+    parser.add_argument("--start", type=Path, help="train: weights to go on from")
+    parser.add_argument("--minutes", type=float, default=45)
+    parser.add_argument("--count", type=int, default=60, help="score: views")
+    parser.add_argument("-o", "--output", type=Path, default=default_root() / "runs" / "normals")
+    options = parser.parse_args()
+    try:
+        if options.action == "train":
+            train_normals(options.renders, options.output, start=options.start, steps=100_000, limit_seconds=60 * options.minutes, reporter=Lines())
+            return
+        weights = options.weights or find_normal_weights()
+        if weights is None:
+            raise NcpifuError("no normal network is installed", "give --weights FILE, or train one")
+        score(options.renders, weights, options.count)
+    except NcpifuError as error:
+        sys.exit(f"{error.message}\n{error.hint}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,31 @@
+"""Small networks of `data` on disk: safetensors in half precision, told apart by a format in the header."""
+
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import nn
+
+from ncpifu_cli.artifacts import atomic_path
+from ncpifu_cli.errors import NcpifuError
+
+
+def save_half(path: Path, net: nn.Module, kind: str, meta: str) -> None:
+    """Write the weights in half precision with `kind` and `meta` in the header of the file; atomic."""
+    tensors = {name: value.half().contiguous() if value.is_floating_point() else value for name, value in net.state_dict().items()}
+    with atomic_path(path) as temporary:
+        save_file(tensors, temporary, metadata={"format": kind, "meta": meta})
+
+
+def read_half(path: Path, net: nn.Module, kind: str, released_name: str) -> None:
+    """Load what `save_half` wrote into `net`, in float32. NcpifuError for a file that is missing, damaged or something else."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            if (file.metadata() or {}).get("format") != kind:
+                raise NcpifuError(f"{path} holds no {kind} weights", f"use the {released_name} released with this project")
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+        net.load_state_dict({name: value.float() if value.is_floating_point() else value for name, value in tensors.items()})
+    except (SafetensorError, OSError, RuntimeError) as error:  # RuntimeError: other names or shapes
+        raise NcpifuError(
+            f"{path} holds no {kind} weights of this version: {str(error).splitlines()[0]}", "it may be damaged; fetch or train it again"
+        ) from error

@@ -1,0 +1,103 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from ncpifu_cli.data import normals
+from ncpifu_cli.data.backdrops import Backdrops
+from ncpifu_cli.data.normal_crops import draw_crops, find_opposite_views, whole_view
+from ncpifu_cli.data.normal_net import NormalNet, load_normals, save_normals
+from ncpifu_cli.errors import NcpifuError
+from tests.normal_fixtures import RADIUS, hump, write_hump
+
+
+def test_the_back_is_the_front_of_the_opposite_view(tmp_path: Path) -> None:
+    front_view, back_view = find_opposite_views(write_hump(tmp_path))
+    mask, round_side = hump()
+    crop = whole_view(front_view)
+    assert np.abs(crop.normals[:3].transpose(1, 2, 0) - round_side).max() < 0.01
+    # From behind the flat side leans to the picture's left; seen through from the front that is the right, away from the camera.
+    assert np.allclose(crop.normals[3:, mask], np.array([[0.6], [0.0], [-0.8]]), atol=0.01)
+    turned = whole_view(back_view)
+    assert np.allclose(turned.normals[:3, mask], np.array([[-0.6], [0.0], [0.8]]), atol=0.01)
+    assert np.allclose(turned.normals[5, mask], -round_side[:, ::-1][mask][:, 2], atol=0.01)
+    assert not crop.normals[:, ~mask].any()
+    assert np.array_equal(crop.image[3] > 0.5, mask)
+
+
+def test_views_are_paired_by_opposite_pitch(tmp_path: Path) -> None:
+    write_hump(tmp_path, pitches=(-6, 6))
+    assert len(find_opposite_views(tmp_path)) == 4
+    lonely = write_hump(tmp_path / "lonely", yaws=(0, 90))
+    with pytest.raises(NcpifuError, match="no opposite views"):
+        find_opposite_views(lonely)
+
+
+def test_held_out_people_are_kept_apart(tmp_path: Path) -> None:
+    write_hump(write_hump(tmp_path, "train-000001"), "test-000001")
+    assert {view.rgb.parent.parent.name for view in find_opposite_views(tmp_path)} == {"train-000001"}
+    assert {view.rgb.parent.parent.name for view in find_opposite_views(tmp_path, held_out=True)} == {"test-000001"}
+
+
+def test_crops_are_repeatable_and_turn_normals_with_the_picture(tmp_path: Path) -> None:
+    view = find_opposite_views(write_hump(tmp_path))[0]
+    one, two = (draw_crops(view, 4, 64, np.random.default_rng(3), Backdrops(families=("noise",))) for _ in range(2))
+    for crop, same in zip(one, two, strict=True):
+        assert np.array_equal(crop.image, same.image)
+        assert np.array_equal(crop.normals, same.normals)
+    for seed in range(6):  # flipped, turned and scaled: still a half ball about one centre, so the normals' x and y grow linearly to the picture's right and top
+        crop = draw_crops(view, 1, 96, np.random.default_rng(seed), Backdrops(families=("noise",)))[0]
+        known = (np.linalg.norm(crop.normals[:3], axis=0) > 0.5) & (crop.normals[2] > 0.3)
+        rows, columns = np.nonzero(known)
+        right, up = (np.polyfit(at, crop.normals[axis, known], 1)[0] for axis, at in ((0, columns), (1, -rows)))
+        assert 0.7 < right * 96 / 2 * RADIUS < 1.4
+        assert 0.7 < up * 96 / 2 * RADIUS < 1.4
+        lengths = np.linalg.norm(crop.normals.reshape(2, 3, 96, 96), axis=1)
+        assert np.allclose(lengths[lengths > 0], 1, atol=1e-4)
+
+
+class Mirror(torch.nn.Module):
+    """Stands in for the network: normals that lean as the picture's redness says."""
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        across = torch.linspace(-1, 1, image.shape[3]).expand_as(image[:, :1])
+        front = torch.nn.functional.normalize(torch.cat([across, 0 * across, 1 + 0 * across], 1), dim=1)
+        return torch.cat([front, front * torch.tensor([1.0, 1.0, -1.0])[:, None, None]], 1)
+
+
+def test_estimate_fills_the_person_and_agrees_with_its_mirror_image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    weights = tmp_path / "stand-in"
+    weights.touch()
+    monkeypatch.setattr(normals, "_network", lambda *args: Mirror())
+    coverage = np.zeros((256, 256), np.float32)
+    coverage[40:220, 100:150] = 1
+    front, back = normals.estimate_normals(weights, np.full((256, 256, 3), 128, np.uint8), coverage)
+    assert front.shape == back.shape == (512, 512, 3)
+    inside = np.kron(coverage, np.ones((2, 2))) > 0
+    assert np.allclose(np.linalg.norm(front[inside], axis=1), 1, atol=1e-4)
+    assert not front[:78].any()
+    assert np.all(np.diff(front[260, 205:295, 0]) > 0)  # a mirrored answer without its sign turned round would cancel out
+    assert (front[inside, 2] > 0).all() and (back[inside, 2] < 0).all()
+
+
+def test_weights_survive_a_round_trip_and_others_are_refused(tmp_path: Path) -> None:
+    net = NormalNet().eval()
+    save_normals(tmp_path / "normals.safetensors", net, {"step": 1})
+    again = load_normals(tmp_path / "normals.safetensors")
+    image = torch.rand(1, 4, 64, 32)
+    with torch.inference_mode():
+        assert torch.allclose(net(image), again(image), atol=0.05)
+        assert torch.allclose(net(image)[:, :3].square().sum(1), torch.ones(1, 64, 32), atol=1e-3)
+    with pytest.raises(NcpifuError, match="holds no ncpifu-normals-1 weights"):
+        load_normals(Path(__file__).resolve().parents[2] / "weights" / "matting.safetensors")
+    (tmp_path / "broken.safetensors").write_bytes(b"nothing")
+    with pytest.raises(NcpifuError, match="of this version"):
+        load_normals(tmp_path / "broken.safetensors")
+
+
+def test_a_named_file_wins_over_the_released_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NCPIFU_NORMALS", str(tmp_path / "mine"))
+    assert normals.find_normal_weights() is None
+    (tmp_path / "mine").touch()
+    assert normals.find_normal_weights() == tmp_path / "mine"

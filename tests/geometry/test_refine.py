@@ -1,0 +1,73 @@
+import numpy as np
+import pytest
+import trimesh
+
+from ncpifu_cli.geometry.refine import MOST_NDC, refine
+
+RADIUS, BUMP, WAVES = 0.5, 0.006, 60.0
+SIZE = 256
+
+
+def ball() -> tuple[np.ndarray, np.ndarray]:
+    mesh = trimesh.creation.icosphere(subdivisions=6, radius=RADIUS)
+    return np.asarray(mesh.vertices), np.asarray(mesh.faces)
+
+
+def relief(x: np.ndarray) -> np.ndarray:
+    """How far the true surface stands before the ball's."""
+    return BUMP * np.sin(WAVES * x)
+
+
+def normal_map(side: int, bumpy: bool) -> np.ndarray:
+    """(S, S, 3) normals of the ball's front (side 1) or back (-1), with the relief or without, 0 beside it."""
+    rows, columns = np.mgrid[:SIZE, :SIZE] + 0.5
+    x, y = columns / SIZE * 2 - 1, 1 - rows / SIZE * 2
+    inside = x**2 + y**2 < 0.98 * RADIUS**2
+    z = np.sqrt(np.where(inside, RADIUS**2 - x**2 - y**2, 1))
+    # z = side (sqrt(r^2 - x^2 - y^2) + relief(x)): the normal is (-dz/dx, -dz/dy, 1) in front and its reverse at the back
+    slope_x = -x / z + (BUMP * WAVES * np.cos(WAVES * x) if bumpy else 0)
+    normals = np.stack([-slope_x, y / z, np.ones_like(x)], axis=2) * np.array([1, 1, side])
+    return (normals / np.linalg.norm(normals, axis=2, keepdims=True) * inside[..., None]).astype(np.float32)
+
+
+@pytest.mark.parametrize("side", [1, -1])
+def test_the_relief_of_the_normals_appears_on_their_side_alone(side: int) -> None:
+    vertices, faces = ball()
+    maps = {one: normal_map(one, bumpy=one == side) for one in (1, -1)}
+    moved = refine(vertices, faces, maps[1], maps[-1])
+    assert np.array_equal(moved[:, :2], vertices[:, :2])
+    inner = np.hypot(vertices[:, 0], vertices[:, 1]) < 0.6 * RADIUS
+    here, there = inner & (side * vertices[:, 2] > 0), inner & (side * vertices[:, 2] < 0)
+    wanted = side * relief(vertices[here, 0])
+    error = moved[here, 2] - vertices[here, 2] - wanted
+    assert np.abs(error).mean() < 0.35 * np.abs(wanted).mean()
+    assert np.corrcoef(moved[here, 2] - vertices[here, 2], wanted)[0, 1] > 0.95
+    assert np.abs(moved[there] - vertices[there]).max() < 0.1 * BUMP
+
+
+def test_a_wavy_surface_becomes_smooth_where_the_normals_are() -> None:
+    vertices, faces = ball()
+    wavy = vertices + np.array([0, 0, 1]) * np.where(vertices[:, 2] > 0, relief(vertices[:, 0]), 0)[:, None]
+    moved = refine(wavy, faces, normal_map(1, False), normal_map(-1, False))
+    inner = (np.hypot(vertices[:, 0], vertices[:, 1]) < 0.6 * RADIUS) & (vertices[:, 2] > 0)
+    assert np.abs(moved - vertices)[inner].mean() < 0.35 * np.abs(wavy - vertices)[inner].mean()
+
+
+def test_no_normals_no_move() -> None:
+    vertices, faces = ball()
+    nothing = np.zeros((SIZE, SIZE, 3), np.float32)
+    assert np.array_equal(refine(vertices, faces, nothing, nothing), vertices)
+
+
+def test_nonsense_moves_little_and_never_turns_a_thin_part_inside_out() -> None:
+    vertices, faces = ball()
+    flat = vertices * (1, 1, 0.02)
+    rng = np.random.default_rng(0)
+    nonsense = [rng.normal(size=(SIZE, SIZE, 3)) for _ in range(2)]
+    front, back = (n / np.linalg.norm(n, axis=2, keepdims=True) for n in nonsense)
+    front[..., 2], back[..., 2] = np.abs(front[..., 2]), -np.abs(back[..., 2])
+    moved = refine(flat, faces, front.astype(np.float32), back.astype(np.float32))
+    assert np.isfinite(moved).all()
+    assert np.abs(moved - flat).max() <= MOST_NDC
+    inner = np.hypot(flat[:, 0], flat[:, 1]) < 0.8 * RADIUS
+    assert (moved[inner, 2] * np.sign(flat[inner, 2]) >= 0).all()

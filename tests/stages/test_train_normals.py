@@ -1,0 +1,51 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from ncpifu_cli.data.normal_crops import find_opposite_views
+from ncpifu_cli.data.normal_net import NormalNet, load_normals
+from ncpifu_cli.errors import NcpifuError
+from ncpifu_cli.stages import train_normals as stage
+from tests.normal_fixtures import write_hump
+
+
+def test_loss_by_hand() -> None:
+    true = torch.zeros(1, 6, 2, 2)
+    true[:, 2, 0], true[:, 5, 0] = 1.0, -1.0
+    assert float(stage.normal_loss(true.clone(), true)) == 0
+    turned = true.clone()
+    turned[:, 5, 0], turned[:, 3, 0] = 0.0, 1.0  # the back off by a right angle: 1 - cos = 1, absolute error 2, counted half
+    assert float(stage.normal_loss(turned, true)) == pytest.approx(1.5)
+    turned[:, :3, 1] = 7.0  # beside the surface anything goes
+    assert float(stage.normal_loss(turned, true)) == pytest.approx(1.5)
+
+
+def test_angles_of_a_network_that_says_straight_ahead(tmp_path: Path) -> None:
+    class Flat(torch.nn.Module):
+        def forward(self, image: torch.Tensor) -> torch.Tensor:
+            straight = torch.tensor([0.0, 0.0, 1.0, 0.0, 0.0, -1.0])[None, :, None, None]
+            return straight.expand(image.shape[0], 6, *image.shape[2:])
+
+    front, back = stage.angles_deg(Flat(), [view for view in find_opposite_views(write_hump(tmp_path)) if "000_" in view.rgb.name])  # type: ignore[arg-type]
+    assert back == pytest.approx(np.rad2deg(np.arccos(0.8)), abs=0.5)
+    assert front == pytest.approx(np.rad2deg(np.pi / 4), abs=1.0)  # of a half ball, by area of its picture: 45 degrees
+
+
+def test_training_improves_leaves_weights_and_goes_on_from_them(tmp_path: Path) -> None:
+    renders = write_hump(write_hump(tmp_path / "renders", "train-000001"), "train-000002")
+    weights = stage.train_normals(renders, tmp_path / "run", watch=1, steps=25, batch_size=2, crop_px=64, validate_every=10, learning_rate=5e-3)
+    rows = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in rows] == [10, 20, 25]
+    assert rows[-1]["loss"] < rows[0]["loss"]
+    assert isinstance(load_normals(weights), NormalNet)
+    again = stage.train_normals(renders, tmp_path / "more", start=weights, steps=2, batch_size=2, crop_px=64, limit_seconds=1e-9)
+    before, after = load_normals(weights).state_dict(), load_normals(again).state_dict()
+    assert all(torch.equal(before[name], after[name]) for name in before)  # no time: nothing changes
+
+
+def test_nothing_to_train_on_is_said(tmp_path: Path) -> None:
+    with pytest.raises(NcpifuError, match="no opposite views"):
+        stage.train_normals(tmp_path, tmp_path / "run")
