@@ -55,10 +55,10 @@ def peak_gib(config: TrainConfig, batch: int, bfloat16: bool) -> float:
     """GiB at the peak of forward and backward pass with AdamW's two moments present."""
     with FakeTensorMode():
         network = build(config.model).train()
-        size, points = config.model.image_size_px, config.data.points
+        size, points, stride = config.model.image_size_px, config.data.points, config.model.depth_stride
         items = {
             "image": torch.rand(batch, 3, size, size),
-            "depth": torch.rand(batch, 2, size // 4, size // 4),
+            "depth": torch.rand(batch, 2, size // stride, size // stride),
             "points": torch.rand(batch, points, 3) * 2 - 1,
             "inside": torch.rand(batch, points) > 0.5,
         }

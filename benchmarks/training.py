@@ -33,10 +33,10 @@ def measure(name: str, ablation: str, way: str, options: argparse.Namespace) -> 
     torch.manual_seed(0)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     network: Any = build(config.model).to(device).train()
-    count, size = options.batch or config.optim.batch_size, config.model.image_size_px
+    count, size, stride = options.batch or config.optim.batch_size, config.model.image_size_px, config.model.depth_stride
     batch = {
         "image": torch.rand(count, 3, size, size, device=device) * 2 - 1,
-        "depth": torch.rand(count, 2, size // 4, size // 4, device=device) - 0.5,
+        "depth": torch.rand(count, 2, size // stride, size // stride, device=device) - 0.5,
         "points": torch.rand(count, config.data.points, 3, device=device) * 2 - 1,
         "inside": torch.rand(count, config.data.points, device=device) > 0.5,
     }

@@ -46,6 +46,7 @@ class ModelConfig(Settings):
     encoder: EncoderConfig = EncoderConfig()
     depth_scale: float = Field(8.0, gt=0, description="phi(X) = depth_scale * z in NDC: a body's depth becomes as large as any other channel of x_c")
     surface_depth: bool = Field(False, description="phi(X) also holds the depth relative to the front and back surface that the depth head predicts (ours)")
+    depth_stride: Literal[2, 4] = Field(4, description="the depth head answers at 1/4 of the image's resolution, or with the stem's help at 1/2")
     codebook: CodebookConfig = CodebookConfig()
     local_codebook: bool = Field(True, description="codebook in the local branch")
     global_codebook: bool = Field(True, description="codebook in the global branch")

@@ -23,7 +23,7 @@ from ncpifu_cli.geometry.camera import Camera, ndc_to_px
 FRONTAL_DEG = 60
 COLORED_POINTS = 4096  # surface points kept of each subject
 SEEN_NDC = 0.02  # a surface point is seen by the photo when it is no further behind the front surface
-DEPTH_REACH_PX = 2  # pixels of the feature map that the depth target goes on beyond the outline
+DEPTH_REACH_PX = 2  # pixels that the depth target goes on beyond the outline
 
 
 @dataclass(frozen=True)
@@ -105,16 +105,24 @@ def find_subjects(folder: Path) -> list[RenderedSubject]:
 
 
 class RenderDataset(Dataset[dict[str, Tensor]]):
-    """Training items {"image" (3, S, S), "depth" (2, S/4, S/4), "points" (N, 3) NDC, "inside" (N,) bool}; endless: any index is valid.
+    """Training items {"image" (3, S, S), "depth" (2, s, s), s = S / depth_stride, "points" (N, 3) NDC, "inside" (N,) bool}; endless: any index is valid.
 
     With `colors` also {"surface" (M, 3) NDC, "color" (M, 3), 0..1 in the photo's light}.
     """
 
     def __init__(
-        self, subjects: list[RenderedSubject], config: DataConfig, image_size_px: int, seed: int, length: int, augment: bool = True, colors: bool = False
+        self,
+        subjects: list[RenderedSubject],
+        config: DataConfig,
+        image_size_px: int,
+        seed: int,
+        length: int,
+        augment: bool = True,
+        colors: bool = False,
+        depth_stride: int = 4,
     ) -> None:
         self.subjects, self.config, self.size_px, self.seed, self.length = subjects, config, image_size_px, seed, length
-        self.augment, self.colors = augment, colors
+        self.augment, self.colors, self.depth_stride = augment, colors, depth_stride
 
     def __len__(self) -> int:
         return self.length
@@ -161,15 +169,15 @@ class RenderDataset(Dataset[dict[str, Tensor]]):
     ) -> tuple[NDArray[np.bool_], NDArray[np.float32]]:
         """(N,) whether the photo sees the surface points, and (N, 3) their colours in its light, 0..1.
 
-        Args: surface_ndc (N, 3), albedo (N, 3); the photo, color (S, S, 3) 0..255 and coverage (S, S); front_ndc (S / 4, S / 4) depth of the front surface.
+        Args: surface_ndc (N, 3), albedo (N, 3); the photo, color (S, S, 3) 0..255 and coverage (S, S); front_ndc (s, s) depth of the front surface.
         """
         column, row = np.floor(ndc_to_px(surface_ndc, self.size_px)).astype(int).clip(0, self.size_px - 1).T
-        seen = (surface_ndc[:, 2] > front_ndc[row // 4, column // 4] - SEEN_NDC) & (coverage[row, column] > 0.95)
+        seen = (surface_ndc[:, 2] > front_ndc[row // self.depth_stride, column // self.depth_stride] - SEEN_NDC) & (coverage[row, column] > 0.95)
         return seen, in_photo_light(albedo.astype(np.float32) / 255, color[row, column] / 255, seen)
 
     def _depth(self, subject: RenderedSubject, view: dict, placement: Placement) -> NDArray[np.float32]:
-        """(2, S / 4, S / 4) NDC of front and back surface at the resolution of the feature map, NaN where there is none near or the render has none."""
-        size = self.size_px // 4
+        """(2, s, s) NDC of front and back surface, s = S / depth_stride, NaN where there is none near or the render has none."""
+        size = self.size_px // self.depth_stride
         if "depth" not in view:
             return np.full((2, size, size), np.nan, np.float32)
         image = _read(subject.folder / view["depth"], cv2.IMREAD_UNCHANGED)

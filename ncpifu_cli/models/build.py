@@ -11,7 +11,7 @@ from ncpifu_cli.config.train import TrainConfig
 from ncpifu_cli.models.blocks.attention import GlobalAttention
 from ncpifu_cli.models.blocks.classifier import ColorHead, SurfaceClassifier
 from ncpifu_cli.models.blocks.codebook import Codebook, NoCodebook
-from ncpifu_cli.models.blocks.depth_head import DepthHead
+from ncpifu_cli.models.blocks.depth_head import DepthHead, FineDepthHead
 from ncpifu_cli.models.blocks.fusion import Branch, CodeFusion, MLPFusion, SumFusion
 from ncpifu_cli.models.blocks.gate import Gate, OpenGate
 from ncpifu_cli.models.blocks.hourglass import StackedHourglass
@@ -28,7 +28,7 @@ Network = NeuralCodePIFu | PIFu
 def build(config: ModelConfig) -> Network:
     """A network with fresh weights (seed torch before for repeatable ones)."""
     encoder = _encoder(config.encoder)
-    depth_head = DepthHead(config.encoder.channels)
+    depth_head = _depth_head(config)
     if config.kind == "pifu":
         classifier = SurfaceClassifier(config.encoder.channels + 1, config.classifier)
         return PIFu(encoder, classifier, depth_head, config.depth_scale, config.supervise == "all")
@@ -66,6 +66,11 @@ def _encoder(config: EncoderConfig) -> StackedHourglass | UNet:
     if config.kind == "unet":
         return UNet(config.stem_channels, config.channels)
     return StackedHourglass(config.stem_channels, config.channels, config.stacks, config.depth)
+
+
+def _depth_head(config: ModelConfig) -> DepthHead | FineDepthHead:
+    channels, stem_channels = config.encoder.channels, config.encoder.stem_channels
+    return FineDepthHead(channels, stem_channels) if config.depth_stride == 2 else DepthHead(channels)
 
 
 def _gate(config: CodebookConfig, channels: int) -> nn.Module:

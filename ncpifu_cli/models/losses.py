@@ -36,6 +36,17 @@ def depth_loss(predicted: Tensor, true_ndc: Tensor, depth_scale: float) -> Tenso
     return error.sum() / (known.sum() * predicted.shape[0]).clamp_min(1)
 
 
+def slope_loss(predicted: Tensor, true_ndc: Tensor, depth_scale: float) -> Tensor:
+    """(): how far the steps of predicted depths from pixel to pixel are off, mean absolute error in units of phi over pairs of neighbours with a surface.
+
+    A depth that is right within centimetres may be wavy; folds and limbs' roundness are in the steps. Args as of `depth_loss`.
+    """
+    error = predicted.float() - true_ndc * depth_scale  # NaN spreads to both pairs of an unknown pixel
+    steps = torch.cat([error.diff(dim=-1).flatten(), error.diff(dim=-2).flatten()])
+    known = torch.isfinite(steps)
+    return torch.where(known, steps, 0.0).abs().sum() / known.sum().clamp_min(1)
+
+
 def color_loss(predicted: Tensor, true: Tensor) -> Tensor:
     """(): mean absolute error of colours, both (B, N, 3), 0..1."""
     return (predicted.float() - true).abs().mean()

@@ -10,7 +10,7 @@ from ncpifu_cli.geometry.sample import inside_image, sample_image
 from ncpifu_cli.models.api import CodebookReport, Features, Prediction
 from ncpifu_cli.models.blocks.attention import GlobalAttention, KeysValues
 from ncpifu_cli.models.blocks.classifier import ColorHead, SurfaceClassifier
-from ncpifu_cli.models.blocks.depth_head import DepthHead
+from ncpifu_cli.models.blocks.depth_head import DepthHead, FineDepthHead
 from ncpifu_cli.models.blocks.fusion import Branch
 from ncpifu_cli.models.blocks.groups import strided_groups
 from ncpifu_cli.models.blocks.hourglass import StackedHourglass
@@ -35,7 +35,7 @@ class Gates:
 class Encoded:
     """One hourglass output, ready to be queried.
 
-    Attributes: feature_map (B, C, H/4, W/4); stem (B, C_stem, H/2, W/2); surfaces (B, 2, H/4, W/4), predicted depth of front and back in units of
+    Attributes: feature_map (B, C, H/4, W/4); stem (B, C_stem, H/2, W/2); surfaces (B, 2, h, w), predicted depth of front and back in units of
     phi; gates; seen: keys and values of the lattice (None for literal groups); context: mixed lattice features (B, S, C_fine), None without
     integration over the lattice.
     """
@@ -62,7 +62,7 @@ class NeuralCodePIFu(nn.Module):
         attention: GlobalAttention,
         channel_mixing: ChannelMixing | nn.Identity,
         classifier: SurfaceClassifier,
-        depth_head: DepthHead,
+        depth_head: DepthHead | FineDepthHead,
         color_head: ColorHead | None,
         depth_scale: float,
         surface_depth: bool,
@@ -82,20 +82,23 @@ class NeuralCodePIFu(nn.Module):
     def encode(self, image: Tensor, true_depth_ndc: Tensor | None = None) -> Features:
         """(B, 3, H, W) -> features to query: of every hourglass output in training with deep supervision, else of the last.
 
-        `true_depth_ndc` (B, 2, H/4, W/4), NaN where unknown, takes the place of the predicted surfaces in x_c (not in the answer's `depth`). Trained so,
-        points learn a limb's thickness around surfaces that are where they should be; else they would average over wherever the limb might be.
+        `true_depth_ndc` (B, 2, h, w), of the size of the predicted surfaces and NaN where unknown, takes their place in x_c (not in the answer's `depth`).
+        Trained so, points learn a limb's thickness around surfaces that are where they should be; else they would average over wherever the limb might be.
         """
         maps, stem = self.encoder(image)
         chosen = maps if self.training and self.supervise_all else maps[-1:]
-        depth = self.depth_head(chosen)
+        depth = self.depth_head(chosen, stem)
         told = depth
         if true_depth_ndc is not None:
             told = torch.where(torch.isfinite(true_depth_ndc), true_depth_ndc * self.depth_scale, depth.float()).to(depth.dtype)
         return Features(tuple(self._prepare(feature_map, stem, surfaces) for feature_map, surfaces in zip(chosen, told, strict=True)), depth, image)
 
     def encode_depth(self, image: Tensor) -> Tensor:
-        """(B, 3, H, W) -> (S, B, 2, H/4, W/4): depth of front and back surface in units of phi, all that is needed to train the encoder by depth."""
-        return self.depth_head(self.encoder(image)[0])
+        """(B, 3, H, W) -> (S, B, 2, h, w): depth of front and back surface in units of phi, at 1 / `depth_stride` of the image's resolution.
+
+        All that is needed to train the encoder by depth.
+        """
+        return self.depth_head(*self.encoder(image))
 
     def query(self, features: Features, points_ndc: Tensor) -> Prediction:
         """Occupancy logits at (B, N, 3) points; every point's answer is independent of the others (but see `LiteralGroups`)."""

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from ncpifu_cli.geometry.sample import inside_image, sample_image
 from ncpifu_cli.models.api import Features, Prediction
 from ncpifu_cli.models.blocks.classifier import SurfaceClassifier
-from ncpifu_cli.models.blocks.depth_head import DepthHead
+from ncpifu_cli.models.blocks.depth_head import DepthHead, FineDepthHead
 from ncpifu_cli.models.blocks.hourglass import StackedHourglass
 from ncpifu_cli.models.blocks.unet import UNet
 from ncpifu_cli.models.ncpifu import OUTSIDE_LOGIT
@@ -17,7 +17,14 @@ from ncpifu_cli.models.ncpifu import OUTSIDE_LOGIT
 class PIFu(nn.Module):
     """f(F(x), z): hourglass feature and depth into an MLP with skips; every hourglass output is supervised."""
 
-    def __init__(self, encoder: StackedHourglass | UNet, classifier: SurfaceClassifier, depth_head: DepthHead, depth_scale: float, supervise_all: bool) -> None:
+    def __init__(
+        self,
+        encoder: StackedHourglass | UNet,
+        classifier: SurfaceClassifier,
+        depth_head: DepthHead | FineDepthHead,
+        depth_scale: float,
+        supervise_all: bool,
+    ) -> None:
         super().__init__()
         self.encoder, self.classifier = encoder, classifier
         self.depth_head = depth_head
@@ -26,13 +33,13 @@ class PIFu(nn.Module):
 
     def encode(self, image: Tensor, true_depth_ndc: Tensor | None = None) -> Features:
         """(B, 3, H, W) in [-1, 1] -> feature maps (B, C, H/4, W/4): all in training with deep supervision, else the last. Depth has no use here."""
-        maps, _ = self.encoder(image)
+        maps, stem = self.encoder(image)
         chosen = maps if self.training and self.supervise_all else maps[-1:]
-        return Features(tuple(chosen), self.depth_head(chosen), image)
+        return Features(tuple(chosen), self.depth_head(chosen, stem), image)
 
     def encode_depth(self, image: Tensor) -> Tensor:
-        """(B, 3, H, W) -> (S, B, 2, H/4, W/4): depth of front and back surface in units of phi."""
-        return self.depth_head(self.encoder(image)[0])
+        """(B, 3, H, W) -> (S, B, 2, h, w): depth of front and back surface in units of phi, at 1 / `depth_stride` of the image's resolution."""
+        return self.depth_head(*self.encoder(image))
 
     def query(self, features: Features, points_ndc: Tensor) -> Prediction:
         """Logits at (B, N, 3) NDC points."""

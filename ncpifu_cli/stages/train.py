@@ -18,7 +18,7 @@ from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.models.api import Prediction
 from ncpifu_cli.models.build import Network, build
 from ncpifu_cli.models.checkpoint import save_weights
-from ncpifu_cli.models.losses import color_loss, depth_loss, loss, scores
+from ncpifu_cli.models.losses import color_loss, depth_loss, loss, scores, slope_loss
 from ncpifu_cli.progress import SILENT, Reporter
 from ncpifu_cli.stages.train_calibrate import surface_logit
 from ncpifu_cli.stages.train_loader import BadItems, Batch, batches, choose_subjects, worker_count
@@ -229,15 +229,24 @@ def _step(
 def _forward(model: Network, batch: dict[str, Tensor], config: TrainConfig) -> tuple[dict[str, Tensor], Prediction | None]:
     """Named loss terms of one batch, and what was predicted at its points: nothing when the encoder is trained alone."""
     if config.loss.occupancy == 0:
-        depth = depth_loss(model.encode_depth(batch["image"]), batch["depth"], config.model.depth_scale)
-        return {"total": config.loss.depth * depth, "depth": depth}, None
+        return _depth_terms(model.encode_depth(batch["image"]), batch["depth"], config), None
     told = batch["depth"] if config.true_surfaces and config.model.surface_depth else None
     features = model.encode(batch["image"], told)
     prediction = model.query(features, batch["points"])
     terms = loss(prediction, batch["inside"], config.loss)
-    terms["depth"] = depth_loss(features.depth, batch["depth"], config.model.depth_scale)
-    terms["total"] = terms["total"] + config.loss.depth * terms["depth"]
+    of_depth = _depth_terms(features.depth, batch["depth"], config)
+    terms |= {**of_depth, "total": terms["total"] + of_depth["total"]}
     if model.color_head is not None:
         terms["color"] = color_loss(model.color(features, batch["surface"]), batch["color"])
         terms["total"] = terms["total"] + config.loss.color * terms["color"]
     return terms, prediction
+
+
+def _depth_terms(predicted: Tensor, true_ndc: Tensor, config: TrainConfig) -> dict[str, Tensor]:
+    """The encoder's own loss: its terms and their weighted sum `total`."""
+    terms = {"depth": depth_loss(predicted, true_ndc, config.model.depth_scale)}
+    total = config.loss.depth * terms["depth"]
+    if config.loss.slope:
+        terms["slope"] = slope_loss(predicted, true_ndc, config.model.depth_scale)
+        total = total + config.loss.slope * terms["slope"]
+    return {"total": total, **terms}

@@ -58,7 +58,7 @@ def batches(config: TrainConfig, subjects: list[RenderedSubject], position: int,
     """
     size = config.optim.batch_size
     augment, colors = not config.data.overfit, bool(config.model.color) and config.loss.occupancy > 0
-    items = RenderDataset(subjects, config.data, config.model.image_size_px, config.seed, config.steps * size, augment, colors)
+    items = RenderDataset(subjects, config.data, config.model.image_size_px, config.seed, config.steps * size, augment, colors, config.model.depth_stride)
     workers = worker_count(config.data, processes)
     loader = DataLoader(
         _Tolerant(items, config.data.skip_bad),

@@ -35,7 +35,14 @@ def validate(model: Network, config: TrainConfig, subjects: list[RenderedSubject
     """
     count = len(subjects) * config.data.validation_views
     dataset = RenderDataset(
-        subjects, config.data, config.model.image_size_px, seed=config.seed + 7919, length=count, augment=False, colors=model.color_head is not None
+        subjects,
+        config.data,
+        config.model.image_size_px,
+        seed=config.seed + 7919,
+        length=count,
+        augment=False,
+        colors=model.color_head is not None,
+        depth_stride=config.model.depth_stride,
     )
     alone = config.loss.occupancy == 0
     names = ("depth_cm",) if alone else ("occupancy", "iou", "precision", "recall", "depth_cm", *(() if model.color_head is None else ("color",)))
