@@ -46,7 +46,9 @@ def test_crops_are_repeatable_and_turn_normals_with_the_picture(tmp_path: Path) 
     for crop, same in zip(one, two, strict=True):
         assert np.array_equal(crop.image, same.image)
         assert np.array_equal(crop.normals, same.normals)
-    for seed in range(6):  # flipped, turned and scaled: still a half ball about one centre, so the normals' x and y grow linearly to the picture's right and top
+    for seed in range(
+        6
+    ):  # flipped, turned and scaled: still a half ball about one centre, so the normals' x and y grow linearly to the picture's right and top
         crop = draw_crops(view, 1, 96, np.random.default_rng(seed), Backdrops(families=("noise",)))[0]
         known = (np.linalg.norm(crop.normals[:3], axis=0) > 0.5) & (crop.normals[2] > 0.3)
         rows, columns = np.nonzero(known)

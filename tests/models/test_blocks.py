@@ -10,6 +10,7 @@ from ncpifu_cli.geometry.sample import inside_image, sample_image
 from ncpifu_cli.models.blocks.attention import GlobalAttention, PositionalEncoding
 from ncpifu_cli.models.blocks.classifier import ColorHead, SurfaceClassifier
 from ncpifu_cli.models.blocks.codebook import Codebook, NoCodebook, perplexity
+from ncpifu_cli.models.blocks.depth_head import DepthHead, FineDepthHead
 from ncpifu_cli.models.blocks.fusion import Branch, CodeFusion, MLPFusion, SumFusion
 from ncpifu_cli.models.blocks.gate import Gate, OpenGate
 from ncpifu_cli.models.blocks.groups import morton_code, strided_groups
@@ -52,6 +53,30 @@ class TestHourglass:
         encoder(image)[0][-1][0, :, -1, -1].sum().backward()
         assert image.grad is not None
         assert image.grad[0, :, :8, :8].abs().sum() > 0
+
+
+class TestDepthHeads:
+    def test_fine_head_starts_as_the_linear_one_enlarged(self) -> None:
+        """So the weights of a network with a `DepthHead` go on as they are."""
+        plain, fine = DepthHead(16), FineDepthHead(16, 8)
+        fine.load_state_dict(plain.state_dict(), strict=False)
+        maps, stem = [torch.randn(2, 16, 8, 8) for _ in range(3)], torch.randn(2, 8, 16, 16)
+        assert plain(maps, stem).shape == (3, 2, 2, 8, 8)
+        enlarged = torch.stack([F.interpolate(depth, scale_factor=2.0, mode="bilinear") for depth in plain(maps, stem)])
+        assert torch.allclose(fine(maps, stem), enlarged, atol=1e-5)
+
+    def test_fine_head_learns_an_edge_that_only_the_stem_shows(self) -> None:
+        head = FineDepthHead(16, 8)
+        maps, stem = [torch.zeros(1, 16, 8, 8)], torch.zeros(1, 8, 16, 16)
+        stem[..., 5:] = 1.0  # an edge inside a pixel of the feature map
+        target = torch.where(stem[:, :1] > 0, 1.0, -1.0).expand(1, 2, 16, 16)
+        optimizer = torch.optim.Adam(head.parameters(), 0.02)
+        for _ in range(150):
+            loss = F.mse_loss(head(maps, stem)[0], target)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        assert loss.item() < 0.02
 
 
 class TestUNet:

@@ -1,6 +1,7 @@
 """The training loop on the tiny profile: it learns, resumes exactly, refuses clearly, and leaves whole files."""
 
 import csv
+import math
 from pathlib import Path
 
 import cv2
@@ -15,7 +16,7 @@ from ncpifu_cli.data.dataset import RenderDataset, find_subjects, read_points
 from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.models.build import build, build_profile
 from ncpifu_cli.models.checkpoint import load_weights
-from ncpifu_cli.models.losses import depth_loss
+from ncpifu_cli.models.losses import depth_loss, slope_loss
 from ncpifu_cli.stages.train import train
 from ncpifu_cli.stages.train_loader import choose_subjects, in_background
 from ncpifu_cli.stages.train_state import learning_rate
@@ -222,3 +223,25 @@ def iter_into(seen: list, items):
     for item in items:
         seen.append(item)
     return ()
+
+
+def test_slope_loss_by_hand() -> None:
+    true = torch.zeros(1, 2, 2, 3)
+    true[..., 2] = math.nan  # the last column is empty
+    predicted = torch.zeros(1, 1, 2, 2, 3)
+    predicted[..., 0] = 8.0  # a step of 8 across that is not there, in 4 pairs; 4 pairs along that are right
+    assert slope_loss(predicted, true, 8.0).item() == pytest.approx(4.0)
+    assert slope_loss(predicted + 5.0, true, 8.0).item() == pytest.approx(4.0)  # depth itself does not count
+    assert slope_loss(predicted, torch.full_like(true, math.nan), 8.0).item() == 0
+
+
+def test_depth_may_be_asked_for_at_half_the_resolution(renders: Path) -> None:
+    config = load(TrainConfig, "tiny", ["model.depth_stride=2", "loss.slope=1"])
+    item = RenderDataset(find_subjects(renders), config.data, 64, seed=0, length=1, depth_stride=2)[0]
+    assert item["depth"].shape == (2, 32, 32)
+    coarse = RenderDataset(find_subjects(renders), config.data, 64, seed=0, length=1)[0]["depth"]
+    known = torch.isfinite(coarse) & torch.isfinite(item["depth"][:, ::2, ::2])
+    assert known.sum() > 100
+    assert (coarse - item["depth"][:, ::2, ::2])[known].abs().median() < 0.02
+    network = build(config.model)
+    assert network.encode(torch.zeros(1, 3, 64, 64)).depth.shape == (2, 1, 2, 32, 32)
