@@ -4,6 +4,7 @@
     python benchmarks/ablations.py train -o data/runs/ablations full pifu --limit-time 3600
     python benchmarks/ablations.py score -o data/runs/ablations --limit 20              # those that are finished; prints a Markdown table
     python benchmarks/ablations.py score full pifu=elsewhere/weights.safetensors        # a row of -o, and any other weights
+    python benchmarks/ablations.py flips full literal_groups                             # how often an answer depends on which points are asked together
     python benchmarks/ablations.py train --encoder data/runs/encoder/weights.safetensors  # every row starts from one encoder, everything behind it fresh
 
 Runnable in pieces: `train` goes on where it was stopped (Ctrl-C, SIGTERM, the time limit or a kill) and leaves finished rows alone, `score` keeps finished
@@ -17,15 +18,19 @@ import sys
 import time
 from pathlib import Path
 
+import torch
+
 from ncpifu_cli.artifacts import default_root
 from ncpifu_cli.config.base import load
 from ncpifu_cli.config.eval import EvalConfig
 from ncpifu_cli.config.train import TrainConfig
+from ncpifu_cli.data.dataset import RenderDataset, find_subjects
 from ncpifu_cli.errors import NcpifuError
-from ncpifu_cli.models.checkpoint import read_tensors, save_tensors
+from ncpifu_cli.models.checkpoint import load_weights, read_tensors, save_tensors
 from ncpifu_cli.stages.eval import evaluate
 from ncpifu_cli.stages.report import interval
 from ncpifu_cli.stages.train import train
+from ncpifu_cli.stages.train_loader import choose_subjects
 
 # name -> row of the paper's table 2 (or where else it comes from); the first is what the others are compared with
 ROWS = {
@@ -128,12 +133,40 @@ def score_rows(names: list[str], options: argparse.Namespace) -> None:
     print(f"\n{len(report.subjects)} held-out humans, 95 % intervals over subjects; last column paired by subject. {report.folder / 'report.html'}")
 
 
+def flip_rows(names: list[str], options: argparse.Namespace) -> None:
+    """Share of points near the surface, on the watched subjects, whose side changes with the points they are asked with.
+
+    Asked all at once; in pieces of 1024 in random order; and, as an extraction does, among a regular grid. Prints a Markdown table.
+    """
+    print("| name | all at once and in pieces | all at once and among a grid |\n|---|---|---|")
+    axis = torch.linspace(-0.9, 0.9, 16)
+    grid = torch.stack(torch.meshgrid(axis, axis, axis / 3, indexing="ij"), dim=-1).reshape(1, -1, 3)
+    for name, weights in find_weights(names, options).items():
+        model, config, _ = load_weights(weights)
+        settings = settings_of(name, options) if name in ROWS else load(TrainConfig, options.config, options.set)
+        _, watched = choose_subjects(find_subjects(options.data), settings.data)
+        data = settings.data.model_copy(update={"points": 8192})
+        items = RenderDataset(watched, data, config.image_size_px, seed=0, length=len(watched), augment=False, depth_stride=config.depth_stride)
+        flips: list[tuple[float, float]] = []
+        for item in (items[index] for index in range(len(items))):
+            points = item["points"][None]
+            order = torch.randperm(points.shape[1], generator=torch.Generator().manual_seed(0))
+            with torch.inference_mode():
+                features = model.encode(item["image"][None])
+                whole = model.query(features, points).logits[-1, 0] > 0
+                pieces = torch.cat([model.query(features, points[:, part]).logits[-1, 0] for part in order.split(1024)]) > 0
+                among = model.query(features, torch.cat([points, grid], dim=1)).logits[-1, 0, : points.shape[1]] > 0
+            flips.append((float((whole[order] != pieces).float().mean()), float((whole != among).float().mean())))
+        shares = [sum(values) / len(values) for values in zip(*flips, strict=True)]
+        print(f"| {name} | {shares[0]:.2%} | {shares[1]:.2%} |")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("action", choices=("train", "score"))
+    parser.add_argument("action", choices=("train", "score", "flips"))
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"rows, all without any: {', '.join(ROWS)}; score takes NAME=FILE too")
     parser.add_argument("-o", "--output", type=Path, default=default_root() / "runs" / "ablations")
-    parser.add_argument("--data", type=Path, default=default_root() / "renders", help="train: the rendered humans")
+    parser.add_argument("--data", type=Path, default=default_root() / "renders", help="train, flips: the rendered humans")
     parser.add_argument("--config", default="compact", help="train: the profile")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
     parser.add_argument("--encoder", type=Path, metavar="FILE", help="train: weights whose encoder every row starts from")
@@ -148,7 +181,7 @@ def main() -> None:
     if unknown:
         parser.error(f"unknown rows: {', '.join(unknown)}")
     try:
-        {"train": train_rows, "score": score_rows}[options.action](options.names or list(ROWS), options)
+        {"train": train_rows, "score": score_rows, "flips": flip_rows}[options.action](options.names or list(ROWS), options)
     except NcpifuError as error:
         sys.exit(f"{error.message}\n{error.hint}")
 

@@ -79,7 +79,7 @@ def test_estimate_fills_the_person_and_agrees_with_its_mirror_image(tmp_path: Pa
     inside = np.kron(coverage, np.ones((2, 2))) > 0
     assert np.allclose(np.linalg.norm(front[inside], axis=1), 1, atol=1e-4)
     assert not front[:78].any()
-    assert np.all(np.diff(front[260, 205:295, 0]) > 0)  # a mirrored answer without its sign turned round would cancel out
+    assert np.all(np.diff(front[260, 205:295, 0]) > 0)  # a mirrored answer of the wrong sign would cancel it
     assert (front[inside, 2] > 0).all() and (back[inside, 2] < 0).all()
 
 

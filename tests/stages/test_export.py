@@ -9,6 +9,7 @@ import pytest
 import trimesh
 from photo_fixtures import draw_person, fake_model
 
+from ncpifu_cli.artifacts import released_files, sha256
 from ncpifu_cli.config.reconstruct import MESH_FORMATS, ReconstructConfig
 from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.stages import export
@@ -60,6 +61,8 @@ def test_sidecar_maps_the_mesh_to_the_photo(result: Reconstruction, tmp_path: Pa
     assert np.allclose(np.hstack([points, np.ones((len(points), 1))]) @ matrix.T, result.to_photo_px(points))
     assert sidecar["mask"]["source"] == "alpha channel"
     assert sidecar["weights"]["sha256"] == "0" * 64
+    released = released_files().get("normals.safetensors")
+    assert sidecar["relief"] == (None if released is None else {"file": released.name, "sha256": sha256(released)})
     mask = cv2.imread(str(tmp_path / "mask.png"), cv2.IMREAD_GRAYSCALE)
     assert np.array_equal(mask >= 128, result.prepared.mask.binary)
 
