@@ -22,7 +22,7 @@ from ncpifu_cli.geometry.camera import rotation_y
 from ncpifu_cli.geometry.extract import EmptySurface
 from ncpifu_cli.geometry.protocols import COLUMNS
 from ncpifu_cli.stages import eval as eval_stage
-from ncpifu_cli.stages import eval_score, reconstruct
+from ncpifu_cli.stages import eval_methods, eval_score, reconstruct
 from ncpifu_cli.stages.engine import DIED
 from ncpifu_cli.stages.eval import evaluate
 from ncpifu_cli.stages.eval_inputs import find_subjects, input_path, read_input, read_split
@@ -139,6 +139,32 @@ def test_two_networks_end_to_end(tmp_path: Path, scans: Path, truth: trimesh.Tri
     assert webpage.count('src="data:image/png;base64,') == 2
     assert "http" not in webpage  # nothing is fetched
     assert "report: " + str(folder / "report.html") in report.lines()
+
+
+def test_every_network_is_scored_with_and_without_relief(
+    tmp_path: Path, scans: Path, truth: trimesh.Trimesh, networks: FakeNetworks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[int, bool]] = []
+
+    def view(model: Any, image: np.ndarray, mask: np.ndarray, resolution: int, detail: bool) -> trimesh.Trimesh:
+        asked.append((image.shape[0], detail))
+        return truth if detail else shifted(truth, 0.02)
+
+    monkeypatch.setattr(reconstruct, "reconstruct_view", view)
+    relief = tmp_path / "normals"
+    relief.write_text("one")
+    monkeypatch.setattr(eval_methods, "find_normal_weights", lambda: relief)
+    config = settings(tmp_path, scans, weights=(networks.add("net", lambda: truth),), limit=1, detail=True)
+    report = evaluate(config)
+    assert [method.name for method in report.methods] == ["net", "net+detail"]
+    assert asked == [(32, False), (512, True)]
+    assert report.difference("net+detail")["chamfer_cm"].mean < 0
+    relief.write_text("another")
+    with pytest.raises(NcpifuError, match="made with other weights"):
+        evaluate(config)
+    monkeypatch.setattr(eval_methods, "find_normal_weights", lambda: None)
+    with pytest.raises(NcpifuError, match="not installed"):
+        evaluate(config)
 
 
 def test_what_is_scored_is_not_measured_again(

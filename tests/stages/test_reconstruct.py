@@ -11,6 +11,7 @@ from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.geometry.camera import HALF_EXTENT_M
 from ncpifu_cli.geometry.extract import EmptySurface
 from ncpifu_cli.geometry.raster import rasterise
+from ncpifu_cli.stages import detail
 from ncpifu_cli.stages.colours import SurfaceColours, vertex_colours
 from ncpifu_cli.stages.reconstruct import UntrustedMask, reconstruct, reconstruct_people, reconstruct_view
 from ncpifu_cli.stages.weights import find_weights, load_model
@@ -110,6 +111,32 @@ def test_view_is_in_normalised_camera_metres() -> None:
     assert np.allclose(soft.vertices, mesh.vertices)
     with pytest.raises(ValueError, match="128 x 128"):
         reconstruct_view(model, image[:64, :64], mask[:64, :64])
+
+
+def test_a_larger_view_is_reduced_for_the_network_and_used_whole_for_the_relief(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    rgb, mask = draw_person(512, 512)
+    model = fake_model(128)
+    bare = reconstruct_view(model, rgb, mask, resolution=96)
+    asked: list[tuple[int, ...]] = []
+
+    def corrugated(weights: Path, image: np.ndarray, coverage: np.ndarray, device: object) -> tuple[np.ndarray, np.ndarray]:
+        asked.append(image.shape)
+        across = 0.4 * np.sin(np.arange(512) / 10)
+        front = np.broadcast_to(np.stack([across, 0 * across, np.sqrt(1 - across**2)], axis=1), image.shape).astype(np.float32)
+        return front, np.zeros_like(front)
+
+    monkeypatch.setattr(detail, "find_normal_weights", lambda: tmp_path)
+    monkeypatch.setattr(detail, "estimate_normals", corrugated)
+    carved = reconstruct_view(model, rgb, mask, resolution=96, detail=True)
+    assert asked == [(512, 512, 3)]
+    assert np.array_equal(carved.faces, bare.faces)
+    assert np.allclose(carved.vertices[:, :2], bare.vertices[:, :2])
+    front = np.asarray(bare.vertex_normals)[:, 2] > 0.8
+    before, after = (np.asarray(mesh.vertex_normals)[front, 0] for mesh in (bare, carved))
+    wanted = 0.4 * np.sin((np.asarray(bare.vertices)[front, 0] / HALF_EXTENT_M + 1) * 256 / 10)
+    assert np.abs(after - wanted).mean() < 0.9 * np.abs(before - wanted).mean()
+    monkeypatch.setattr(detail, "find_normal_weights", lambda: None)
+    assert np.allclose(reconstruct_view(model, rgb, mask, resolution=96, detail=True).vertices, bare.vertices)
 
 
 def test_predicted_colours_stand_where_the_photo_sees_nothing() -> None:
