@@ -13,7 +13,7 @@ from torch.utils.data import Dataset
 from ncpifu_cli.artifacts import HELD_OUT_PREFIXES, read_json
 from ncpifu_cli.config.train import DataConfig
 from ncpifu_cli.data.augment import Placement, photographic, random_placement
-from ncpifu_cli.data.depth import decode_depth, spread_depth
+from ncpifu_cli.data.depth import decode_depth, move_depth, spread_depth
 from ncpifu_cli.data.network_input import network_input, resize_masked
 from ncpifu_cli.data.photo_light import in_photo_light
 from ncpifu_cli.data.samples import dequantise, read_samples
@@ -181,9 +181,8 @@ class RenderDataset(Dataset[dict[str, Tensor]]):
         if "depth" not in view:
             return np.full((2, size, size), np.nan, np.float32)
         image = _read(subject.folder / view["depth"], cv2.IMREAD_UNCHANGED)
-        halves = image.reshape(2, image.shape[1], image.shape[1])
-        moved = np.concatenate([placement.image(half, cv2.INTER_NEAREST) for half in halves])
-        return spread_depth(decode_depth(moved, size), DEPTH_REACH_PX) * np.float32(placement.scale)
+        depth = move_depth(decode_depth(image, image.shape[1]), placement.image, size)
+        return spread_depth(depth, DEPTH_REACH_PX) * np.float32(placement.scale)
 
     def _before_and_behind(self, empty_ndc: NDArray[np.float32], mask: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.float32]:
         """Some of the empty points that project onto the subject: (k, 3) NDC.

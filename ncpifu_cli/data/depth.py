@@ -1,5 +1,7 @@
 """Depth of the first and the last surface along each pixel's ray: a dense target that teaches the encoder what points alone teach slowly."""
 
+from collections.abc import Callable
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +12,7 @@ from ncpifu_cli.geometry.mesh import Scan
 from ncpifu_cli.geometry.raster import rasterise
 
 SIZE_PX = 128
+JUMP_NDC = 0.03  # 3 cm between neighbours: another surface
 FULL_SCALE = 65534  # steps over NDC -1..1; 0 is kept for "nothing here"
 
 
@@ -45,3 +48,26 @@ def spread_depth(depth: NDArray[np.float32], reach_px: float) -> NDArray[np.floa
         return depth
     distance, (row, column) = distance_transform_edt(missing, return_indices=True)
     return np.where(distance <= reach_px, depth[:, row, column], np.float32(np.nan))
+
+
+def move_depth(depth: NDArray[np.float32], move: Callable[[NDArray, int], NDArray], size_px: int) -> NDArray[np.float32]:
+    """(2, S, S) with NaN where there is no surface -> (2, size_px, size_px), moved in the image plane and resampled.
+
+    Interpolated on a surface, since the nearest pixel would make stairs of it; by the nearest pixel where the surface ends or jumps, since there is nothing
+    between a near and a far leg.
+
+    Args: move: (image, OpenCV's interpolation) -> the moved image of the same size, 0 where nothing came from.
+    """
+
+    def resampled(image: NDArray, how: int) -> NDArray:
+        moved = move(image, how)
+        if len(moved) == size_px:
+            return moved
+        return np.asarray(cv2.resize(moved, (size_px, size_px), interpolation=cv2.INTER_AREA if how == cv2.INTER_LINEAR and len(moved) > size_px else how))
+
+    known = resampled(np.isfinite(depth[0]).astype(np.uint8), cv2.INTER_NEAREST) > 0
+    result = np.full((2, size_px, size_px), np.nan, np.float32)
+    for one, half in zip(result, depth, strict=True):
+        linear, nearest = resampled(half, cv2.INTER_LINEAR), resampled(half, cv2.INTER_NEAREST)
+        one[known] = np.where(np.abs(linear - nearest) < JUMP_NDC, linear, nearest)[known]  # beside the outline `linear` is NaN, and never less
+    return result

@@ -5,7 +5,7 @@ import pytest
 import trimesh
 
 from ncpifu_cli.data.augment import Placement
-from ncpifu_cli.data.depth import decode_depth, depth_maps, spread_depth
+from ncpifu_cli.data.depth import decode_depth, depth_maps, move_depth, spread_depth
 from ncpifu_cli.geometry.camera import HALF_EXTENT_M, Camera, Similarity
 from ncpifu_cli.geometry.mesh import Scan
 
@@ -52,3 +52,25 @@ def test_spread_continues_the_outline_by_so_many_pixels() -> None:
     assert np.allclose(spread[:, 4, 1:4], [[0.3] * 3, [-0.1] * 3])  # of the nearest surface, both depths of the same pixel
     assert np.allclose(spread[:, 4, 4:7], [[0.5] * 3, [0.2] * 3])
     assert np.isnan(spread_depth(np.full((2, 4, 4), np.nan, np.float32), 2)).all()
+
+
+@pytest.mark.parametrize("size", [64, 128])
+def test_a_moved_plane_stays_a_plane_and_a_jump_a_jump(size: int) -> None:
+    """Stairs in the target would be taught as the surface's slope (`loss.slope`)."""
+    place = Placement(scale=1.1, roll_rad=np.radians(5))
+    rows, columns = np.mgrid[:128, :128]
+    far = np.broadcast_to(columns < 64, (2, 128, 128))
+    depth = np.where(far, -0.5, 0.5).astype(np.float32) + np.float32(0.002) * rows
+    depth[:, :20] = np.nan
+    moved = move_depth(depth, place.image, size)
+    inside = np.isfinite(moved)
+    assert 0.5 < inside.mean() < 0.95
+    steps = np.diff(moved[0], axis=0)
+    steps = steps[np.isfinite(steps)]
+    wanted = 0.002 * np.cos(np.radians(5)) / 1.1 * 128 / size
+    level = np.abs(steps) < 0.1
+    assert level.mean() > 0.95
+    assert np.median(steps) == pytest.approx(wanted, rel=0.02)
+    assert np.abs(steps[level] - wanted).mean() < 0.1 * wanted
+    values = moved[inside]
+    assert (np.abs(values) > 0.2).mean() > 0.99  # nothing stands between the two
