@@ -45,12 +45,19 @@ def released_files() -> dict[str, Path]:
 
 
 def own_weights(file_name: str, variable: str) -> Path | None:
-    """A small network of the project: the file that the environment's `variable` names where it is set, else the released one; None without any."""
+    """A small network of the project: the file that the environment's `variable` names where it is set ("none": none), else the released one.
+
+    None without any. Raises NcpifuError where the named file is not there.
+    """
     named = os.environ.get(variable)
     if not named:
         return released_files().get(file_name)
+    if named == "none":
+        return None
     path = Path(named).expanduser()
-    return path if path.is_file() else None
+    if not path.is_file():
+        raise NcpifuError(f"${variable} names {named}, which is no file", f"give the path of a {file_name}, 'none', or unset it")
+    return path
 
 
 @contextmanager

@@ -28,7 +28,7 @@ def eval_cli(
     protocol: Annotated[str, typer.Option(help="Whose Chamfer, P2S and Normal: paper, pifuhd, icon, econ, sith; all: the same meshes by each.")] = "paper",
     views: Annotated[str, typer.Option(help="Input views: yaw in degrees, comma-separated.")] = "0",
     resolution: Annotated[int, typer.Option(help="Cells per axis of the reconstructions.")] = 256,
-    detail: Annotated[bool, typer.Option("--detail", help="Also each network with the relief that `reconstruct` adds: <name>+detail.")] = False,
+    detail: Annotated[bool, typer.Option("--detail", help="Also each network with the detail that `reconstruct` adds: <name>+detail.")] = False,
     limit: Annotated[int | None, typer.Option(help="Only the first N subjects.")] = None,
     jobs: Annotated[int, typer.Option("--jobs", "-j", help="Processes that score side by side; 0 = one per core.")] = 1,
     engine: Annotated[str, typer.Option(help="What scores: processes of this machine, or ray: the nodes of a Ray cluster.")] = "processes",

@@ -31,7 +31,7 @@ class EvalConfig(EngineSettings):
     protocol: Literal[ProtocolName, "all"] = Field("paper", description="Whose Chamfer, P2S and Normal the tables show; all: paper's, and a table of all.")
     views: tuple[float, ...] = Field((0.0,), min_length=1, description="Yaw of each input view in degrees.")
     resolution: int = Field(256, ge=16, le=1024, description="Cells of the occupancy grid per axis for the predictions.")
-    detail: bool = Field(False, description="Also score every network with the relief that `reconstruct` adds, as <name>+detail.")
+    detail: bool = Field(False, description="Also score every network's surfaces with the detail that `reconstruct` adds, as <name>+detail.")
     limit: int | None = Field(None, ge=1, description="Use only the first N subjects (by name).")
     jobs: int = Field(1, ge=0, description="Processes that score subjects side by side; 0 = one per available core.")
     seed: int = Field(0, ge=0, description="Fixes the light of the photos, the sampled points and the bootstrap.")

@@ -60,7 +60,7 @@ class ModelConfig(Settings):
     mixer_expansion: float = Field(2.0, gt=0, description="hidden width of the channel-mixing MLP over its input width")
     lattice: LatticeConfig = LatticeConfig()
     group_size: int = Field(512, ge=8, description="N, points per group of `integration: points`")
-    classifier: tuple[int, ...] = Field((1024, 512, 256, 128), description="hidden widths of the surface classifier F_Q")
+    classifier: tuple[int, ...] = Field((1024, 512, 256, 128), min_length=1, description="hidden widths of the surface classifier F_Q")
     color: tuple[int, ...] = Field(
         (), description="hidden widths of the head that predicts colours where the photo sees nothing; none without any (not for PIFu)"
     )

@@ -4,6 +4,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+DETAIL_PX = 512  # side of the framed person that the normal network looks at
+
 
 def network_input(rgb: NDArray[np.uint8] | NDArray[np.float32], coverage: NDArray[np.float32]) -> NDArray[np.float32]:
     """Colours in [-1, 1] times coverage, so that the background is 0 (method section 2).
@@ -13,6 +15,11 @@ def network_input(rgb: NDArray[np.uint8] | NDArray[np.float32], coverage: NDArra
     """
     scaled = rgb.astype(np.float32) / np.float32(127.5) - 1
     return np.ascontiguousarray((scaled * coverage[..., None]).transpose(2, 0, 1), dtype=np.float32)
+
+
+def normal_input(rgb: NDArray[np.uint8] | NDArray[np.float32], coverage: NDArray[np.float32]) -> NDArray[np.float32]:
+    """What the normal network sees: `network_input`, and the coverage as a fourth channel. (4, H, W) float32."""
+    return np.concatenate([network_input(rgb, coverage), coverage[None].astype(np.float32)])
 
 
 def resize_masked(rgb: NDArray[np.uint8], mask: NDArray[np.bool_], size_px: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

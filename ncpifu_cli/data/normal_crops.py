@@ -15,6 +15,7 @@ from ncpifu_cli.artifacts import HELD_OUT_PREFIXES, read_json
 from ncpifu_cli.config.train import AugmentConfig
 from ncpifu_cli.data.augment import Placement, photographic, random_placement
 from ncpifu_cli.data.backdrops import Backdrops, Rng, fractal_grey
+from ncpifu_cli.data.network_input import DETAIL_PX, normal_input
 from ncpifu_cli.errors import NcpifuError
 
 Floats = NDArray[np.float32]
@@ -44,16 +45,23 @@ class NormalCrop:
     normals: Floats
 
 
-def find_opposite_views(renders: Path, *, held_out: bool = False) -> list[OppositeViews]:
-    """All views under `renders` whose opposite was drawn too: of training subjects, or of those held out. NcpifuError where there are none."""
+def find_opposite_views(renders: Path, *, held_out: bool = False, size_px: int = DETAIL_PX) -> list[OppositeViews]:
+    """All views under `renders` whose opposite was drawn too: of training subjects, or of those held out.
+
+    Raises NcpifuError where there are none, or of another size.
+    """
     found = []
     for marker in sorted(renders.glob("[!.]*/subject.json")):
         content = read_json(marker)
         if content["name"].startswith(HELD_OUT_PREFIXES) != held_out:
             continue
-        views = {(round(view["yaw_deg"], 3) % 360, round(view["pitch_deg"], 3)): view for view in content["views"] if "normal_map" in view}
-        for (yaw, pitch), view in views.items():
-            opposite = views.get(((yaw + 180) % 360, -pitch))
+        views = {_direction(view["yaw_deg"], view["pitch_deg"]): view for view in content["views"] if "normal_map" in view}
+        if views and content["size_px"] != size_px:
+            raise NcpifuError(
+                f"{marker.parent} was drawn at {content['size_px']} px", f"the normal network sees people at {size_px} px: render with --size {size_px}"
+            )
+        for view in views.values():
+            opposite = views.get(_direction(view["yaw_deg"] + 180, -view["pitch_deg"]))
             if opposite is not None:
                 found.append(OppositeViews(*(marker.parent / name for name in (view["rgb"], view["mask"], view["normal_map"], opposite["normal_map"]))))
     if not found:
@@ -61,15 +69,21 @@ def find_opposite_views(renders: Path, *, held_out: bool = False) -> list[Opposi
     return found
 
 
+def _direction(yaw_deg: float, pitch_deg: float) -> tuple[float, float]:
+    return round(yaw_deg % 360, 3) % 360, round(pitch_deg, 3) + 0.0
+
+
 def draw_crops(views: OppositeViews, count: int, size_px: int, rng: Rng, backdrops: Backdrops) -> list[NormalCrop]:
     """Squares somewhere on the person, photographed badly and in other patterns. NcpifuError names a file that cannot be read."""
     rgb, mask, normals = _read_views(views)
     placement = random_placement(PHOTO, rng)
-    rgb, mask, normals = placement.image(rgb), placement.image(mask), _placed_normals(placement, normals)
+    mask, normals = placement.image(mask), _placed_normals(placement, normals)
+    premultiplied: Floats = placement.image(rgb.astype(np.float32))
+    true_colors: Floats = np.minimum(premultiplied / np.maximum(mask, np.float32(1 / 255))[..., None], np.float32(255))  # up to the outline
     crops = []
     for _ in range(count):
         window = _window(rng, mask, size_px)
-        color, cover = photographic(repatterned(rng, rgb[window].astype(np.float32), mask[window], backdrops), mask[window], PHOTO, rng)
+        color, cover = photographic(repatterned(rng, true_colors[window], mask[window], backdrops), mask[window], PHOTO, rng)
         crops.append(_crop(color, cover, normals[window]))
     return crops
 
@@ -87,12 +101,6 @@ def _read_views(views: OppositeViews) -> tuple[NDArray[np.uint8], Floats, Floats
 
 def _crop(rgb: Floats | NDArray[np.uint8], cover: Floats, normals: Floats) -> NormalCrop:
     return NormalCrop(normal_input(rgb, cover), np.ascontiguousarray(normals.transpose(2, 0, 1)))
-
-
-def normal_input(rgb: Floats | NDArray[np.uint8], coverage: Floats) -> Floats:
-    """(H, W, 3) colours 0..255 and (H, W) coverage 0..1 -> the network's input (4, H, W)."""
-    scaled = (rgb.astype(np.float32) / np.float32(127.5) - 1) * coverage[..., None]
-    return np.ascontiguousarray(np.concatenate([scaled, coverage[..., None]], axis=2).transpose(2, 0, 1), dtype=np.float32)
 
 
 def repatterned(rng: Rng, rgb: Floats, cover: Floats, backdrops: Backdrops) -> Floats:
@@ -136,8 +144,8 @@ def _turned_round(normals: Floats) -> Floats:
 
 def _decoded(image: NDArray[np.uint8]) -> Floats:
     """(S, S, 3) BGR as `render` stores them -> unit normals towards the camera, 0 where nothing is. Inner sides of open cloth are turned over."""
-    normals = image[..., ::-1].astype(np.float32) / np.float32(127.5) - 1
-    normals = np.where(image.any(axis=2, keepdims=True), normals, np.float32(0))
+    rough = image[..., ::-1].astype(np.float32) / np.float32(127.5) - 1
+    normals = np.where(image.any(axis=2, keepdims=True), rough / np.linalg.norm(rough, axis=2, keepdims=True).clip(1e-6), np.float32(0))
     return np.where(normals[..., 2:] < 0, -normals, normals)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ncpifu_cli.artifacts import own_weights
-from ncpifu_cli.data.normal_crops import normal_input
+from ncpifu_cli.data.network_input import DETAIL_PX, normal_input, resize_masked
 
 if TYPE_CHECKING:
     import torch
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from ncpifu_cli.data.normal_net import NormalNet
 
 FILE_NAME = "normals.safetensors"
-SIZE_PX = 512  # of the framed square: what the network was trained to see
 MARGIN_PX = 16
 Floats = NDArray[np.float32]
 
@@ -38,8 +37,8 @@ def estimate_normals(weights: Path, image: NDArray[np.uint8], coverage: Floats, 
     from ncpifu_cli.data.normal_net import STRIDE
 
     net = _network(weights, weights.stat().st_mtime_ns, str(device))
-    rgb, cover = _at_size(image, cv2.INTER_CUBIC), _at_size(coverage.astype(np.float32), cv2.INTER_LINEAR)
-    normals = np.zeros((SIZE_PX, SIZE_PX, 6), np.float32)
+    rgb, cover = (image, coverage) if image.shape[0] == DETAIL_PX else resize_masked(image, coverage >= 0.5, DETAIL_PX)
+    normals = np.zeros((DETAIL_PX, DETAIL_PX, 6), np.float32)
     x, y, width, height = cv2.boundingRect((cover > 0).astype(np.uint8))
     if width == 0:
         return normals[..., :3], normals[..., 3:]
@@ -53,16 +52,10 @@ def estimate_normals(weights: Path, image: NDArray[np.uint8], coverage: Floats, 
     return normals[..., :3], normals[..., 3:]
 
 
-def _at_size(picture: NDArray, enlarge: int) -> NDArray:
-    if picture.shape[0] == SIZE_PX:
-        return picture
-    return np.asarray(cv2.resize(picture, (SIZE_PX, SIZE_PX), interpolation=cv2.INTER_AREA if picture.shape[0] > SIZE_PX else enlarge))
-
-
 def _window(start: int, length: int, stride: int) -> slice:
     """A slice around [start, start + length) with some margin whose length is a multiple of `stride`."""
-    wanted = min(-(-(length + 2 * MARGIN_PX) // stride) * stride, SIZE_PX)
-    first = int(np.clip(start + length // 2 - wanted // 2, 0, SIZE_PX - wanted))
+    wanted = min(-(-(length + 2 * MARGIN_PX) // stride) * stride, DETAIL_PX)
+    first = int(np.clip(start + length // 2 - wanted // 2, 0, DETAIL_PX - wanted))
     return slice(first, first + wanted)
 
 

@@ -38,6 +38,12 @@ class RasterBuffer:
         """(S, S) bool: True where a face covers the pixel's centre."""
         return self.face_id >= 0
 
+    def seen(self, points_ndc: NDArray[np.floating], tolerance_ndc: float) -> NDArray[np.bool_]:
+        """(N,) whether nothing of the surface lies before the points (N, 3) by more than the tolerance; also where nothing covers the pixel's centre."""
+        size = len(self.face_id)
+        columns, rows = (np.clip(np.floor(at).astype(int), 0, size - 1) for at in ndc_to_px(points_ndc, size).T)
+        return (points_ndc[:, 2] >= self.depth_ndc[rows, columns] - tolerance_ndc) | ~self.mask[rows, columns]
+
     @cached_property
     def barycentric(self) -> NDArray[np.float32]:
         """(S, S, 3) float32 weights of the face's corners, 0 where empty. Computed when first asked for."""
@@ -102,6 +108,18 @@ def mean_of_covered(image: NDArray[np.float32] | NDArray[np.uint8], covered: NDA
     mask = np.zeros((size, size), np.bool_)
     _mean_of_covered(image, covered, result, mask)
     return result, mask
+
+
+def sample_picture(image: NDArray[np.uint8] | NDArray[np.floating], pixels: NDArray[np.floating]) -> NDArray[np.float32]:
+    """Bilinear (N, C) values of (T, T, C) at (N, 2) pixel coordinates (centres at half-integers), clamped to the image."""
+    size = image.shape[0]
+    at = np.clip(np.asarray(pixels, np.float32) - 0.5, 0, size - 1)
+    low = np.minimum(np.floor(at).astype(int), size - 2)
+    part = at - low
+    (x, y), (fx, fy) = low.T, part.T[..., None]
+    top = image[y, x] * (1 - fx) + image[y, x + 1] * fx
+    bottom = image[y + 1, x] * (1 - fx) + image[y + 1, x + 1] * fx
+    return top * (1 - fy) + bottom * fy
 
 
 def rasterise_depth(points_px: NDArray[np.float32], faces: NDArray[np.int32], depth: NDArray[np.float32]) -> None:

@@ -11,7 +11,7 @@ from scipy.sparse import coo_array, diags_array
 from scipy.sparse.linalg import cg
 
 from ncpifu_cli.geometry.camera import ndc_to_px
-from ncpifu_cli.geometry.raster import RasterBuffer, rasterise
+from ncpifu_cli.geometry.raster import rasterise, sample_picture
 from ncpifu_cli.geometry.surface import vertex_normals
 
 Floats = NDArray[np.floating]
@@ -20,7 +20,8 @@ REACH_NDC = 0.05  # relief narrower than about six times this comes from the nor
 SMOOTH = 0.03  # weight of "neighbours move alike" where no normal is known
 MOST_NDC = 0.025  # a vertex moves by at most so much, and by at most THIN of what is behind it
 THIN = 0.25
-SLANT = 0.25  # normals are believed where normal and surface face the camera by more than this cosine
+THINNEST_NDC = 0.004
+SLANT, SURE = 0.25, 0.6  # normals are believed where normal and surface face their side by more than the first cosine, fully from the second on
 DEPTH_TOLERANCE_NDC = 0.01
 
 
@@ -36,59 +37,46 @@ def refine(vertices_ndc: Floats, faces: NDArray[np.integer], front: Floats, back
     points = np.asarray(vertices_ndc, np.float64)
     own = vertex_normals(points, faces)
     size = front.shape[0]
-    nearest = rasterise(points, faces, size)
-    furthest = rasterise(points * (1, 1, -1), faces, size)
+    pixels = ndc_to_px(points, size)
+    nearest, furthest = rasterise(points, faces, size), rasterise(points * (1, 1, -1), faces, size)
     wanted, belief = np.zeros_like(points), np.zeros(len(points))
-    for normals, seen, facing in ((front, _seen(points, nearest), own[:, 2]), (back, _seen(points * (1, 1, -1), furthest), -own[:, 2])):
-        at = seen & (facing > SLANT)
-        found = _lookup(normals, points[at])
+    for normals, buffer, side in ((front, nearest, 1), (back, furthest, -1)):
+        at = np.flatnonzero((side * own[:, 2] > SLANT) & buffer.seen(points * (1, 1, side), DEPTH_TOLERANCE_NDC))
+        found = sample_picture(normals, pixels[at])
         length = np.linalg.norm(found, axis=1)
         wanted[at] = found / np.maximum(length, 1e-6)[:, None]
-        facing_both = np.minimum(np.abs(wanted[at, 2]), facing[at])
-        belief[at] = np.clip((facing_both - SLANT) / (0.6 - SLANT), 0, 1) * (length > 0.5)
+        facing = np.minimum(side * wanted[at, 2], side * own[at, 2])
+        belief[at] = np.clip((facing - SLANT) / (SURE - SLANT), 0, 1) * (length > 0.5)
     moves = _solve(points, faces, wanted, belief)
-    thickness = _lookup(np.where(nearest.mask & furthest.mask, nearest.depth_ndc + furthest.depth_ndc, 0)[..., None], points)[:, 0]
-    limit = np.minimum(MOST_NDC, THIN * np.maximum(thickness, 0.004))
+    between = np.where(nearest.mask & furthest.mask, nearest.depth_ndc + furthest.depth_ndc, 0)
+    thickness = sample_picture(between[..., None], pixels)[:, 0]
+    limit = np.minimum(MOST_NDC, THIN * np.maximum(thickness, THINNEST_NDC))
     moved = points.copy()
     moved[:, 2] += limit * np.tanh(moves / limit)
     return moved
 
 
 def _solve(points: NDArray[np.float64], faces: NDArray[np.integer], wanted: NDArray[np.float64], belief: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(V,) displacements d along z: minimum of the sums over edges ij of b (n . (x_j - x_i) + n_z (d_j - d_i))^2 / n_z^2, and over vertices of d_i^2."""
+    """(V,) displacements d along z: the minimum of
+
+        sum over edges ij of  b (d_j - d_i - s)^2 + SMOOTH (d_j - d_i)^2   plus   keep * sum over vertices of d_i^2,
+
+    where s is what an edge lacks to be at right angles to the wanted normal n: n . (x_j - x_i) + n_z s = 0.
+    """
     start, end = faces.ravel(), np.roll(faces, -1, axis=1).ravel()
     start, end = start[start < end], end[start < end]  # a closed surface has every edge in both directions
     step = points[end] - points[start]
     normal = wanted[start] + wanted[end]
-    trust = np.minimum(belief[start], belief[end])
-    slope = np.zeros(len(start))
-    known = trust > 0
-    slope[known] = -(normal[known, 0] * step[known, 0] + normal[known, 1] * step[known, 1]) / normal[known, 2] - step[known, 2]
-    weight = trust + SMOOTH
+    known = (belief[start] > 0) & (belief[end] > 0) & (wanted[start, 2] * wanted[end, 2] > 0)  # an edge between front and back has no normal
+    trust = np.where(known, np.minimum(belief[start], belief[end]), 0)
+    lacking = np.zeros(len(start))
+    lacking[known] = -(normal[known, :2] * step[known, :2]).sum(axis=1) / normal[known, 2] - step[known, 2]
     count = len(points)
-    length = np.median(np.linalg.norm(step, axis=1))
-    keep = (length / REACH_NDC) ** 2  # in units of an edge's weight: the width of relief does not depend on the mesh
-    links = coo_array((weight, (start, end)), shape=(count, count)).tocsr()
+    keep = (np.median(np.linalg.norm(step, axis=1)) / REACH_NDC) ** 2  # so that the width of relief does not depend on the mesh
+    links = coo_array((trust + SMOOTH, (start, end)), shape=(count, count)).tocsr()
     links = links + links.T
     system = diags_array(links.sum(axis=1) + keep) - links
-    pull = weight * np.where(known, slope, 0) * (trust / weight)
+    pull = trust * lacking
     right = np.bincount(end, pull, count) - np.bincount(start, pull, count)
-    inverse = diags_array(1 / system.diagonal())
-    solution, _ = cg(system, right, rtol=1e-3, maxiter=400, M=inverse)
-    return solution
-
-
-def _seen(points: NDArray[np.float64], buffer: RasterBuffer) -> NDArray[np.bool_]:
-    """(V,) whether nothing lies before the points."""
-    size = len(buffer.face_id)
-    columns, rows = np.clip(np.floor(ndc_to_px(points, size)).astype(int), 0, size - 1).T
-    return buffer.mask[rows, columns] & (points[:, 2] >= buffer.depth_ndc[rows, columns] - DEPTH_TOLERANCE_NDC)
-
-
-def _lookup(image: Floats, points: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(N, C) bilinear values of (S, S, C) at the points' pixels."""
-    size = image.shape[0]
-    at = np.clip(ndc_to_px(points, size) - 0.5, 0, size - 1.001)
-    low = np.floor(at).astype(int)
-    (x, y), (fx, fy) = low.T, (at - low).T[..., None]
-    return (image[y, x] * (1 - fx) + image[y, x + 1] * fx) * (1 - fy) + (image[y + 1, x] * (1 - fx) + image[y + 1, x + 1] * fx) * fy
+    solution, _ = cg(system, right, rtol=1e-3, maxiter=400, M=diags_array(1 / system.diagonal()))
+    return np.asarray(solution)

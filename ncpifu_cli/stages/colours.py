@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ncpifu_cli.geometry.camera import ndc_to_px
-from ncpifu_cli.geometry.raster import rasterise
+from ncpifu_cli.geometry.raster import rasterise, sample_picture
 from ncpifu_cli.geometry.surface import vertex_normals
 from ncpifu_cli.stages.unseen_side import unseen_side
 
@@ -60,31 +60,27 @@ class SurfaceColours:
         return np.clip(colours + 0.5, 0, 255).astype(np.uint8)
 
     def seen(self, points_ndc: NDArray[np.float32]) -> NDArray[np.bool_]:
-        """(N,) whether the photo sees the points: nothing of the surface lies before them."""
-        size = len(self._texture)
-        pixels = ndc_to_px(points_ndc, size)
-        columns, rows = (np.clip(np.floor(pixels[:, axis]).astype(int), 0, size - 1) for axis in (0, 1))
-        in_front = points_ndc[:, 2] >= self._buffer.depth_ndc[rows, columns] - DEPTH_TOLERANCE_NDC
-        return in_front | ~self._buffer.mask[rows, columns]  # on the very outline no pixel centre is covered
+        """(N,) whether the photo sees the points; those on the very outline, where no pixel's centre is covered, count as seen."""
+        return self._buffer.seen(points_ndc, DEPTH_TOLERANCE_NDC)
 
     def _photo(self, points: NDArray[np.float32]) -> NDArray[np.float32]:
-        return sample(self._texture, ndc_to_px(points, len(self._texture)))
+        return sample_picture(self._texture, ndc_to_px(points, len(self._texture)))
 
     def _unseen(self, points: NDArray[np.float32], normals: NDArray[np.floating]) -> NDArray[np.float32]:
         inferred = self._inferred(points, normals)
         if self._predict is None:
             return inferred
-        share = sample(self._agreement, ndc_to_px(points, len(self._agreement)))
+        share = sample_picture(self._agreement, ndc_to_px(points, len(self._agreement)))
         asked = share[:, 0] > WORTH_ASKING
         at = points[asked]
-        predicted = self._predict(at, self._photo(at), inferred[asked]) + sample(self._offset, ndc_to_px(at, len(self._offset)))
+        predicted = self._predict(at, self._photo(at), inferred[asked]) + sample_picture(self._offset, ndc_to_px(at, len(self._offset)))
         inferred[asked] += share[asked] * (predicted - inferred[asked])
         return inferred
 
     def _inferred(self, points: NDArray[np.float32], normals: NDArray[np.floating]) -> NDArray[np.float32]:
         pixels = ndc_to_px(points, len(self._back))
         sideways = 1 - _ramp(np.abs(normals[:, 2]), 0.2, 0.6)[:, None]
-        return sideways * sample(self._side, pixels) + (1 - sideways) * sample(self._back, pixels)
+        return sideways * sample_picture(self._side, pixels) + (1 - sideways) * sample_picture(self._back, pixels)
 
     def _light_offset(self, points: NDArray[np.float32], normals: NDArray[np.floating], predict: PredictColours) -> NDArray[np.float32]:
         """(O, O, 3) smooth picture of photo less prediction, from the vertices that the photo sees beside the seam."""
@@ -121,18 +117,6 @@ def vertex_colours(
     """(V, 3) uint8 sRGB: `SurfaceColours` at the vertices."""
     normals = vertex_normals(np.asarray(vertices_ndc, np.float32), faces)
     return SurfaceColours(vertices_ndc, faces, texture, silhouette).at(vertices_ndc, normals)
-
-
-def sample(image: NDArray[np.uint8] | NDArray[np.float32], pixels: NDArray[np.floating]) -> NDArray[np.float32]:
-    """Bilinear (N, 3) values of (T, T, 3) at (N, 2) pixel coordinates (centres at half-integers), clamped to the image."""
-    size = image.shape[0]
-    at = np.clip(np.asarray(pixels, np.float32) - 0.5, 0, size - 1)
-    low = np.minimum(np.floor(at).astype(int), size - 2)
-    part = at - low
-    (x, y), (fx, fy) = low.T, part.T[..., None]
-    top = image[y, x] * (1 - fx) + image[y, x + 1] * fx
-    bottom = image[y + 1, x] * (1 - fx) + image[y + 1, x + 1] * fx
-    return top * (1 - fy) + bottom * fy
 
 
 def _ramp(values: NDArray[np.floating], low: float, high: float) -> NDArray[np.floating]:

@@ -23,6 +23,6 @@ def pick_device(name: str = "auto") -> torch.device:
 def computes_bfloat16(device: torch.device) -> bool:
     """Whether the device has units for bfloat16; others imitate it slowly."""
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return torch.cuda.get_device_capability(device) >= (8, 0)
     told: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()  # not in older versions of torch
     return bool(told.get("avx512_bf16") or told.get("amx_bf16"))

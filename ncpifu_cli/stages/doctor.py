@@ -121,22 +121,26 @@ def check_weights_hashes() -> Check:
 
 def check_matting() -> Check:
     """The project's own network for masks."""
-    from ncpifu_cli.data.matting import FILE_NAME, find_matting_weights
+    from ncpifu_cli.data.matting import find_matting_weights
 
-    path = find_matting_weights()
-    if path is None:
-        return Check("matting network", "missing", f"no {FILE_NAME} here: masks only before plain backgrounds", "run from a clone, or set NCPIFU_MATTING")
-    return Check("matting network", "ok", f"{path} (sha256 {sha256(path)[:12]})")
+    return _own_network("matting network", find_matting_weights, "masks only before plain backgrounds")
 
 
 def check_normals() -> Check:
-    """The project's own network for relief."""
-    from ncpifu_cli.data.normals import FILE_NAME, find_normal_weights
+    """The project's own network for fine detail."""
+    from ncpifu_cli.data.normals import find_normal_weights
 
-    path = find_normal_weights()
+    return _own_network("normal network", find_normal_weights, "meshes stay without fine detail")
+
+
+def _own_network(name: str, find: Callable[[], Path | None], without: str) -> Check:
+    try:
+        path = find()
+    except NcpifuError as error:
+        return Check(name, "broken", error.message, error.hint)
     if path is None:
-        return Check("normal network", "missing", f"no {FILE_NAME} here: meshes stay without fine relief", "run from a clone, or set NCPIFU_NORMALS")
-    return Check("normal network", "ok", f"{path} (sha256 {sha256(path)[:12]})")
+        return Check(name, "missing", f"not here: {without}", "run from a clone")
+    return Check(name, "ok", f"{path} (sha256 {sha256(path)[:12]})")
 
 
 def check_media() -> Check:

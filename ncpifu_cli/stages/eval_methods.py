@@ -27,7 +27,8 @@ class Method:
     """One row of the tables.
 
     Attributes: kind is "weights" or "predictions"; source the weights, or the folder or pattern of the meshes; sha256 of the weights ("" for meshes);
-        units: what the meshes are measured in, see `to_camera_metres`. detail_sha256: of the network that adds relief to the surfaces ("" without).
+        units: what the meshes are measured in, see `to_camera_metres`. bare: the method
+        whose surfaces this one adds detail to, with the normal network `detail_weights` of `detail_sha256` ("" where it adds none).
     """
 
     name: str
@@ -35,6 +36,8 @@ class Method:
     source: str
     sha256: str = ""
     units: str = "m"
+    bare: str = ""
+    detail_weights: str = ""
     detail_sha256: str = ""
 
 
@@ -60,8 +63,7 @@ def find_methods(config: EvalConfig) -> list[Method]:
     units = dict(_unit_of(text) for text in config.units)
     networks = [_network(text) for text in config.weights or (() if config.predictions else ("",))]
     if config.detail:
-        relief = _relief_sha256()
-        networks = [kind for bare in networks for kind in (bare, replace(bare, name=f"{bare.name}+detail", detail_sha256=relief))]
+        networks = [kind for bare in networks for kind in (bare, _with_detail(bare))]
     methods = networks + [_folder(text, units) for text in config.predictions]
     names = [method.name for method in methods]
     for name in names:
@@ -103,11 +105,11 @@ def _network(text: str) -> Method:
     return Method(name or _file_name(file), "weights", str(file), sha256(file))
 
 
-def _relief_sha256() -> str:
+def _with_detail(bare: Method) -> Method:
     weights = find_normal_weights()
     if weights is None:
         raise NcpifuError("the weights of the normal network are not installed", "run from a clone, set NCPIFU_NORMALS, or leave out --detail")
-    return sha256(weights)
+    return replace(bare, name=f"{bare.name}+detail", bare=bare.name, detail_weights=str(weights), detail_sha256=sha256(weights))
 
 
 def _folder(text: str, units: dict[str, str]) -> Method:

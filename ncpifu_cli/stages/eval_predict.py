@@ -1,18 +1,27 @@
 """Phase one of `eval`: reconstruct every photo with every network, meshes to disk; what is finished stays."""
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from ncpifu_cli.artifacts import atomic_path, read_json, write_json
 from ncpifu_cli.config.eval import EvalConfig
-from ncpifu_cli.data.normals import SIZE_PX as DETAIL_PX
+from ncpifu_cli.data.network_input import DETAIL_PX
 from ncpifu_cli.data.scans import ScanSource
 from ncpifu_cli.errors import NcpifuError
+from ncpifu_cli.geometry.camera import HALF_EXTENT_M
 from ncpifu_cli.geometry.extract import EmptySurface
 from ncpifu_cli.progress import Reporter
 from ncpifu_cli.stages.eval_inputs import draw_inputs, input_path, read_input, scan_hash
 from ncpifu_cli.stages.eval_methods import MeshFile, Method, item_name
 
+if TYPE_CHECKING:
+    import trimesh
+
+Make = Callable[[str, float, NDArray[np.uint8], NDArray[np.bool_]], "trimesh.Trimesh"]  # subject, yaw, photo and mask -> mesh
 STATE_FORMAT = "ncpifu-eval-1"
 ANOTHER_FOLDER = "give another folder with -o, or delete this one"
 
@@ -58,27 +67,55 @@ class State:
 
 
 def predict(method: Method, sources: list[ScanSource], config: EvalConfig, folder: Path, reporter: Reporter) -> None:
-    """Reconstruct what is missing in `folder/predictions/<method>/`: `<subject>_<yaw>.ply`, or `.failed.json` where no surface came out."""
+    """Make what is missing in `folder/predictions/<method>/`: `<subject>_<yaw>.ply`, or `.failed.json` where no surface came out.
+
+    A method that adds detail starts from the meshes of the bare one, which must be there.
+    """
     missing = [(source, yaw) for source in sources for yaw in config.views if not _finished(folder, method.name, source.name, yaw)]
     if not missing:
         return
-    from ncpifu_cli.stages import reconstruct  # brings torch, which scoring alone does not need
-
-    model = reconstruct.load_model(method.source, config.device)
-    size = max(model.config.image_size_px, DETAIL_PX if method.detail_sha256 else 0)
+    size, make = _detailer(method, config, folder) if method.bare else _reconstructor(method, config)
     unreadable = draw_inputs(folder, size, list(dict.fromkeys(source for source, _ in missing)), config, reporter)
     todo = [(source, yaw) for source, yaw in missing if source.name not in unreadable]
     with reporter.task(f"reconstructing with {method.name}", len(todo)) as task:
         for source, yaw in todo:
             image, mask = read_input(input_path(folder, size, source.name, yaw))
             try:
-                mesh = reconstruct.reconstruct_view(model, image, mask, config.resolution, bool(method.detail_sha256))
+                mesh = make(source.name, yaw, image, mask)
             except EmptySurface as error:
                 write_json(_failure_path(folder, method.name, source.name, yaw), {"reason": error.message})
             else:
                 with atomic_path(_mesh_path(folder, method.name, source.name, yaw)) as temporary:
                     mesh.export(temporary)
             task.advance(1, item_name(source.name, yaw))
+
+
+def _reconstructor(method: Method, config: EvalConfig) -> tuple[int, Make]:
+    """The side of the photos it takes, and what makes a mesh of one."""
+    from ncpifu_cli.stages import reconstruct  # brings torch, which scoring alone does not need
+
+    model = reconstruct.load_model(method.source, config.device)
+    return model.config.image_size_px, lambda subject, yaw, image, mask: reconstruct.reconstruct_view(model, image, mask, config.resolution)
+
+
+def _detailer(method: Method, config: EvalConfig, folder: Path) -> tuple[int, Make]:
+    import trimesh
+
+    from ncpifu_cli.stages.detail import add_detail
+    from ncpifu_cli.stages.device import pick_device
+
+    weights, device = Path(method.detail_weights), pick_device(config.device)
+
+    def make(subject: str, yaw: float, image: NDArray[np.uint8], mask: NDArray[np.bool_]) -> "trimesh.Trimesh":
+        bare = find_prediction(folder, method.bare, subject, yaw)
+        if bare.path is None:
+            raise EmptySurface(bare.reason)
+        mesh = trimesh.load_mesh(bare.path, process=False)
+        faces = np.asarray(mesh.faces)
+        vertices = add_detail(weights, np.asarray(mesh.vertices) / HALF_EXTENT_M, faces, image, mask.astype(np.float32), device)
+        return trimesh.Trimesh(vertices * HALF_EXTENT_M, faces, process=False)
+
+    return DETAIL_PX, make
 
 
 def _finished(folder: Path, method: str, subject: str, yaw_deg: float) -> bool:

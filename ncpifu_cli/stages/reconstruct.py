@@ -17,7 +17,8 @@ from ncpifu_cli.config.base import validate
 from ncpifu_cli.config.reconstruct import ReconstructConfig
 from ncpifu_cli.data.framing import FramedView, frame, frame_colours
 from ncpifu_cli.data.mask import Mask, find_masks
-from ncpifu_cli.data.network_input import resize_masked
+from ncpifu_cli.data.network_input import DETAIL_PX
+from ncpifu_cli.data.normals import find_normal_weights
 from ncpifu_cli.data.photo import Photo, photo_from_array, read_photo
 from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.geometry.camera import HALF_EXTENT_M
@@ -80,7 +81,8 @@ class Reconstruction:
         view: what the network saw, and the camera back to the photo. prepared: photo and mask.
         scale, lift_m: mesh = scale * normalised + (0, lift_m, 0), the normalised frame being `ncpifu_cli.geometry`'s.
         timings_s: seconds by step. model: which weights did it. config: how.
-        texture: where config.texture. confidence: (V,) float32 0..1 where config.confidence, see `ncpifu_cli.stages.confidence`.
+        detail: the file of the normal network whose detail the surface has. texture: where config.texture.
+        confidence: (V,) float32 0..1 where config.confidence, see `ncpifu_cli.stages.confidence`.
     """
 
     mesh: "trimesh.Trimesh"
@@ -91,6 +93,7 @@ class Reconstruction:
     timings_s: dict[str, float]
     model: LoadedModel
     config: ReconstructConfig
+    detail: Path | None = None
     texture: "Texture | None" = None
     confidence: NDArray[np.float32] | None = None
 
@@ -159,7 +162,7 @@ def reconstruct_prepared(prepared: Prepared, model: LoadedModel, config: Reconst
     from ncpifu_cli.geometry.surface import vertex_normals
     from ncpifu_cli.stages.colours import SurfaceColours
     from ncpifu_cli.stages.confidence import confidence_at
-    from ncpifu_cli.stages.detail import DETAIL_PX, add_detail
+    from ncpifu_cli.stages.detail import add_detail
     from ncpifu_cli.stages.query import Occupancy
     from ncpifu_cli.stages.texture import TEXTURE_FACES, bake_texture
 
@@ -172,10 +175,13 @@ def reconstruct_prepared(prepared: Prepared, model: LoadedModel, config: Reconst
     surface, faces = extract_person(occupancy, view.coverage, config.resolution)
     vertices = surface.astype(np.float64)
     clock.lap("surface")
-    if config.detail:
+    normal_weights = find_normal_weights() if config.detail else None
+    if normal_weights is not None:
         close = frame(prepared.photo, prepared.mask, DETAIL_PX, view.camera)
-        vertices = add_detail(vertices, faces, close.image, close.coverage, model.device)
+        vertices = add_detail(normal_weights, vertices, faces, close.image, close.coverage, model.device)
         clock.lap("detail")
+    elif config.detail:
+        reporter.info("no normal network is installed: the mesh stays without fine detail")
     if config.smooth:
         vertices = smooth(vertices, faces, config.smooth)
     wanted_faces = config.faces or (TEXTURE_FACES if config.texture else None)
@@ -197,31 +203,22 @@ def reconstruct_prepared(prepared: Prepared, model: LoadedModel, config: Reconst
     scale = prepared.mask.shown * config.height_m / float(high - low)
     lift_m = -scale * float(low if config.ground else (low + high) / 2)
     mesh = trimesh.Trimesh(vertices * (scale * HALF_EXTENT_M) + (0, lift_m, 0), faces, vertex_colors=mesh_colours, process=False)
-    return Reconstruction(mesh, view, prepared, scale, lift_m, clock.laps, model, config, texture, confidence)
+    return Reconstruction(mesh, view, prepared, scale, lift_m, clock.laps, model, config, normal_weights, texture, confidence)
 
 
-def reconstruct_view(
-    model: LoadedModel, image: NDArray[np.uint8], mask: NDArray[np.bool_] | NDArray[np.float32], resolution: int = 256, detail: bool = False
-) -> "trimesh.Trimesh":
+def reconstruct_view(model: LoadedModel, image: NDArray[np.uint8], mask: NDArray[np.bool_] | NDArray[np.float32], resolution: int = 256) -> "trimesh.Trimesh":
     """The bare method on a photo that is already framed as in training.
 
-    Args: image (S, S, 3) uint8 sRGB and mask (S, S), bool or coverage 0..1; with S = model.config.image_size_px, or more: the network gets it reduced, the
-        detail all of it. resolution: cells per axis. detail: with the relief of seen normals.
+    Args: image (S, S, 3) uint8 sRGB and mask (S, S), bool or coverage 0..1, with S = model.config.image_size_px; resolution: cells per axis.
     Returns: the mesh in normalised metres of the camera frame (NDC * 1.024, y up, z towards the camera), outward faces, without noise parts.
     Raises EmptySurface when the network sees no body, ValueError for other shapes.
     """
     import trimesh
 
-    from ncpifu_cli.stages.detail import add_detail
     from ncpifu_cli.stages.query import Occupancy
 
-    coverage, size = mask.astype(np.float32), model.config.image_size_px
-    seen, cover = image, coverage
-    if image.shape[0] > size:
-        color, cover = resize_masked(image, coverage >= 0.5, size)
-        seen = np.clip(color + 0.5, 0, 255).astype(np.uint8)
-    surface, faces = extract_person(Occupancy(model, seen, cover), cover, resolution)
-    vertices = add_detail(surface, faces, image, coverage, model.device) if detail else surface
+    coverage = mask.astype(np.float32)
+    vertices, faces = extract_person(Occupancy(model, image, coverage), coverage, resolution)
     return trimesh.Trimesh(vertices * HALF_EXTENT_M, faces, process=False)
 
 

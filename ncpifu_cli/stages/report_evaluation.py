@@ -137,7 +137,8 @@ def _health(report: Report) -> page.Table:
 def _remarks(report: Report, method: str) -> list[str]:
     info = next(info for info in report.methods if info.name == method)
     digest = f", sha256 `{info.sha256[:12]}`" if info.sha256 else f", read in units of {info.units}"
-    lines = [f"`{method}`: `{info.source}`{digest}"]
+    detail = f", with the detail of `{Path(info.detail_weights).name}`, sha256 `{info.detail_sha256[:12]}`" if info.detail_sha256 else ""
+    lines = [f"`{method}`: `{info.source}`{digest}{detail}"]
     for row in report.of(method):
         if row["note"]:
             verdict = "failed" if row["status"] == "failed" else "looks wrong"

@@ -110,7 +110,7 @@ def _read(folder: Path) -> Run:
 
 def _check(runs: list[Run]) -> None:
     """One table holds one protocol, each data set once, and under one name the same weights."""
-    known: dict[str, tuple[str, Path]] = {}
+    known: dict[str, tuple[tuple[str, str], Path]] = {}
     columns: dict[str, Path] = {}
     for run in runs:
         for key, wanted in runs[0].measured_with.items():
@@ -120,8 +120,9 @@ def _check(runs: list[Run]) -> None:
             raise NcpifuError(f"{columns[run.column]} and {run.folder} are both on {run.column}", "name one of them")
         columns[run.column] = run.folder
         for method in run.document["methods"]:
-            digest, folder = known.setdefault(method["name"], (method["sha256"], run.folder))
-            if digest != method["sha256"]:
+            made_from = (method["sha256"], method.get("detail_sha256", ""))
+            digests, folder = known.setdefault(method["name"], (made_from, run.folder))
+            if digests != made_from:
                 raise NcpifuError(f"{method['name']!r} stands for different weights in {folder} and {run.folder}", "name them apart: --weights NAME=FILE")
 
 

@@ -8,7 +8,6 @@ import numpy as np
 from ncpifu_cli import __version__
 from ncpifu_cli.artifacts import sha256
 from ncpifu_cli.config.base import dump
-from ncpifu_cli.data.normals import find_normal_weights
 from ncpifu_cli.geometry.camera import HALF_EXTENT_M
 from ncpifu_cli.stages.outputs import Outputs
 
@@ -51,17 +50,11 @@ def sidecar(result: "Reconstruction", outputs: Outputs) -> dict[str, Any]:
             "lift_m": result.lift_m,
         },
         "weights": {"file": model.path.name, "sha256": model.sha256, "profile": model.config.profile, "kind": model.config.kind},
-        "relief": relief(result),
+        "detail": None if result.detail is None else {"file": result.detail.name, "sha256": sha256(result.detail)},
         "settings": dump(result.config),
         "timings_s": result.timings_s,
         "versions": versions(),
     }
-
-
-def relief(result: "Reconstruction") -> dict[str, str] | None:
-    """Which network the surface's relief comes from; None where it has none."""
-    path = find_normal_weights() if result.config.detail else None
-    return None if path is None else {"file": path.name, "sha256": sha256(path)}
 
 
 def confidence_summary(result: "Reconstruction") -> dict[str, float] | None:

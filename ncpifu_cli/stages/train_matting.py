@@ -1,10 +1,9 @@
 """Train the matting network on composites of our own rendered people (docs/matting.md). One process; stops by steps or by time, whichever comes first."""
 
-import json
 import math
-import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,8 +13,8 @@ from torch import Tensor
 from ncpifu_cli.data.backdrops import Backdrops
 from ncpifu_cli.data.composites import Composite, Compositor, find_views
 from ncpifu_cli.data.matting_net import MattingNet, load_matting, save_matting
-from ncpifu_cli.models.ema import AveragedWeights
 from ncpifu_cli.progress import SILENT, Reporter
+from ncpifu_cli.stages.train_pictures import Tensors, fit, tell
 
 Shapes = tuple[tuple[int, int], ...]  # height, width of the batches: all aspects, multiples of 32
 COARSE: Shapes = ((128, 96), (160, 96), (96, 96), (96, 128), (128, 64), (128, 128))  # twice as fast: what a person looks like is learnt here first
@@ -48,35 +47,30 @@ def train_matting(
     Returns the weights file. Raises NcpifuError where there is nothing to train on.
     """
     torch.manual_seed(seed)
-    net = (MattingNet() if start is None else load_matting(start)).train()
-    average = AveragedWeights(net, 0.998)
-    optimizer = torch.optim.AdamW(net.parameters(), lr=learning_rate, weight_decay=0.02, fused=True)
     batches = _batches(Compositor(find_views(renders), Backdrops(backgrounds)), np.random.default_rng(seed), batch_size, shapes)
     families = None if held_out_backgrounds is None else ()
     judged = Compositor(find_views(renders, held_out=True), Backdrops(held_out_backgrounds, families), pool=64)
-    began, running = time.monotonic(), 1.0
-    with reporter.task("training", steps) as bar:
-        for step in range(steps):
-            progress = max(step / steps, (time.monotonic() - began) / limit_seconds)
-            if progress >= 1:
-                steps = step
-                break
-            for group in optimizer.param_groups:
-                group["lr"] = learning_rate * min(1.0, (step + 1) / 200) * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * progress)))
-            image, alpha, weight = next(batches)
-            with torch.autocast("cpu", torch.bfloat16):
-                logits = net(image.contiguous(memory_format=torch.channels_last))
-            value = matting_loss(logits.float(), alpha, weight)
-            value.backward()
-            torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
-            average.update(net, step)
-            running += 0.01 * (float(value.detach()) - running)
-            bar.advance(1, f"loss {running:.3f}")
-            if (step + 1) % validate_every == 0:
-                _keep(run, average, step + 1, running, time.monotonic() - began, judged, reporter)
-    return _keep(run, average, steps, running, time.monotonic() - began, judged, reporter)
+
+    def keep(weights: Tensors, row: dict[str, Any]) -> Path:
+        net = MattingNet()
+        net.load_state_dict(weights)
+        scores = validation_iou(net.eval(), judged)
+        row = {**row, "iou_mean": round(float(np.mean(scores)), 4), "iou_median": round(float(np.median(scores)), 4)}
+        save_matting(run / "matting.safetensors", net, row)
+        tell(run, row, reporter)
+        return run / "matting.safetensors"
+
+    return fit(
+        MattingNet() if start is None else load_matting(start),
+        lambda: next(batches),
+        matting_loss,
+        keep,
+        steps=steps,
+        learning_rate=learning_rate,
+        limit_seconds=limit_seconds,
+        validate_every=validate_every,
+        reporter=reporter,
+    )
 
 
 def matting_loss(logits: Tensor, alpha: Tensor, weight: Tensor) -> Tensor:
@@ -120,16 +114,3 @@ def _tensors(composites: list[Composite]) -> Batch:
     image = torch.from_numpy(np.stack([c.rgb for c in composites])).permute(0, 3, 1, 2).float() / 127.5 - 1
     alpha, weight = (torch.from_numpy(np.stack(maps).astype(np.float32))[:, None] for maps in zip(*((c.alpha, c.weight) for c in composites), strict=True))
     return image, alpha, weight
-
-
-def _keep(run: Path, average: AveragedWeights, step: int, loss: float, seconds: float, judged: Compositor, reporter: Reporter) -> Path:
-    net = MattingNet()
-    net.load_state_dict(average.shadow)
-    scores = validation_iou(net.eval(), judged)
-    iou = {"iou_mean": round(float(np.mean(scores)), 4), "iou_median": round(float(np.median(scores)), 4)}
-    row = {"step": step, "loss": round(loss, 4), **iou, "minutes": round(seconds / 60, 1)}
-    reporter.info(", ".join(f"{name} {value}" for name, value in row.items()))
-    save_matting(run / "matting.safetensors", net, row)
-    with (run / "metrics.jsonl").open("a", encoding="utf-8") as file:
-        file.write(json.dumps(row) + "\n")
-    return run / "matting.safetensors"

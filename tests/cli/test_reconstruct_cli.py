@@ -25,7 +25,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     (tmp_path / "photos").mkdir()
     monkeypatch.chdir(tmp_path / "work")
     monkeypatch.setenv("U2NET_HOME", str(tmp_path / "no models"))
-    monkeypatch.setenv("NCPIFU_MATTING", str(tmp_path / "no network"))
+    monkeypatch.setenv("NCPIFU_MATTING", "none")
     monkeypatch.setenv("NO_COLOR", "1")
     monkeypatch.setenv("COLUMNS", "1000")
     real_find, real_load = reconstruct_files.find_weights, reconstruct_files.load_model

@@ -20,7 +20,7 @@ from ncpifu_cli.errors import NcpifuError
 def no_model_on_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """rembg's home is an empty folder; the tests never see the developer's models."""
     monkeypatch.setenv("U2NET_HOME", str(tmp_path / "models"))
-    monkeypatch.setenv("NCPIFU_MATTING", str(tmp_path / "no network"))
+    monkeypatch.setenv("NCPIFU_MATTING", "none")
     return tmp_path / "models"
 
 

@@ -101,10 +101,13 @@ def test_weights_come_back_as_they_were_written_to_half_precision(tmp_path):
 
 def test_damaged_and_foreign_weights_are_named(tmp_path, monkeypatch):
     path = tmp_path / "m.safetensors"
-    monkeypatch.setenv("NCPIFU_MATTING", str(path))
+    monkeypatch.setenv("NCPIFU_MATTING", "none")
     assert matting.find_matting_weights() is None
     with pytest.raises(NcpifuError, match="not installed"):
         matting.estimate_mask(np.zeros((50, 50, 3), np.uint8))
+    monkeypatch.setenv("NCPIFU_MATTING", str(path))
+    with pytest.raises(NcpifuError, match="NCPIFU_MATTING"):
+        matting.find_matting_weights()
     path.write_bytes(b"x" * 100)
     assert matting.find_matting_weights() == path
     with pytest.raises(NcpifuError, match=r"m\.safetensors"):

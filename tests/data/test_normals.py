@@ -9,11 +9,11 @@ from ncpifu_cli.data.backdrops import Backdrops
 from ncpifu_cli.data.normal_crops import draw_crops, find_opposite_views, whole_view
 from ncpifu_cli.data.normal_net import NormalNet, load_normals, save_normals
 from ncpifu_cli.errors import NcpifuError
-from tests.normal_fixtures import RADIUS, hump, write_hump
+from tests.normal_fixtures import RADIUS, SIZE, hump, write_hump
 
 
 def test_the_back_is_the_front_of_the_opposite_view(tmp_path: Path) -> None:
-    front_view, back_view = find_opposite_views(write_hump(tmp_path))
+    front_view, back_view = find_opposite_views(write_hump(tmp_path), size_px=SIZE)
     mask, round_side = hump()
     crop = whole_view(front_view)
     assert np.abs(crop.normals[:3].transpose(1, 2, 0) - round_side).max() < 0.01
@@ -28,20 +28,22 @@ def test_the_back_is_the_front_of_the_opposite_view(tmp_path: Path) -> None:
 
 def test_views_are_paired_by_opposite_pitch(tmp_path: Path) -> None:
     write_hump(tmp_path, pitches=(-6, 6))
-    assert len(find_opposite_views(tmp_path)) == 4
+    assert len(find_opposite_views(tmp_path, size_px=SIZE)) == 4
+    with pytest.raises(NcpifuError, match="96 px"):
+        find_opposite_views(tmp_path)
     lonely = write_hump(tmp_path / "lonely", yaws=(0, 90))
     with pytest.raises(NcpifuError, match="no opposite views"):
-        find_opposite_views(lonely)
+        find_opposite_views(lonely, size_px=SIZE)
 
 
 def test_held_out_people_are_kept_apart(tmp_path: Path) -> None:
     write_hump(write_hump(tmp_path, "train-000001"), "test-000001")
-    assert {view.rgb.parent.parent.name for view in find_opposite_views(tmp_path)} == {"train-000001"}
-    assert {view.rgb.parent.parent.name for view in find_opposite_views(tmp_path, held_out=True)} == {"test-000001"}
+    assert {view.rgb.parent.parent.name for view in find_opposite_views(tmp_path, size_px=SIZE)} == {"train-000001"}
+    assert {view.rgb.parent.parent.name for view in find_opposite_views(tmp_path, held_out=True, size_px=SIZE)} == {"test-000001"}
 
 
 def test_crops_are_repeatable_and_turn_normals_with_the_picture(tmp_path: Path) -> None:
-    view = find_opposite_views(write_hump(tmp_path))[0]
+    view = find_opposite_views(write_hump(tmp_path), size_px=SIZE)[0]
     one, two = (draw_crops(view, 4, 64, np.random.default_rng(3), Backdrops(families=("noise",))) for _ in range(2))
     for crop, same in zip(one, two, strict=True):
         assert np.array_equal(crop.image, same.image)
@@ -59,28 +61,38 @@ def test_crops_are_repeatable_and_turn_normals_with_the_picture(tmp_path: Path) 
         assert np.allclose(lengths[lengths > 0], 1, atol=1e-4)
 
 
-class Mirror(torch.nn.Module):
-    """Stands in for the network: normals that lean as the picture's redness says."""
+class Redness(torch.nn.Module):
+    """Stands in for the network: normals that lean to the picture's right as much as it is red, more in its left half."""
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
-        across = torch.linspace(-1, 1, image.shape[3]).expand_as(image[:, :1])
+        across = image[:, :1] + torch.where(torch.arange(image.shape[3]) < image.shape[3] // 2, 0.2, -0.1)
         front = torch.nn.functional.normalize(torch.cat([across, 0 * across, 1 + 0 * across], 1), dim=1)
         return torch.cat([front, front * torch.tensor([1.0, 1.0, -1.0])[:, None, None]], 1)
 
 
-def test_estimate_fills_the_person_and_agrees_with_its_mirror_image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_estimate_is_the_mean_of_the_picture_and_its_mirror_image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     weights = tmp_path / "stand-in"
     weights.touch()
-    monkeypatch.setattr(normals, "_network", lambda *args: Mirror())
-    coverage = np.zeros((256, 256), np.float32)
-    coverage[40:220, 100:150] = 1
-    front, back = normals.estimate_normals(weights, np.full((256, 256, 3), 128, np.uint8), coverage)
+    monkeypatch.setattr(normals, "_network", lambda *args: Redness())
+    coverage = np.zeros((512, 512), np.float32)
+    coverage[80:440, 206:306] = 1
+    image = np.full((512, 512, 3), 128, np.uint8)
+    image[:, 256:, 0] = 230
+    front, back = normals.estimate_normals(weights, image, coverage)
     assert front.shape == back.shape == (512, 512, 3)
-    inside = np.kron(coverage, np.ones((2, 2))) > 0
+    inside = coverage > 0
     assert np.allclose(np.linalg.norm(front[inside], axis=1), 1, atol=1e-4)
-    assert not front[:78].any()
-    assert np.all(np.diff(front[260, 205:295, 0]) > 0)  # a mirrored answer of the wrong sign would cancel it
+    assert not front[~inside].any()
     assert (front[inside, 2] > 0).all() and (back[inside, 2] < 0).all()
+
+    def lean(red: float, itself: float) -> float:
+        """Mean direction of the answer for the picture and, turned back, for its mirror image, in which the place is in the other half."""
+        one, other = (np.array([x, 1]) / np.hypot(x, 1) for x in (red + itself, -(red + (-0.1 if itself > 0 else 0.2))))
+        mean = one + other
+        return float(mean[0] / np.hypot(*mean))
+
+    assert front[260, 230, 0] == pytest.approx(lean(128 / 127.5 - 1, 0.2), abs=0.01)
+    assert front[260, 280, 0] == pytest.approx(lean(230 / 127.5 - 1, -0.1), abs=0.01)
 
 
 def test_weights_survive_a_round_trip_and_others_are_refused(tmp_path: Path) -> None:
@@ -99,7 +111,10 @@ def test_weights_survive_a_round_trip_and_others_are_refused(tmp_path: Path) -> 
 
 
 def test_a_named_file_wins_over_the_released_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("NCPIFU_NORMALS", str(tmp_path / "mine"))
+    monkeypatch.setenv("NCPIFU_NORMALS", "none")
     assert normals.find_normal_weights() is None
+    monkeypatch.setenv("NCPIFU_NORMALS", str(tmp_path / "mine"))
+    with pytest.raises(NcpifuError, match="NCPIFU_NORMALS"):
+        normals.find_normal_weights()
     (tmp_path / "mine").touch()
     assert normals.find_normal_weights() == tmp_path / "mine"

@@ -18,11 +18,11 @@ from ncpifu_cli.cli.eval import eval_cli
 from ncpifu_cli.config.eval import EvalConfig
 from ncpifu_cli.data.scans import find_scans, read_scan
 from ncpifu_cli.errors import NcpifuError
-from ncpifu_cli.geometry.camera import rotation_y
+from ncpifu_cli.geometry.camera import HALF_EXTENT_M, rotation_y
 from ncpifu_cli.geometry.extract import EmptySurface
 from ncpifu_cli.geometry.protocols import COLUMNS
+from ncpifu_cli.stages import detail, eval_score, reconstruct
 from ncpifu_cli.stages import eval as eval_stage
-from ncpifu_cli.stages import eval_methods, eval_score, reconstruct
 from ncpifu_cli.stages.engine import DIED
 from ncpifu_cli.stages.eval import evaluate
 from ncpifu_cli.stages.eval_inputs import find_subjects, input_path, read_input, read_split
@@ -85,7 +85,7 @@ class FakeNetworks:
     def load_model(self, weights: str, device: str) -> Any:
         return SimpleNamespace(name=Path(weights).stem, config=SimpleNamespace(image_size_px=32))
 
-    def reconstruct_view(self, model: Any, image: np.ndarray, mask: np.ndarray, resolution: int, detail: bool) -> trimesh.Trimesh:
+    def reconstruct_view(self, model: Any, image: np.ndarray, mask: np.ndarray, resolution: int) -> trimesh.Trimesh:
         assert image.shape == (32, 32, 3)
         assert image.dtype == np.uint8
         assert mask.shape == (32, 32)
@@ -141,30 +141,42 @@ def test_two_networks_end_to_end(tmp_path: Path, scans: Path, truth: trimesh.Tri
     assert "report: " + str(folder / "report.html") in report.lines()
 
 
-def test_every_network_is_scored_with_and_without_relief(
+def test_detail_is_added_to_the_meshes_of_the_bare_network(
     tmp_path: Path, scans: Path, truth: trimesh.Trimesh, networks: FakeNetworks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[tuple[int, bool]] = []
+    asked: list[tuple[int, ...]] = []
 
-    def view(model: Any, image: np.ndarray, mask: np.ndarray, resolution: int, detail: bool) -> trimesh.Trimesh:
-        asked.append((image.shape[0], detail))
-        return truth if detail else shifted(truth, 0.02)
+    def nearer(weights: Path, vertices: np.ndarray, faces: np.ndarray, image: np.ndarray, coverage: np.ndarray, device: object) -> np.ndarray:
+        asked.append(image.shape)
+        return vertices - np.array([0, 0, 0.02 / HALF_EXTENT_M])
 
-    monkeypatch.setattr(reconstruct, "reconstruct_view", view)
-    relief = tmp_path / "normals"
-    relief.write_text("one")
-    monkeypatch.setattr(eval_methods, "find_normal_weights", lambda: relief)
-    config = settings(tmp_path, scans, weights=(networks.add("net", lambda: truth),), limit=1, detail=True)
+    monkeypatch.setattr(detail, "add_detail", nearer)
+    weights = tmp_path / "normals"
+    weights.write_text("one")
+    monkeypatch.setenv("NCPIFU_NORMALS", str(weights))
+    config = settings(tmp_path, scans, weights=(networks.add("net", lambda: shifted(truth, 0.02)),), limit=1, detail=True)
     report = evaluate(config)
     assert [method.name for method in report.methods] == ["net", "net+detail"]
-    assert asked == [(32, False), (512, True)]
-    assert report.difference("net+detail")["chamfer_cm"].mean < 0
-    relief.write_text("another")
+    assert networks.calls == ["net"]  # asked once
+    assert asked == [(512, 512, 3)]
+    assert report.summary("net+detail")["chamfer_cm"].mean < 0.05 < report.summary("net")["chamfer_cm"].mean
+    weights.write_text("another")
     with pytest.raises(NcpifuError, match="made with other weights"):
         evaluate(config)
-    monkeypatch.setattr(eval_methods, "find_normal_weights", lambda: None)
+    monkeypatch.setenv("NCPIFU_NORMALS", "none")
     with pytest.raises(NcpifuError, match="not installed"):
         evaluate(config)
+
+
+def test_a_failed_bare_mesh_fails_with_detail_too(tmp_path: Path, scans: Path, networks: FakeNetworks, monkeypatch: pytest.MonkeyPatch) -> None:
+    def nothing() -> trimesh.Trimesh:
+        raise EmptySurface("nobody there")
+
+    (tmp_path / "normals").write_text("one")
+    monkeypatch.setenv("NCPIFU_NORMALS", str(tmp_path / "normals"))
+    report = evaluate(settings(tmp_path, scans, weights=(networks.add("net", nothing),), limit=1, detail=True))
+    assert [row["status"] for row in report.rows] == ["failed", "failed"]
+    assert report.of("net+detail")[0]["note"] == "nobody there"
 
 
 def test_what_is_scored_is_not_measured_again(

@@ -9,7 +9,6 @@ import pytest
 import trimesh
 from photo_fixtures import draw_person, fake_model
 
-from ncpifu_cli.artifacts import released_files, sha256
 from ncpifu_cli.config.reconstruct import MESH_FORMATS, ReconstructConfig
 from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.stages import export
@@ -21,7 +20,7 @@ from ncpifu_cli.stages.reconstruct import Reconstruction, reconstruct
 @pytest.fixture(scope="module")
 def result() -> Reconstruction:
     person, mask = draw_person()
-    return reconstruct(np.dstack([person, mask.astype(np.uint8) * 255]), fake_model(), resolution=64)
+    return reconstruct(np.dstack([person, mask.astype(np.uint8) * 255]), fake_model(), resolution=64, detail=False)
 
 
 @pytest.mark.parametrize("suffix", MESH_FORMATS)
@@ -61,8 +60,7 @@ def test_sidecar_maps_the_mesh_to_the_photo(result: Reconstruction, tmp_path: Pa
     assert np.allclose(np.hstack([points, np.ones((len(points), 1))]) @ matrix.T, result.to_photo_px(points))
     assert sidecar["mask"]["source"] == "alpha channel"
     assert sidecar["weights"]["sha256"] == "0" * 64
-    released = released_files().get("normals.safetensors")
-    assert sidecar["relief"] == (None if released is None else {"file": released.name, "sha256": sha256(released)})
+    assert sidecar["detail"] is None
     mask = cv2.imread(str(tmp_path / "mask.png"), cv2.IMREAD_GRAYSCALE)
     assert np.array_equal(mask >= 128, result.prepared.mask.binary)
 

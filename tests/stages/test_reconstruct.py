@@ -11,6 +11,7 @@ from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.geometry.camera import HALF_EXTENT_M
 from ncpifu_cli.geometry.extract import EmptySurface
 from ncpifu_cli.geometry.raster import rasterise
+from ncpifu_cli.progress import Silent
 from ncpifu_cli.stages import detail
 from ncpifu_cli.stages.colours import SurfaceColours, vertex_colours
 from ncpifu_cli.stages.reconstruct import UntrustedMask, reconstruct, reconstruct_people, reconstruct_view
@@ -30,7 +31,7 @@ def test_mesh_is_in_metres_on_the_ground() -> None:
     assert result.mesh.is_watertight
     assert result.mesh.volume > 0
     assert abs(low[0] + high[0]) < 0.1
-    assert set(result.timings_s) == {"photo and mask", "frame", "encoder", "surface", "detail", "colours"}
+    assert set(result.timings_s) - {"detail"} == {"photo and mask", "frame", "encoder", "surface", "colours"}
 
 
 def test_similarity_projects_the_mesh_onto_the_photo() -> None:
@@ -113,10 +114,9 @@ def test_view_is_in_normalised_camera_metres() -> None:
         reconstruct_view(model, image[:64, :64], mask[:64, :64])
 
 
-def test_a_larger_view_is_reduced_for_the_network_and_used_whole_for_the_relief(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    rgb, mask = draw_person(512, 512)
-    model = fake_model(128)
-    bare = reconstruct_view(model, rgb, mask, resolution=96)
+def test_detail_comes_from_the_photo_at_twice_the_resolution(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    photo = save_rgba(tmp_path / "person.png", 600, 800)
+    (tmp_path / "normals").touch()
     asked: list[tuple[int, ...]] = []
 
     def corrugated(weights: Path, image: np.ndarray, coverage: np.ndarray, device: object) -> tuple[np.ndarray, np.ndarray]:
@@ -125,18 +125,33 @@ def test_a_larger_view_is_reduced_for_the_network_and_used_whole_for_the_relief(
         front = np.broadcast_to(np.stack([across, 0 * across, np.sqrt(1 - across**2)], axis=1), image.shape).astype(np.float32)
         return front, np.zeros_like(front)
 
-    monkeypatch.setattr(detail, "find_normal_weights", lambda: tmp_path)
+    monkeypatch.setenv("NCPIFU_NORMALS", str(tmp_path / "normals"))
     monkeypatch.setattr(detail, "estimate_normals", corrugated)
-    carved = reconstruct_view(model, rgb, mask, resolution=96, detail=True)
+    bare = reconstruct(photo, fake_model(128), resolution=96, detail=False)
+    carved = reconstruct(photo, fake_model(128), resolution=96)
     assert asked == [(512, 512, 3)]
-    assert np.array_equal(carved.faces, bare.faces)
-    assert np.allclose(carved.vertices[:, :2], bare.vertices[:, :2])
-    front = np.asarray(bare.vertex_normals)[:, 2] > 0.8
-    before, after = (np.asarray(mesh.vertex_normals)[front, 0] for mesh in (bare, carved))
-    wanted = 0.4 * np.sin((np.asarray(bare.vertices)[front, 0] / HALF_EXTENT_M + 1) * 256 / 10)
+    assert bare.detail is None and carved.detail == tmp_path / "normals"
+    assert np.array_equal(carved.mesh.faces, bare.mesh.faces)
+    assert np.allclose(carved.mesh.vertices[:, :2], bare.mesh.vertices[:, :2])
+    front = np.asarray(bare.mesh.vertex_normals)[:, 2] > 0.8
+    before, after = (np.asarray(mesh.vertex_normals)[front, 0] for mesh in (bare.mesh, carved.mesh))
+    wanted = 0.4 * np.sin((bare.to_ndc(bare.mesh.vertices)[front, 0] + 1) * 256 / 10)
     assert np.abs(after - wanted).mean() < 0.9 * np.abs(before - wanted).mean()
-    monkeypatch.setattr(detail, "find_normal_weights", lambda: None)
-    assert np.allclose(reconstruct_view(model, rgb, mask, resolution=96, detail=True).vertices, bare.vertices)
+
+
+def test_without_a_normal_network_the_mesh_stays_as_it_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    class Notes(Silent):
+        def __init__(self) -> None:
+            self.said: list[str] = []
+
+        def info(self, message: str) -> None:
+            self.said.append(message)
+
+    monkeypatch.setenv("NCPIFU_NORMALS", "none")
+    photo, notes = save_rgba(tmp_path / "person.png"), Notes()
+    plain = reconstruct(photo, fake_model(128), resolution=48, reporter=notes)
+    assert any("without fine detail" in message for message in notes.said)
+    assert np.array_equal(plain.mesh.vertices, reconstruct(photo, fake_model(128), resolution=48, detail=False).mesh.vertices)
 
 
 def test_predicted_colours_stand_where_the_photo_sees_nothing() -> None:

@@ -30,7 +30,7 @@ from ncpifu_cli.stages.viewer import viewer_page
 @pytest.fixture(autouse=True)
 def no_mask_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("U2NET_HOME", str(tmp_path / "no models"))
-    monkeypatch.setenv("NCPIFU_MATTING", str(tmp_path / "no network"))
+    monkeypatch.setenv("NCPIFU_MATTING", "none")
 
 
 def cutout() -> np.ndarray:

@@ -9,7 +9,7 @@ from ncpifu_cli.data.normal_crops import find_opposite_views
 from ncpifu_cli.data.normal_net import NormalNet, load_normals
 from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.stages import train_normals as stage
-from tests.normal_fixtures import write_hump
+from tests.normal_fixtures import SIZE, write_hump
 
 
 def test_loss_by_hand() -> None:
@@ -29,19 +29,20 @@ def test_angles_of_a_network_that_says_straight_ahead(tmp_path: Path) -> None:
             straight = torch.tensor([0.0, 0.0, 1.0, 0.0, 0.0, -1.0])[None, :, None, None]
             return straight.expand(image.shape[0], 6, *image.shape[2:])
 
-    front, back = stage.angles_deg(Flat(), [view for view in find_opposite_views(write_hump(tmp_path)) if "000_" in view.rgb.name])  # type: ignore[arg-type]
+    front, back = stage.angles_deg(Flat(), [view for view in find_opposite_views(write_hump(tmp_path), size_px=SIZE) if "000_" in view.rgb.name])  # type: ignore[arg-type]
     assert back == pytest.approx(np.rad2deg(np.arccos(0.8)), abs=0.5)
     assert front == pytest.approx(np.rad2deg(np.pi / 4), abs=1.0)  # of a half ball, by area of its picture: 45 degrees
 
 
 def test_training_improves_leaves_weights_and_goes_on_from_them(tmp_path: Path) -> None:
     renders = write_hump(write_hump(tmp_path / "renders", "train-000001"), "train-000002")
-    weights = stage.train_normals(renders, tmp_path / "run", watch=1, steps=25, batch_size=2, crop_px=64, validate_every=10, learning_rate=5e-3)
+    weights = stage.train_normals(renders, tmp_path / "run", watch=1, steps=25, batch_size=2, crop_px=64, view_px=SIZE, validate_every=10, learning_rate=5e-3)
     rows = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     assert [row["step"] for row in rows] == [10, 20, 25]
+    assert rows[-1]["front_deg"] < rows[0]["front_deg"]
     assert rows[-1]["loss"] < rows[0]["loss"]
     assert isinstance(load_normals(weights), NormalNet)
-    again = stage.train_normals(renders, tmp_path / "more", start=weights, steps=2, batch_size=2, crop_px=64, limit_seconds=1e-9)
+    again = stage.train_normals(renders, tmp_path / "more", start=weights, steps=2, batch_size=2, crop_px=64, view_px=SIZE, limit_seconds=1e-9)
     before, after = load_normals(weights).state_dict(), load_normals(again).state_dict()
     assert all(torch.equal(before[name], after[name]) for name in before)  # no time: nothing changes
 

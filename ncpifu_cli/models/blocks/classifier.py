@@ -18,11 +18,17 @@ class SkipMLP(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         current: Tensor = self.layers[0](x)
-        for layer in cast("list[nn.Linear]", list(self.layers[1:])):
-            # W [h | x] = W_h h + W_x x without writing [h | x] to memory.
-            from_hidden, from_input = layer.weight.tensor_split([current.shape[-1]], dim=1)
-            current = F.linear(F.leaky_relu(current), from_hidden, layer.bias) + F.linear(x, from_input)
-        return current
+        for layer in cast("list[nn.Linear]", list(self.layers[1:-1])):
+            current = self._next(layer, current, x)
+        # In bfloat16 the two summands would often cancel to exactly 0, and a surface would go through the corners of the grid.
+        with torch.autocast(x.device.type, enabled=False):
+            return self._next(cast("nn.Linear", self.layers[-1]), current.float(), x.float())
+
+    @staticmethod
+    def _next(layer: nn.Linear, current: Tensor, x: Tensor) -> Tensor:
+        # W [h | x] = W_h h + W_x x without writing [h | x] to memory.
+        from_hidden, from_input = layer.weight.tensor_split([current.shape[-1]], dim=1)
+        return F.linear(F.leaky_relu(current), from_hidden, layer.bias) + F.linear(x, from_input)
 
 
 class SurfaceClassifier(SkipMLP):
