@@ -281,3 +281,45 @@ def test_a_damaged_download_is_not_kept(no_model_on_disk: Path, monkeypatch: pyt
     with pytest.raises(NcpifuError, match="damaged"):
         resolve_model("u2netp")
     assert not [path for path in no_model_on_disk.rglob("*") if path.is_file()]
+
+
+def masked(mask: np.ndarray) -> Mask:
+    """The mask as a user's cut-out."""
+    rgb = np.full((*mask.shape, 3), 120, np.uint8)
+    return find_mask(photo_from_array(np.dstack([rgb, mask.astype(np.uint8) * 255])))
+
+
+def test_a_cut_off_head_is_told_from_one_that_touches_the_border() -> None:
+    person = draw_person()[1]
+    top = int(np.flatnonzero(person.any(axis=1))[0])
+    assert not masked(person).warnings
+    touching = np.roll(person, -top, axis=0)
+    assert any("head may be cut off" in warning for warning in masked(touching).warnings)
+    beheaded = np.roll(person, -top - 30, axis=0)
+    beheaded[-top - 30 :] = False
+    assert any("head is cut off" in warning and "too large" in warning for warning in masked(beheaded).warnings)
+
+
+def test_an_outline_that_was_smoothed_at_the_border_has_reached_it() -> None:
+    person = draw_person()[1]
+    bottom, right = (int(np.flatnonzero(person.any(axis=axis))[-1]) for axis in (1, 0))
+    low = np.roll(person, person.shape[0] - 2 - bottom, axis=0)  # one row is missing to the border
+    assert any("lower border" in warning for warning in masked(low).warnings)
+    aside = np.roll(person, person.shape[1] - 2 - right, axis=1)
+    assert any("side of the photo" in warning for warning in masked(aside).warnings)
+    assert not masked(np.roll(person, person.shape[1] - 6 - right, axis=1)).warnings
+
+
+def test_everyone_who_is_asked_for_must_look_like_a_person(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from ncpifu_cli.data import matting
+
+    person = draw_person()[1]
+    crowd = np.hstack([person, np.zeros_like(person)])
+    crowd[:60, 400:] = True  # somebody's arm, or the ceiling
+    photo = photo_from_array(np.hstack([busy_photo(), busy_photo()[:, ::-1]]))
+    monkeypatch.setattr(matting, "find_matting_weights", lambda: tmp_path)
+    monkeypatch.setattr(matting, "estimate_mask", lambda rgb, box: matting.MatteEstimate(crowd.astype(np.float32), 0.7))
+    assert find_masks(photo, None, None, "largest", "auto")[0].trusted
+    assert find_masks(photo, None, None, 1, "auto")[0].trusted
+    assert not find_masks(photo, None, None, 2, "auto")[0].trusted
+    assert not find_masks(photo, None, None, "all", "auto")[0].trusted
