@@ -134,7 +134,7 @@ def score_rows(names: list[str], options: argparse.Namespace) -> None:
 
 
 def flip_rows(names: list[str], options: argparse.Namespace) -> None:
-    """Share of points near the surface, on the watched subjects, whose side changes with the points they are asked with.
+    """Share of the points that training asks about, on the watched subjects, whose side changes with the points they are asked with.
 
     Asked all at once; in pieces of 1024 in random order; and, as an extraction does, among a regular grid. Prints a Markdown table.
     """
@@ -164,7 +164,7 @@ def flip_rows(names: list[str], options: argparse.Namespace) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("action", choices=("train", "score", "flips"))
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"rows, all without any: {', '.join(ROWS)}; score takes NAME=FILE too")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"rows, all without any: {', '.join(ROWS)}; score and flips take NAME=FILE too")
     parser.add_argument("-o", "--output", type=Path, default=default_root() / "runs" / "ablations")
     parser.add_argument("--data", type=Path, default=default_root() / "renders", help="train, flips: the rendered humans")
     parser.add_argument("--config", default="compact", help="train: the profile")
