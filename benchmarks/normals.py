@@ -1,6 +1,6 @@
 """The normal network from nothing to its numbers: `python benchmarks/normals.py train | score` (docs/normals.md).
 
-`train` learns from `ncpifu render --maps normal`, views in opposite pairs. `score` says how far the normals of held-out humans (`test-`, `ood-`) are off; what they do
+`train` learns from `ncpifu render --maps normal`, views in opposite pairs. `score` says how far the normals of held-out humans are off; what they do
 for meshes is measured by `ncpifu eval --detail`.
 """
 

@@ -60,11 +60,12 @@ class LabelledPoints:
 
 @dataclass
 class RenderedSubject:
-    """One folder written by `render`; points are read on first use and kept."""
+    """One folder written by `render`; points are read on first use and kept. size_px: side of its pictures."""
 
     folder: Path
     name: str
     views: list[dict]
+    size_px: int = 0
     _points: LabelledPoints | None = field(default=None, repr=False)
 
     def draw_view(self, frontal_share: float, rng: np.random.Generator) -> dict:
@@ -98,7 +99,7 @@ def find_subjects(folder: Path) -> list[RenderedSubject]:
     for marker in sorted(Path(folder).glob("[!.]*/subject.json")):
         content = read_json(marker)
         if not content["name"].startswith(HELD_OUT_PREFIXES) and content["views"]:
-            subjects.append(RenderedSubject(marker.parent, content["name"], content["views"]))
+            subjects.append(RenderedSubject(marker.parent, content["name"], content["views"], content["size_px"]))
     if not subjects:
         raise NcpifuError(f"no rendered training subjects in {folder}", "run `ncpifu synth` and `ncpifu render` first, or give the folder with --data")
     return subjects
@@ -133,7 +134,7 @@ class RenderDataset(Dataset[dict[str, Tensor]]):
         rng = np.random.default_rng([self.seed, 2, index])
         view = subject.draw_view(self.config.frontal_share if self.augment else 0.0, rng)
         camera = Camera(view["yaw_deg"], view["pitch_deg"])
-        rgb, mask = read_view(subject.folder, view)
+        rgb, mask = read_view(subject.folder, view, half=subject.size_px >= 4 * self.size_px)
         points_m, inside = subject.points.draw(self.config.points, rng)
         points_ndc = camera.world_to_ndc(points_m)
         deep = self._before_and_behind(camera.world_to_ndc(subject.points.metres(subject.points.empty)), mask, rng)
@@ -202,9 +203,10 @@ def _draw(among: NDArray[np.bool_], count: int, rng: np.random.Generator) -> NDA
     return indices[rng.integers(0, len(indices), count)] if len(indices) else rng.integers(0, len(among), count)
 
 
-def read_view(folder: Path, view: dict) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-    """RGB (S, S, 3) and mask (S, S) of one rendered view; NcpifuError names an unreadable file."""
-    rgb, mask = _read(folder / view["rgb"], cv2.IMREAD_COLOR), _read(folder / view["mask"], cv2.IMREAD_GRAYSCALE)
+def read_view(folder: Path, view: dict, half: bool = False) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    """RGB (S, S, 3) and mask (S, S) of one rendered view, or both at half the size, which is read faster; NcpifuError names an unreadable file."""
+    rgb = _read(folder / view["rgb"], cv2.IMREAD_REDUCED_COLOR_2 if half else cv2.IMREAD_COLOR)
+    mask = _read(folder / view["mask"], cv2.IMREAD_REDUCED_GRAYSCALE_2 if half else cv2.IMREAD_GRAYSCALE)
     return cv2.cvtColor(rgb, cv2.COLOR_BGR2RGB), mask > 127
 
 

@@ -12,7 +12,7 @@ from render_fixtures import losses, write_balls
 
 from ncpifu_cli.config.base import load
 from ncpifu_cli.config.train import TrainConfig
-from ncpifu_cli.data.dataset import RenderDataset, find_subjects, read_points
+from ncpifu_cli.data.dataset import RenderDataset, find_subjects, read_points, read_view
 from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.models.build import build, build_profile
 from ncpifu_cli.models.checkpoint import load_weights
@@ -245,3 +245,15 @@ def test_depth_may_be_asked_for_at_half_the_resolution(renders: Path) -> None:
     assert (coarse - item["depth"][:, ::2, ::2])[known].abs().median() < 0.02
     network = build(config.model)
     assert network.encode(torch.zeros(1, 3, 64, 64)).depth.shape == (2, 1, 2, 32, 32)
+
+
+def test_small_networks_read_pictures_at_half_the_size(renders: Path) -> None:
+    subject = find_subjects(renders)[0]
+    (_, mask), (half_rgb, half_mask) = (read_view(subject.folder, subject.views[0], half) for half in (False, True))
+    assert half_rgb.shape == (32, 32, 3) and half_mask.shape == (32, 32)
+    assert (half_mask == (cv2.resize(mask.astype(np.float32), (32, 32), interpolation=cv2.INTER_AREA) > 0.5)).mean() > 0.98
+    config = load(TrainConfig, "tiny")
+    whole, small = (RenderDataset([subject], config.data, size, seed=0, length=1, augment=False)[0]["image"] for size in (64, 16))
+    assert small.shape == (3, 16, 16)
+    reduced = torch.nn.functional.avg_pool2d(whole[None], 4)[0]
+    assert (small - reduced).abs().mean() < 0.06
