@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 
 from ncpifu_cli.artifacts import HELD_OUT_PREFIXES, read_json
 from ncpifu_cli.config.train import AugmentConfig
-from ncpifu_cli.data.augment import Placement, photographic, random_placement
+from ncpifu_cli.data.augment import photographic, random_placement
 from ncpifu_cli.data.backdrops import Backdrops, Rng, fractal_grey
 from ncpifu_cli.data.network_input import DETAIL_PX, normal_input
 from ncpifu_cli.errors import NcpifuError
 
 Floats = NDArray[np.float32]
 # Stretch would change normals by its inverse; what is beyond the outline does not matter here, so nothing is shifted or cut off.
-PHOTO = AugmentConfig(stretch=0.0, shift_ndc=0.0, cut=0.0, scale=0.2, roll_deg=8.0, blur_px=2.0)
+PHOTO = AugmentConfig(stretch=0.0, shift_ndc=0.0, cut=0.0, scale=0.2, roll_deg=8.0)
 
 
 @dataclass(frozen=True)
@@ -75,32 +75,33 @@ def _direction(yaw_deg: float, pitch_deg: float) -> tuple[float, float]:
 
 def draw_crops(views: OppositeViews, count: int, size_px: int, rng: Rng, backdrops: Backdrops) -> list[NormalCrop]:
     """Squares somewhere on the person, photographed badly and in other patterns. NcpifuError names a file that cannot be read."""
-    rgb, mask, normals = _read_views(views)
+    rgb, mask, front, back = _read_views(views)
     placement = random_placement(PHOTO, rng)
-    mask, normals = placement.image(mask), _placed_normals(placement, normals)
     premultiplied: Floats = placement.image(rgb.astype(np.float32))
-    true_colors: Floats = np.minimum(premultiplied / np.maximum(mask, np.float32(1 / 255))[..., None], np.float32(255))  # up to the outline
+    mask = placement.image(mask)
+    front, back = placement.image(front), placement.image(back)
     crops = []
     for _ in range(count):
         window = _window(rng, mask, size_px)
-        color, cover = photographic(repatterned(rng, true_colors[window], mask[window], backdrops), mask[window], PHOTO, rng)
-        crops.append(_crop(color, cover, normals[window]))
+        cover = mask[window]
+        color: Floats = np.minimum(premultiplied[window] / np.maximum(cover, np.float32(1 / 255))[..., None], np.float32(255))  # true up to the outline
+        normals = _decoded(front[window], back[window], cover > 0.999, placement.matrix / placement.scale)
+        color, cover = photographic(repatterned(rng, color, cover, backdrops), cover, PHOTO, rng)
+        crops.append(NormalCrop(normal_input(color, cover), normals))
     return crops
 
 
 def whole_view(views: OppositeViews) -> NormalCrop:
     """The whole view as it was drawn. NcpifuError names a file that cannot be read."""
-    return _crop(*_read_views(views))
+    rgb, mask, front, back = _read_views(views)
+    return NormalCrop(normal_input(rgb, mask), _decoded(front, back, mask > 0, np.eye(2)))
 
 
-def _read_views(views: OppositeViews) -> tuple[NDArray[np.uint8], Floats, Floats]:
-    """(S, S, 3) colours, (S, S) coverage 0 or 1, (S, S, 6) normals."""
-    normals = np.concatenate([_decoded(_read(views.front, cv2.IMREAD_COLOR)), _turned_round(_decoded(_read(views.back, cv2.IMREAD_COLOR)))], axis=2)
-    return _read(views.rgb, cv2.IMREAD_COLOR)[..., ::-1], (_read(views.mask, cv2.IMREAD_GRAYSCALE) > 127).astype(np.float32), normals
-
-
-def _crop(rgb: Floats | NDArray[np.uint8], cover: Floats, normals: Floats) -> NormalCrop:
-    return NormalCrop(normal_input(rgb, cover), np.ascontiguousarray(normals.transpose(2, 0, 1)))
+def _read_views(views: OppositeViews) -> tuple[NDArray[np.uint8], Floats, NDArray[np.uint8], NDArray[np.uint8]]:
+    """(S, S, 3) colours, (S, S) coverage 0 or 1, and both normal maps (S, S, 3) as stored, RGB, the back's seen through from the front."""
+    rgb, front, back = (_read(path, cv2.IMREAD_COLOR)[..., ::-1] for path in (views.rgb, views.front, views.back))
+    mask = (_read(views.mask, cv2.IMREAD_GRAYSCALE) > 127).astype(np.float32)
+    return np.ascontiguousarray(rgb), mask, np.ascontiguousarray(front), np.ascontiguousarray(back[:, ::-1])
 
 
 def repatterned(rng: Rng, rgb: Floats, cover: Floats, backdrops: Backdrops) -> Floats:
@@ -125,28 +126,20 @@ def _window(rng: Rng, cover: Floats, size_px: int) -> tuple[slice, slice]:
     return slice(top, top + size_px), slice(left, left + size_px)
 
 
-def _placed_normals(placement: Placement, normals: Floats) -> Floats:
-    """(S, S, 6): moved like the image, and turned with it."""
-    moved = np.dstack([placement.image(np.ascontiguousarray(normals[..., :3])), placement.image(np.ascontiguousarray(normals[..., 3:]))])
-    turn = placement.matrix / placement.scale  # orthogonal, as nothing is stretched
-    for first in (0, 3):
-        moved[..., first : first + 2] = moved[..., first : first + 2] @ turn.T.astype(np.float32)
-        part = moved[..., first : first + 3]
-        length = np.linalg.norm(part, axis=2, keepdims=True)
-        moved[..., first : first + 3] = np.where(length > 0.5, part / np.maximum(length, 1e-6), 0)  # at the outline, half of nothing
-    return moved.astype(np.float32)
+def _decoded(front: NDArray[np.uint8], back: NDArray[np.uint8], known: NDArray[np.bool_], turn: NDArray[np.float64]) -> Floats:
+    """Stored normals (S, S, 3) each -> unit normals (6, S, S) in this camera's frame, 0 where not `known`.
 
-
-def _turned_round(normals: Floats) -> Floats:
-    """Normals in the opposite camera's picture and frame -> in this one's."""
-    return normals[:, ::-1] * np.array([-1, 1, -1], np.float32)
-
-
-def _decoded(image: NDArray[np.uint8]) -> Floats:
-    """(S, S, 3) BGR as `render` stores them -> unit normals towards the camera, 0 where nothing is. Inner sides of open cloth are turned over."""
-    rough = image[..., ::-1].astype(np.float32) / np.float32(127.5) - 1
-    normals = np.where(image.any(axis=2, keepdims=True), rough / np.linalg.norm(rough, axis=2, keepdims=True).clip(1e-6), np.float32(0))
-    return np.where(normals[..., 2:] < 0, -normals, normals)
+    `turn` (2, 2): what the picture was rolled or flipped by. Inner sides of open cloth are turned over, so that all face their camera.
+    """
+    sides = []
+    for stored, to_this_camera in ((front, (1, 1, 1)), (back, (-1, 1, -1))):
+        x, y, z = (stored[..., axis].astype(np.float32) / np.float32(127.5) - 1 for axis in range(3))
+        length = np.sqrt(x * x + y * y + z * z)
+        good = known & (length > 0.5) & stored.any(axis=2)
+        scale = np.where(z < 0, -1, 1) * good / np.maximum(length, np.float32(0.5))
+        x, y, z = (to_this_camera[axis] * scale * part for axis, part in enumerate((x, y, z)))
+        sides += [turn[0, 0] * x + turn[0, 1] * y, turn[1, 0] * x + turn[1, 1] * y, z]
+    return np.stack(sides).astype(np.float32)
 
 
 def _read(path: Path, flags: int) -> NDArray[np.uint8]:

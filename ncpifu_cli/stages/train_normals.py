@@ -16,7 +16,7 @@ from ncpifu_cli.progress import SILENT, Reporter
 from ncpifu_cli.stages.train_pictures import Tensors, fit, tell
 
 WATCHED = 24  # views whose error is told
-CROPS = 2  # of each view that is read: reading and turning it takes as long as learning from it
+CROPS = 4  # of each view that is read: reading and turning it takes longer than learning from a crop
 
 
 def train_normals(
