@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from skimage.measure import marching_cubes
 
 from ncpifu_cli.errors import NcpifuError
-from ncpifu_cli.geometry.extract import EmptySurface, extract_surface, largest_components
+from ncpifu_cli.geometry.extract import EmptySurface, extract_surface, largest_components, linear_in_logit
 
 Field = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 CYLINDER_RADIUS_NDC = 0.015 / 1.024  # 3 cm thick
@@ -222,3 +222,22 @@ def test_few_points_at_256() -> None:
     vertices, faces = largest_components(surface.vertices, surface.faces)
     assert len(vertices) == len(surface.vertices)
     assert signed_volume(vertices, faces) > 0
+
+
+def test_a_steep_occupancy_makes_no_terraces() -> None:
+    def steep(points: NDArray[np.float32]) -> NDArray[np.float32]:
+        inside_by = 0.5 - np.linalg.norm(points, axis=1).astype(np.float64)
+        return (1 / (1 + np.exp(-inside_by * 400))).astype(np.float32)  # from 0.02 to 0.98 within 0.02, less than a cell
+
+    errors = []
+    for field in (steep, linear_in_logit(steep)):
+        surface = extract_surface(field, 64)
+        errors.append(np.abs(np.linalg.norm(surface.vertices, axis=1) - 0.5).mean())
+    assert errors[1] < 0.1 * errors[0]
+
+
+def test_logits_change_neither_the_level_nor_certainty() -> None:
+    probability = np.array([0, 1e-7, 0.1, 0.5, 0.9, 1], np.float32)
+    even = linear_in_logit(lambda points: probability)(np.zeros((6, 3), np.float32))
+    assert even[0] == 0 and even[1] == 0 and even[3] == 0.5 and even[5] == 1
+    assert even[2] == pytest.approx(1 - even[4], abs=1e-6)
