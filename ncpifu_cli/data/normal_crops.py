@@ -107,14 +107,14 @@ def _read_views(views: OppositeViews) -> tuple[NDArray[np.uint8], Floats, NDArra
 def repatterned(rng: Rng, rgb: Floats, cover: Floats, backdrops: Backdrops) -> Floats:
     """Patterns multiplied onto parts of the person, under the same light: a print is not a relief, and rendered cloth has too few of them."""
     height, width = cover.shape
-    if rng.random() < 0.4:
+    if rng.random() < 0.25:
         texture = np.clip(backdrops.texture(rng, height, width), 0, 255)
         factor = 1 + rng.uniform(0.2, 1.0) * (texture / max(float(texture.mean()), 20.0) - 1)
         region = cv2.GaussianBlur((fractal_grey(rng, height, width, 0.35) > rng.uniform(-0.8, 0.8)).astype(np.float32), (0, 0), 1.0)
         rgb = rgb * (1 + region[..., None] * (np.clip(factor, 0.15, 2.5) - 1)).astype(np.float32)
-    if rng.random() < 0.4:
+    if rng.random() < 0.2:
         grain = fractal_grey(rng, height, width, rng.uniform(0.6, 1.0))
-        rgb = rgb * np.clip(1 + rng.uniform(0.02, 0.2) * grain, 0.3, 2)[..., None].astype(np.float32)
+        rgb = rgb * np.clip(1 + rng.uniform(0.02, 0.1) * grain, 0.3, 2)[..., None].astype(np.float32)
     return np.clip(rgb, 0, 255)
 
 
