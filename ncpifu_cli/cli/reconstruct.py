@@ -24,13 +24,17 @@ MASK, MESH, FILES, MACHINE = "Finding the person", "The mesh", "Files", "Network
 @handle_errors
 def reconstruct_cli(
     photos: Annotated[list[Path], typer.Argument(metavar="PHOTO...", help="Photos, folders of photos, or .txt lists of photos. A cut-out brings its mask.")],
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="Mesh file: .obj .ply .glb .stl .off; or a folder. Default: out/<photo>.obj")] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Mesh file: .obj .ply .glb .stl .off, in metres, y up; or a folder. Default: out/<photo>.obj")
+    ] = None,
     format_: Annotated[str | None, typer.Option("--format", metavar="EXT", help="Mesh format where -o names a folder.", rich_help_panel=FILES)] = None,
     preview: Annotated[bool, typer.Option("--preview/--no-preview", help="Write a preview picture (.png).", rich_help_panel=FILES)] = True,
     turntable: Annotated[str | None, typer.Option(metavar="mp4|gif|FILE", help="Write the turning person as a film.", rich_help_panel=FILES)] = None,
     html: Annotated[bool, typer.Option("--html", help="Write a page that shows the mesh in any browser, offline.", rich_help_panel=FILES)] = False,
     mask: Annotated[Path | None, typer.Option(help="Mask, white = person; with several photos a folder of <photo>.png.", rich_help_panel=MASK)] = None,
-    mask_only: Annotated[bool, typer.Option("--mask-only", help="Only write the mask, to correct it by hand.", rich_help_panel=MASK)] = False,
+    mask_only: Annotated[
+        bool, typer.Option("--mask-only", help="Only write the mask (-o mask.png, or <mesh>_mask.png), to correct it by hand.", rich_help_panel=MASK)
+    ] = False,
     save_mask: Annotated[Path | None, typer.Option(help="Write the mask to this PNG; with several photos a folder.", rich_help_panel=MASK)] = None,
     person: Annotated[str, typer.Option(metavar="largest|all|N", help="Which of several people; N counts from the left.", rich_help_panel=MASK)] = "largest",
     person_box: Annotated[str | None, typer.Option(metavar="X,Y,W,H", help="Box around the person in photo pixels.", rich_help_panel=MASK)] = None,
@@ -39,7 +43,7 @@ def reconstruct_cli(
         str, typer.Option(metavar="NAME|FILE", help="auto, none, a rembg model (downloaded if need be) or an .onnx file.", rich_help_panel=MASK)
     ] = "auto",
     resolution: Annotated[int, typer.Option(min=16, max=1024, help="Cells of the grid per axis.", rich_help_panel=MESH)] = 256,
-    height: Annotated[float, typer.Option(help="Height of the person as posed, in metres.", rich_help_panel=MESH)] = 1.80,
+    height: Annotated[float, typer.Option(metavar="METRES", help="Height of the person as posed, such as 1.72.", rich_help_panel=MESH)] = 1.80,
     ground: Annotated[bool, typer.Option("--ground/--centre", help="Feet at y = 0, or the middle of the height.", rich_help_panel=MESH)] = True,
     detail: Annotated[bool, typer.Option("--detail/--no-detail", help="Relief from seen normals: folds, faces, hems.", rich_help_panel=MESH)] = True,
     faces: Annotated[int | None, typer.Option(min=100, help="Decimate to at most so many triangles.", rich_help_panel=MESH)] = None,
@@ -49,7 +53,7 @@ def reconstruct_cli(
     weights: Annotated[str | None, typer.Option(metavar="FILE|NAME", help="Default: $NCPIFU_WEIGHTS, else compact.", rich_help_panel=MACHINE)] = None,
     profile: Annotated[str | None, typer.Option(help="Refuse weights of any other profile.", rich_help_panel=MACHINE)] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.", rich_help_panel=MACHINE)] = "auto",
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only the result's path and errors.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only the result's path, warnings and errors.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Turn photos of people into clothed 3D meshes, each with a JSON sidecar and a preview picture beside it."""

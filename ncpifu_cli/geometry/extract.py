@@ -141,6 +141,17 @@ def _marching_cubes(field: SampledField, cells: Codes) -> tuple[NDArray[np.float
     return field.positions(vertices + lowest), np.ascontiguousarray(faces, np.int32)
 
 
+def without_cavities(vertices: NDArray[np.float32], faces: NDArray[np.int32]) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
+    """The surface without those separate pieces that face inwards: walls of hollows, which nobody sees and no printer wants.
+
+    Args: vertices (V, 3), faces (F, 3) of closed pieces with F >= 1. Returns the same without dropped and unused vertices, in the same order.
+    """
+    component, count = _components(len(vertices), faces)
+    corners = vertices[faces].astype(np.float64)
+    volume = np.bincount(component, np.einsum("fi,fi->f", corners[:, 0], np.cross(corners[:, 1], corners[:, 2])), count)
+    return _with_faces(vertices, faces[volume[component] > 0])
+
+
 def largest_components(
     vertices: NDArray[np.float32], faces: NDArray[np.int32], keep: int = 1, min_fraction: float = 0.0
 ) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
@@ -148,17 +159,26 @@ def largest_components(
 
     Args: vertices (V, 3), faces (F, 3) with F >= 1. Returns the same without dropped and unused vertices, in the same order.
     """
+    component, count = _components(len(vertices), faces)
+    sizes = np.bincount(component, minlength=count)
+    largest = np.argsort(-sizes, kind="stable")[:keep]
+    kept = largest[(sizes[largest] > 0) & (sizes[largest] >= min_fraction * sizes[largest[0]])]
+    return _with_faces(vertices, faces[np.isin(component, kept)])
+
+
+def _components(count: int, faces: NDArray[np.int32]) -> tuple[NDArray[np.int32], int]:
+    """(F,) number of the connected piece that each face belongs to, and how many numbers there are. count: of the vertices."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
     starts, ends = faces[:, :2].ravel(), faces[:, 1:].ravel()
-    links = coo_array((np.ones(len(starts), bool), (starts, ends)), shape=(len(vertices), len(vertices)))
-    count, labels = connected_components(links, directed=False)
-    component = labels[faces[:, 0]]
-    sizes = np.bincount(component, minlength=count)
-    largest = np.argsort(-sizes, kind="stable")[:keep]
-    kept = largest[(sizes[largest] > 0) & (sizes[largest] >= min_fraction * sizes[largest[0]])]
-    faces = faces[np.isin(component, kept)]
+    links = coo_array((np.ones(len(starts), bool), (starts, ends)), shape=(count, count))
+    pieces, labels = connected_components(links, directed=False)
+    return labels[faces[:, 0]], int(pieces)
+
+
+def _with_faces(vertices: NDArray[np.float32], faces: NDArray[np.int32]) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
+    """The vertices that these faces use, and the faces renumbered."""
     used = np.zeros(len(vertices), bool)
     used[faces] = True
     return vertices[used], (np.cumsum(used) - 1)[faces].astype(np.int32)

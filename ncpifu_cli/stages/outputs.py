@@ -37,6 +37,9 @@ def plan_outputs(mesh: Path, config: ReconstructConfig, inputs: Sequence[Path] =
     that a format needs and that is not installed.
     """
     mesh = _numbered(Path(mesh), person)
+    if config.mask_only and config.save_mask is None and mesh.suffix.lower() == ".png":  # -o names the mask itself
+        config, mesh = config.model_copy(update={"save_mask": str(mesh)}), mesh.with_suffix(MESH_FORMATS[0])
+        person = None
     if mesh.suffix.lower() not in MESH_FORMATS:
         raise NcpifuError(f"unknown mesh format {mesh.suffix or '(no extension)'!r} in {mesh}", f"end the name in one of: {', '.join(MESH_FORMATS)}")
     kept = {path.resolve() for path in inputs}

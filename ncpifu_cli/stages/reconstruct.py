@@ -223,11 +223,12 @@ def reconstruct_view(model: LoadedModel, image: NDArray[np.uint8], mask: NDArray
 
 
 def extract_person(occupancy: "Occupancy", coverage: NDArray[np.float32], resolution: int) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
-    """The surface within the silhouette, without noise parts: vertices (V, 3) in NDC, faces (F, 3). coverage (S, S) 0..1."""
-    from ncpifu_cli.geometry.extract import extract_surface, largest_components, linear_in_logit
+    """The surface within the silhouette, without noise parts and inner hollows: vertices (V, 3) in NDC, faces (F, 3). coverage (S, S) 0..1."""
+    from ncpifu_cli.geometry.extract import extract_surface, largest_components, linear_in_logit, without_cavities
 
     surface = extract_surface(linear_in_logit(occupancy), resolution, valid=coverage >= 0.5, chunk_points=MOST_POINTS)
-    return largest_components(surface.vertices, surface.faces, keep=8, min_fraction=MIN_PART)
+    solid = without_cavities(surface.vertices, surface.faces)
+    return largest_components(*solid, keep=8, min_fraction=MIN_PART)
 
 
 class Clock:

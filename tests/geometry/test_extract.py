@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from skimage.measure import marching_cubes
 
 from ncpifu_cli.errors import NcpifuError
-from ncpifu_cli.geometry.extract import EmptySurface, extract_surface, largest_components, linear_in_logit
+from ncpifu_cli.geometry.extract import EmptySurface, extract_surface, largest_components, linear_in_logit, without_cavities
 
 Field = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 CYLINDER_RADIUS_NDC = 0.015 / 1.024  # 3 cm thick
@@ -241,3 +241,19 @@ def test_logits_change_neither_the_level_nor_certainty() -> None:
     even = linear_in_logit(lambda points: probability)(np.zeros((6, 3), np.float32))
     assert even[0] == 0 and even[1] == 0 and even[3] == 0.5 and even[5] == 1
     assert even[2] == pytest.approx(1 - even[4], abs=1e-6)
+
+
+def test_walls_of_hollows_go_and_separate_pieces_stay() -> None:
+    body, hollow, beside = ball((-0.3, 0, 0), 0.4), ball((-0.3, 0, 0), 0.2), ball((0.5, 0, 0), 0.2)
+
+    def field(points: NDArray[np.float32]) -> NDArray[np.float32]:
+        return np.maximum(np.minimum(body(points), 1 - hollow(points)), beside(points))
+
+    surface = extract_surface(field, 64)
+    vertices, faces = without_cavities(surface.vertices, surface.faces)
+    assert len(faces) < len(surface.faces)
+    assert set(edge_use(faces)) == {2}
+    radii = np.linalg.norm(vertices - np.float32([-0.3, 0, 0]), axis=1)
+    assert (radii > 0.35).all()
+    assert (vertices[:, 0] > 0.6).any()
+    assert signed_volume(vertices, faces) == pytest.approx(4 / 3 * np.pi * (0.4**3 + 0.2**3), rel=0.03)
