@@ -17,10 +17,10 @@ def test_loss_by_hand() -> None:
     true[:, 2, 0], true[:, 5, 0] = 1.0, -1.0
     assert float(stage.normal_loss(true.clone(), true)) == 0
     turned = true.clone()
-    turned[:, 5, 0], turned[:, 3, 0] = 0.0, 1.0  # the back off by a right angle: 1 - cos = 1, absolute error 2, counted half
-    assert float(stage.normal_loss(turned, true)) == pytest.approx(1.5)
+    turned[:, 5, 0], turned[:, 3, 0] = 0.0, 1.0  # the back off by a right angle: squared 2, counted a quarter
+    assert float(stage.normal_loss(turned, true)) == pytest.approx(0.5)
     turned[:, :3, 1] = 7.0  # beside the surface anything goes
-    assert float(stage.normal_loss(turned, true)) == pytest.approx(1.5)
+    assert float(stage.normal_loss(turned, true)) == pytest.approx(0.5)
 
 
 def test_angles_of_a_network_that_says_straight_ahead(tmp_path: Path) -> None:
