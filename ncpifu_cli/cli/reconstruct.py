@@ -45,7 +45,7 @@ def reconstruct_cli(
     resolution: Annotated[int, typer.Option(min=16, max=1024, help="Cells of the grid per axis.", rich_help_panel=MESH)] = 256,
     height: Annotated[float, typer.Option(metavar="METRES", help="Height of the person as posed, such as 1.72.", rich_help_panel=MESH)] = 1.80,
     ground: Annotated[bool, typer.Option("--ground/--centre", help="Feet at y = 0, or the middle of the height.", rich_help_panel=MESH)] = True,
-    detail: Annotated[bool, typer.Option("--detail/--no-detail", help="Relief from seen normals: folds, faces, hems.", rich_help_panel=MESH)] = True,
+    detail: Annotated[bool, typer.Option("--detail/--no-detail", help="Relief from normals seen in the photo.", rich_help_panel=MESH)] = True,
     faces: Annotated[int | None, typer.Option(min=100, help="Decimate to at most so many triangles.", rich_help_panel=MESH)] = None,
     smooth: Annotated[int, typer.Option(min=0, max=100, help="Rounds of smoothing that keeps the volume.", rich_help_panel=MESH)] = 0,
     texture: Annotated[bool, typer.Option("--texture", help="Image texture in place of vertex colours (.glb, .obj).", rich_help_panel=MESH)] = False,

@@ -181,7 +181,7 @@ class RenderDataset(Dataset[dict[str, Tensor]]):
         size = self.size_px // self.depth_stride
         if "depth" not in view:
             return np.full((2, size, size), np.nan, np.float32)
-        image = _read(subject.folder / view["depth"], cv2.IMREAD_UNCHANGED)
+        image = read_picture(subject.folder / view["depth"], cv2.IMREAD_UNCHANGED)
         depth = move_depth(decode_depth(image, image.shape[1]), placement.image, size)
         return spread_depth(depth, DEPTH_REACH_PX) * np.float32(placement.scale)
 
@@ -205,12 +205,13 @@ def _draw(among: NDArray[np.bool_], count: int, rng: np.random.Generator) -> NDA
 
 def read_view(folder: Path, view: dict, half: bool = False) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
     """RGB (S, S, 3) and mask (S, S) of one rendered view, or both at half the size, which is read faster; NcpifuError names an unreadable file."""
-    rgb = _read(folder / view["rgb"], cv2.IMREAD_REDUCED_COLOR_2 if half else cv2.IMREAD_COLOR)
-    mask = _read(folder / view["mask"], cv2.IMREAD_REDUCED_GRAYSCALE_2 if half else cv2.IMREAD_GRAYSCALE)
+    rgb = read_picture(folder / view["rgb"], cv2.IMREAD_REDUCED_COLOR_2 if half else cv2.IMREAD_COLOR)
+    mask = read_picture(folder / view["mask"], cv2.IMREAD_REDUCED_GRAYSCALE_2 if half else cv2.IMREAD_GRAYSCALE)
     return cv2.cvtColor(rgb, cv2.COLOR_BGR2RGB), mask > 127
 
 
-def _read(path: Path, flags: int) -> NDArray:
+def read_picture(path: Path, flags: int) -> NDArray:
+    """A picture of a rendered subject as OpenCV reads it; NcpifuError names an unreadable file."""
     image = cv2.imread(str(path), flags)
     if image is None:
         raise NcpifuError(f"cannot read {path}", "render this subject again: delete its folder and run `ncpifu render`")

@@ -3,7 +3,6 @@
 It stands in `data` because its answer is a mask, which is data to everything that follows; `models` holds what answers points in space.
 """
 
-import json
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -80,7 +79,7 @@ class MattingNet(nn.Module):
 
 def save_matting(path: Path, net: MattingNet, meta: dict[str, Any]) -> None:
     """Write the weights in half precision, with `meta` (free JSON) in the header of the file; atomic."""
-    save_half(path, net, FORMAT, json.dumps(meta))
+    save_half(path, net, FORMAT, meta)
 
 
 def load_matting(path: Path) -> MattingNet:

@@ -15,6 +15,7 @@ from ncpifu_cli.artifacts import HELD_OUT_PREFIXES, read_json
 from ncpifu_cli.config.train import AugmentConfig
 from ncpifu_cli.data.augment import photographic, random_placement
 from ncpifu_cli.data.backdrops import Backdrops, Rng, fractal_grey
+from ncpifu_cli.data.dataset import read_picture, read_view
 from ncpifu_cli.data.network_input import DETAIL_PX, normal_input
 from ncpifu_cli.errors import NcpifuError
 
@@ -25,12 +26,13 @@ PHOTO = AugmentConfig(stretch=0.0, shift_ndc=0.0, cut=0.0, scale=0.2, roll_deg=8
 
 @dataclass(frozen=True)
 class OppositeViews:
-    """One view of a subject and the normals seen from both of its sides; files of the render layout (`render --maps normal`)."""
+    """One view of a subject and the normals seen from both of its sides: files in its folder, of the render layout (`render --maps normal`)."""
 
-    rgb: Path
-    mask: Path
-    front: Path
-    back: Path
+    folder: Path
+    rgb: str
+    mask: str
+    front: str
+    back: str
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ def find_opposite_views(renders: Path, *, held_out: bool = False, size_px: int =
         for view in views.values():
             opposite = views.get(_direction(view["yaw_deg"] + 180, -view["pitch_deg"]))
             if opposite is not None:
-                found.append(OppositeViews(*(marker.parent / name for name in (view["rgb"], view["mask"], view["normal_map"], opposite["normal_map"]))))
+                found.append(OppositeViews(marker.parent, view["rgb"], view["mask"], view["normal_map"], opposite["normal_map"]))
     if not found:
         raise NcpifuError(f"no opposite views with normals in {renders}", "render with --maps normal, an even number of views, and pitches that come in pairs")
     return found
@@ -99,9 +101,9 @@ def whole_view(views: OppositeViews) -> NormalCrop:
 
 def _read_views(views: OppositeViews) -> tuple[NDArray[np.uint8], Floats, NDArray[np.uint8], NDArray[np.uint8]]:
     """(S, S, 3) colours, (S, S) coverage 0 or 1, and both normal maps (S, S, 3) as stored, RGB, the back's seen through from the front."""
-    rgb, front, back = (_read(path, cv2.IMREAD_COLOR)[..., ::-1] for path in (views.rgb, views.front, views.back))
-    mask = (_read(views.mask, cv2.IMREAD_GRAYSCALE) > 127).astype(np.float32)
-    return np.ascontiguousarray(rgb), mask, np.ascontiguousarray(front), np.ascontiguousarray(back[:, ::-1])
+    rgb, mask = read_view(views.folder, {"rgb": views.rgb, "mask": views.mask})
+    front, back = (read_picture(views.folder / name, cv2.IMREAD_COLOR)[..., ::-1] for name in (views.front, views.back))
+    return rgb, mask.astype(np.float32), np.ascontiguousarray(front), np.ascontiguousarray(back[:, ::-1])
 
 
 def repatterned(rng: Rng, rgb: Floats, cover: Floats, backdrops: Backdrops) -> Floats:
@@ -140,10 +142,3 @@ def _decoded(front: NDArray[np.uint8], back: NDArray[np.uint8], known: NDArray[n
         x, y, z = (to_this_camera[axis] * scale * part for axis, part in enumerate((x, y, z)))
         sides += [turn[0, 0] * x + turn[0, 1] * y, turn[1, 0] * x + turn[1, 1] * y, z]
     return np.stack(sides).astype(np.float32)
-
-
-def _read(path: Path, flags: int) -> NDArray[np.uint8]:
-    image = cv2.imread(str(path), flags)
-    if image is None:
-        raise NcpifuError(f"cannot read {path}", "render this subject again: delete its folder and run `ncpifu render`")
-    return np.asarray(image, np.uint8)

@@ -3,7 +3,6 @@
 It stands in `data` because its answer is a picture, which is data to everything that follows; `models` holds what answers points in space.
 """
 
-import json
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -55,7 +54,7 @@ class NormalNet(nn.Module):
 
 def save_normals(path: Path, net: NormalNet, meta: dict[str, Any]) -> None:
     """Write the weights in half precision, with `meta` (free JSON) in the header of the file; atomic."""
-    save_half(path, net, FORMAT, json.dumps(meta))
+    save_half(path, net, FORMAT, meta)
 
 
 def load_normals(path: Path) -> NormalNet:

@@ -1,6 +1,8 @@
 """Small networks of `data` on disk: safetensors in half precision, told apart by a format in the header."""
 
+import json
 from pathlib import Path
+from typing import Any
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
@@ -10,11 +12,11 @@ from ncpifu_cli.artifacts import atomic_path
 from ncpifu_cli.errors import NcpifuError
 
 
-def save_half(path: Path, net: nn.Module, kind: str, meta: str) -> None:
-    """Write the weights in half precision with `kind` and `meta` in the header of the file; atomic."""
+def save_half(path: Path, net: nn.Module, kind: str, meta: dict[str, Any]) -> None:
+    """Write the weights in half precision with `kind` and `meta` (free JSON) in the header of the file; atomic."""
     tensors = {name: value.half().contiguous() if value.is_floating_point() else value for name, value in net.state_dict().items()}
     with atomic_path(path) as temporary:
-        save_file(tensors, temporary, metadata={"format": kind, "meta": meta})
+        save_file(tensors, temporary, metadata={"format": kind, "meta": json.dumps(meta)})
 
 
 def read_half(path: Path, net: nn.Module, kind: str, released_name: str) -> None:

@@ -37,10 +37,7 @@ def plan_outputs(mesh: Path, config: ReconstructConfig, inputs: Sequence[Path] =
     that a format needs and that is not installed.
     """
     mesh = _numbered(Path(mesh), person)
-    if config.mask_only and config.save_mask is None and mesh.suffix.lower() == ".png":  # -o names the mask itself
-        config, mesh = config.model_copy(update={"save_mask": str(mesh)}), mesh.with_suffix(MESH_FORMATS[0])
-        person = None
-    if mesh.suffix.lower() not in MESH_FORMATS:
+    if mesh.suffix.lower() not in MESH_FORMATS and not _is_the_mask(mesh, config):
         raise NcpifuError(f"unknown mesh format {mesh.suffix or '(no extension)'!r} in {mesh}", f"end the name in one of: {', '.join(MESH_FORMATS)}")
     kept = {path.resolve() for path in inputs}
     outputs = _masks_alone(mesh, config, person) if config.mask_only else _all_files(mesh, config, kept, person)
@@ -54,8 +51,16 @@ def plan_outputs(mesh: Path, config: ReconstructConfig, inputs: Sequence[Path] =
     return outputs
 
 
+def _is_the_mask(mesh: Path, config: ReconstructConfig) -> bool:
+    """Whether -o names the mask itself."""
+    return config.mask_only and config.save_mask is None and mesh.suffix.lower() == ".png"
+
+
 def _masks_alone(mesh: Path, config: ReconstructConfig, person: int | None) -> Outputs:
-    mask = mesh.with_name(f"{mesh.stem}_mask.png") if config.save_mask is None else _numbered(Path(config.save_mask), person)
+    if config.save_mask is not None:
+        mask = _numbered(Path(config.save_mask), person)
+    else:
+        mask = mesh if _is_the_mask(mesh, config) else mesh.with_name(f"{mesh.stem}_mask.png")
     return Outputs(mesh, mesh.with_suffix(".json"), mask=_png(mask))
 
 

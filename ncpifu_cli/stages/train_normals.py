@@ -105,10 +105,10 @@ def angles_deg(net: NormalNet, views: list[OppositeViews]) -> tuple[float, float
 
 def _split(views: list[OppositeViews], watch: int) -> tuple[list[OppositeViews], list[OppositeViews]]:
     """(training, watched): the last subjects' views are watched, some of them."""
-    folders = sorted({view.rgb.parent.parent for view in views})
+    folders = sorted({view.folder for view in views})
     kept_out = set(folders[len(folders) - watch :]) if watch < len(folders) else set()
-    watched = [view for view in views if view.rgb.parent.parent in kept_out]
-    return [view for view in views if view.rgb.parent.parent not in kept_out], watched[:: max(1, len(watched) // WATCHED)]
+    watched = [view for view in views if view.folder in kept_out]
+    return [view for view in views if view.folder not in kept_out], watched[:: max(1, len(watched) // WATCHED)]
 
 
 def _tensors(crops: list[NormalCrop]) -> tuple[Tensor, Tensor]:

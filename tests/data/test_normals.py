@@ -38,8 +38,8 @@ def test_views_are_paired_by_opposite_pitch(tmp_path: Path) -> None:
 
 def test_held_out_people_are_kept_apart(tmp_path: Path) -> None:
     write_hump(write_hump(tmp_path, "train-000001"), "test-000001")
-    assert {view.rgb.parent.parent.name for view in find_opposite_views(tmp_path, size_px=SIZE)} == {"train-000001"}
-    assert {view.rgb.parent.parent.name for view in find_opposite_views(tmp_path, held_out=True, size_px=SIZE)} == {"test-000001"}
+    assert {view.folder.name for view in find_opposite_views(tmp_path, size_px=SIZE)} == {"train-000001"}
+    assert {view.folder.name for view in find_opposite_views(tmp_path, held_out=True, size_px=SIZE)} == {"test-000001"}
 
 
 def test_crops_are_repeatable_and_turn_normals_with_the_picture(tmp_path: Path) -> None:

@@ -206,3 +206,15 @@ def test_photos_from_folders_and_lists(tmp_path: Path) -> None:
     for bad in ("none", "missing.txt"):
         with pytest.raises(NcpifuError):
             collect_photos([tmp_path / bad])
+
+
+def test_a_mask_alone_is_named_by_the_output_or_beside_the_mesh(tmp_path: Path) -> None:
+    alone = ReconstructConfig(mask_only=True)
+    assert plan_outputs(tmp_path / "me.png", alone).mask == tmp_path / "me.png"
+    assert plan_outputs(tmp_path / "me.png", alone, person=2).mask == tmp_path / "me_2.png"
+    assert plan_outputs(tmp_path / "me.obj", alone).mask == tmp_path / "me_mask.png"
+    assert plan_outputs(tmp_path / "me.obj", ReconstructConfig(mask_only=True, save_mask=str(tmp_path / "m.png"))).mask == tmp_path / "m.png"
+    with pytest.raises(NcpifuError, match="unknown mesh format"):
+        plan_outputs(tmp_path / "me.png", ReconstructConfig())
+    with pytest.raises(NcpifuError, match="replace an input"):
+        plan_outputs(tmp_path / "me.png", alone, [tmp_path / "me.png"])
