@@ -10,6 +10,8 @@ from ncpifu_cli.geometry.surface import face_normals
 
 Floats = NDArray[np.floating]
 
+STRIP_FACES, MOST_STRIPS = 4, 1024  # width of a strip in mean faces, and how many strips at most, when crossing faces are searched
+
 
 @dataclass(frozen=True)
 class MeshHealth:
@@ -59,11 +61,15 @@ def crossing_faces(vertices: Floats, faces: NDArray[np.integer]) -> NDArray[np.b
 def _crossing(vertices: Floats, faces: NDArray[np.integer], corners: NDArray[np.int64]) -> NDArray[np.bool_]:
     triangles = np.asarray(vertices, np.float64)[faces]
     low, high = triangles.min(axis=1), triangles.max(axis=1)
-    axis = int((high.max(axis=0) - low.min(axis=0)).argmax())
-    order = np.argsort(low[:, axis], kind="stable")
-    crossing = np.zeros(len(faces), np.bool_)
-    crossing[order] = _sweep(triangles[order], low[order], high[order], corners[order], axis)
-    return crossing
+    axis, across = (int(order) for order in np.argsort(low.min(axis=0) - high.max(axis=0))[:2])
+    # Strips along the longest axis, each a few faces wide: a face meets the others of its strips alone.
+    width = max(STRIP_FACES * float((high - low)[:, across].mean()), float(np.ptp(low[:, across])) / MOST_STRIPS, np.finfo(np.float64).tiny)
+    start, end = (np.floor((edge[:, across] - low[:, across].min()) / width).astype(np.int64) for edge in (low, high))
+    copies = end - start + 1
+    member = np.repeat(np.arange(len(faces)), copies)
+    strip = start[member] + np.arange(len(member)) - np.repeat(np.cumsum(copies) - copies, copies)
+    order = np.lexsort((low[member, axis], strip))
+    return _sweep(triangles, low, high, corners, axis, member[order], strip[order])
 
 
 def _merged(vertices: Floats, faces: NDArray[np.integer]) -> NDArray[np.int64]:
@@ -98,13 +104,17 @@ def mesh_problem(vertices: Floats, faces: NDArray[np.integer]) -> str:
 
 
 @numba.njit(nogil=True, cache=True)
-def _sweep(triangles: Floats, low: Floats, high: Floats, corners: NDArray[np.int64], axis: int) -> NDArray[np.bool_]:
-    """Faces sorted by where they begin along `axis`: each meets only those that begin before it ends."""
+def _sweep(
+    triangles: Floats, low: Floats, high: Floats, corners: NDArray[np.int64], axis: int, member: NDArray[np.int64], strip: NDArray[np.int64]
+) -> NDArray[np.bool_]:
+    """Faces `member` sorted by strip and by where they begin along `axis`: each meets only those of its strip that begin before it ends."""
     crossing = np.zeros(len(triangles), np.bool_)
     first, second = (axis + 1) % 3, (axis + 2) % 3
-    for i in range(len(triangles)):
-        for j in range(i + 1, len(triangles)):
-            if low[j, axis] > high[i, axis]:
+    for place in range(len(member)):
+        i = member[place]
+        for other in range(place + 1, len(member)):
+            j = member[other]
+            if strip[other] != strip[place] or low[j, axis] > high[i, axis]:
                 break
             if low[j, first] > high[i, first] or high[j, first] < low[i, first] or low[j, second] > high[i, second] or high[j, second] < low[i, second]:
                 continue

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import trimesh
 
+from ncpifu_cli.geometry.mesh_health import crossing_faces
 from ncpifu_cli.geometry.refine import MOST_NDC, refine
 
 RADIUS, BUMP, WAVES = 0.5, 0.006, 60.0
@@ -71,3 +72,16 @@ def test_nonsense_moves_little_and_never_turns_a_thin_part_inside_out() -> None:
     assert np.abs(moved - flat).max() <= MOST_NDC
     inner = np.hypot(flat[:, 0], flat[:, 1]) < 0.8 * RADIUS
     assert (moved[inner, 2] * np.sign(flat[inner, 2]) >= 0).all()
+
+
+def test_no_faces_cut_through_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    vertices, faces = ball()
+    wavy = vertices * (1, 1, 0.04) + np.array([0, 0, 0.3]) * np.sin(12 * vertices[:, 1:2])  # thin and steep
+    rng = np.random.default_rng(0)
+    normals = [(n / np.linalg.norm(n, axis=2, keepdims=True)).astype(np.float32) for n in rng.normal(size=(2, SIZE, SIZE, 3)) + np.array([0, 0, 0.5])]
+    assert not crossing_faces(wavy, faces).any()
+    moved = refine(wavy, faces, normals[0], normals[1] * (1, 1, -1))
+    assert np.abs(moved - wavy).max() > 0.005
+    assert not crossing_faces(moved, faces).any()
+    monkeypatch.setattr("ncpifu_cli.geometry.refine.BACK_TRIES", 1)  # the first try as it is
+    assert crossing_faces(refine(wavy, faces, normals[0], normals[1] * (1, 1, -1)), faces).any()
