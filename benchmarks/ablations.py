@@ -16,6 +16,7 @@ encoder that was trained alone (`loss.occupancy=0`), each row spends its steps o
 import argparse
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -26,6 +27,7 @@ from ncpifu_cli.config.eval import EvalConfig
 from ncpifu_cli.config.train import TrainConfig
 from ncpifu_cli.data.dataset import RenderDataset, find_subjects
 from ncpifu_cli.errors import NcpifuError
+from ncpifu_cli.models.api import Features, ImplicitModel
 from ncpifu_cli.models.checkpoint import load_weights, read_tensors, save_tensors
 from ncpifu_cli.stages.eval import evaluate
 from ncpifu_cli.stages.report import interval
@@ -49,6 +51,7 @@ ROWS = {
 }
 LATTICES = {"lattice_coarse": "[4,8,3]", "lattice_fine": "[8,16,7]"}  # the others are files of configs/ablations/
 ENCODER_PARTS = ("encoder.", "depth_head.")
+GRID_NODES = 25  # nodes a side of the coarser of the two grids of `flips`
 
 
 def weights_of(row: str, options: argparse.Namespace) -> Path:
@@ -134,31 +137,60 @@ def score_rows(names: list[str], options: argparse.Namespace) -> None:
 
 
 def flip_rows(names: list[str], options: argparse.Namespace) -> None:
-    """Share of the points that training asks about, on the watched subjects, whose side changes with the points they are asked with.
+    """Share of the answers, on the watched subjects, that change sides with the points they are asked with. Prints a Markdown table.
 
-    Asked all at once; in pieces of 1024 in random order; and, as an extraction does, among a regular grid. Prints a Markdown table.
+    The points that training asks about, asked all at once, against in pieces of 1024 in random order, and against among a regular grid; and the nodes of a grid
+    that lie at the surface, against the same nodes as part of a grid twice as fine (what an extraction at another resolution does).
     """
-    print("| name | all at once and in pieces | all at once and among a grid |\n|---|---|---|")
-    axis = torch.linspace(-0.9, 0.9, 16)
-    grid = torch.stack(torch.meshgrid(axis, axis, axis / 3, indexing="ij"), dim=-1).reshape(1, -1, 3)
+    print("| name | all at once and in pieces | all at once and among a grid | a grid and one twice as fine, nodes at the surface |\n|---|---|---|---|")
     for name, weights in find_weights(names, options).items():
         model, config, _ = load_weights(weights)
         settings = settings_of(name, options) if name in ROWS else load(TrainConfig, options.config, options.set)
         _, watched = choose_subjects(find_subjects(options.data), settings.data)
         data = settings.data.model_copy(update={"points": 8192})
         items = RenderDataset(watched, data, config.image_size_px, seed=0, length=len(watched), augment=False, depth_stride=config.depth_stride)
-        flips: list[tuple[float, float]] = []
+        flips: list[tuple[float, float, float]] = []
         for item in (items[index] for index in range(len(items))):
-            points = item["points"][None]
-            order = torch.randperm(points.shape[1], generator=torch.Generator().manual_seed(0))
+            points = item["points"]
+            order = torch.randperm(len(points), generator=torch.Generator().manual_seed(0))
             with torch.inference_mode():
                 features = model.encode(item["image"][None])
-                whole = model.query(features, points).logits[-1, 0] > 0
-                pieces = torch.cat([model.query(features, points[:, part]).logits[-1, 0] for part in order.split(1024)]) > 0
-                among = model.query(features, torch.cat([points, grid], dim=1)).logits[-1, 0, : points.shape[1]] > 0
-            flips.append((float((whole[order] != pieces).float().mean()), float((whole != among).float().mean())))
-        shares = [sum(values) / len(values) for values in zip(*flips, strict=True)]
-        print(f"| {name} | {shares[0]:.2%} | {shares[1]:.2%} |")
+
+                inside = partial(sides, model, features)
+                whole = inside(points)
+                pieces = torch.cat([inside(points[part]) for part in order.split(1024)])
+                among = inside(torch.cat([points, grid_nodes(17).reshape(-1, 3)]))[: len(points)]
+                coarse, fine = (inside(grid_nodes(nodes).reshape(-1, 3)).reshape(nodes, nodes, nodes) for nodes in (GRID_NODES, 2 * GRID_NODES - 1))
+            changed = coarse != fine[::2, ::2, ::2]
+            flips.append((share(whole[order] != pieces), share(whole != among), share(changed[at_surface(coarse)])))
+        print(f"| {name} | {' | '.join(f'{sum(column) / len(column):.2%}' for column in zip(*flips, strict=True))} |", flush=True)
+
+
+def sides(model: ImplicitModel, features: Features, points: torch.Tensor) -> torch.Tensor:
+    """(N,) bool: which of the (N, 3) points, asked together, the network holds for inside."""
+    return model.query(features, points[None]).logits[-1, 0] > 0
+
+
+def grid_nodes(count: int) -> torch.Tensor:
+    """(count, count, count, 3) NDC: a grid over what most people fill; of 2 n - 1 nodes a side, every second one is a node of the grid of n."""
+    axis = torch.linspace(-1, 1, count)
+    return torch.stack(torch.meshgrid(0.6 * axis, 0.95 * axis, 0.3 * axis, indexing="ij"), dim=-1)
+
+
+def at_surface(inside: torch.Tensor) -> torch.Tensor:
+    """(X, Y, Z) bool: the nodes that have a neighbour along an axis on the other side."""
+    near = torch.zeros_like(inside)
+    for axis in range(3):
+        count = inside.shape[axis] - 1
+        differs = inside.narrow(axis, 1, count) != inside.narrow(axis, 0, count)
+        near.narrow(axis, 1, count).logical_or_(differs)
+        near.narrow(axis, 0, count).logical_or_(differs)
+    return near
+
+
+def share(chosen: torch.Tensor) -> float:
+    """Of (N,) bool, how many are True, 0..1."""
+    return float(chosen.float().mean())
 
 
 def main() -> None:
