@@ -72,7 +72,7 @@ def atomic_path(target: Path) -> Iterator[Path]:
         handle, name = tempfile.mkstemp(prefix=temporary_prefix(), suffix="-" + target.name, dir=target.parent)
         os.close(handle)
     except OSError as error:
-        raise NcpifuError(f"cannot write {target}: {error.strerror or error}", "choose an output folder that can be written") from error
+        raise _unwritable(target, error) from error
     temporary = Path(name)
     try:
         yield temporary
@@ -96,7 +96,7 @@ def atomic_folder(target: Path) -> Iterator[Path]:
         target.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(prefix=temporary_prefix(), suffix="-" + target.name, dir=target.parent))
     except OSError as error:
-        raise NcpifuError(f"cannot write {target}: {error.strerror or error}", "choose an output folder that can be written") from error
+        raise _unwritable(target, error) from error
     try:
         yield temporary
         temporary.chmod(0o755)
@@ -109,13 +109,26 @@ def atomic_folder(target: Path) -> Iterator[Path]:
 
 
 def check_writable(folder: Path, target: Path | None = None) -> None:
-    """Create `folder`; NcpifuError, which names `target` (the folder itself without one), where no file can be made in it: said before the work."""
+    """NcpifuError, which names `target` (the folder itself without one), where `folder` cannot be made or no file can be made in it: said before the work.
+
+    Leaves nothing behind: what fails later leaves no empty folder.
+    """
+    present = Path(folder).absolute()
+    while not present.exists() and present != present.parent:
+        present = present.parent
     try:
-        Path(folder).mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
+        with tempfile.TemporaryFile(dir=present):
             pass
     except OSError as error:
-        raise NcpifuError(f"cannot write {target or folder}: {error.strerror or error}", "choose an output folder that can be written") from error
+        raise _unwritable(target or folder, error) from error
+
+
+def _unwritable(target: Path, error: OSError) -> NcpifuError:
+    """What to tell the user of a file or folder that cannot be made."""
+    blocking = next((parent for parent in Path(target).absolute().parents if parent.is_file()), None)
+    if blocking is not None:
+        return NcpifuError(f"cannot write {target}: {blocking} is a file, not a folder", "choose another output folder")
+    return NcpifuError(f"cannot write {target}: {error.strerror or error}", "choose an output folder that can be written")
 
 
 def temporary_prefix() -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ncpifu_cli.artifacts import atomic_folder, atomic_path, read_json, remove_leftovers, stable_hash, temporary_prefix, write_json
+from ncpifu_cli.artifacts import atomic_folder, atomic_path, check_writable, read_json, remove_leftovers, stable_hash, temporary_prefix, write_json
 from ncpifu_cli.errors import NcpifuError
 
 
@@ -39,6 +39,14 @@ def test_unwritable_target_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     with pytest.raises(NcpifuError, match="cannot write"), atomic_path(tmp_path / "folder"):
         pass
+
+
+def test_checking_a_folder_makes_none_and_names_the_file_in_the_way(tmp_path: Path) -> None:
+    check_writable(tmp_path / "new" / "folder")
+    assert not list(tmp_path.iterdir())
+    (tmp_path / "file").write_text("")
+    with pytest.raises(NcpifuError, match="file is a file, not a folder"):
+        check_writable(tmp_path / "file" / "folder", tmp_path / "file" / "folder" / "mesh.obj")
 
 
 def test_json_errors_name_the_file(tmp_path: Path) -> None:

@@ -77,7 +77,7 @@ def reconstruct_cli(
         "texture": texture,
         "confidence": confidence,
     }
-    config = validate(ReconstructConfig, values, "reconstruct")
+    config = validate(ReconstructConfig, values, "reconstruct", options={"height_m": "--height"})
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a batch system's stop cleans up as Ctrl-C does
     from ncpifu_cli.stages.reconstruct_batch import collect_photos
     from ncpifu_cli.stages.reconstruct_files import model_loader, reconstruct_to_files
