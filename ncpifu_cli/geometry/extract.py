@@ -17,6 +17,7 @@ from ncpifu_cli.geometry.surface_search import Crossings, find_crossings
 
 _SEARCH_POINTS_BOX, _SEARCH_POINTS_SILHOUETTE = 32_768, 12_288  # a scattered sample for each 6.4 cm of the cube, each 4 cm of a person's silhouette
 _CERTAIN_LOGIT = 12.0
+_LEAST_ABOVE = 1e-3  # vertices stay at least a thousandth of a cell from its corners
 _CORNERS = np.array([[corner >> 2, corner >> 1 & 1, corner & 1] for corner in range(8)])
 _FACES = np.array([[-1, 0, 0], [1, 0, 0], [0, -1, 0], [0, 1, 0], [0, 0, -1], [0, 0, 1]])
 
@@ -78,13 +79,15 @@ def linear_in_logit(occupancy: Occupancy) -> Occupancy:
     """The same surface (0.5) by a function that changes evenly across it.
 
     A trained network goes from 0 to 1 within less than a cell; marching cubes, which interpolates linearly between corners, makes terraces of that. The logit
-    of such a network is nearly linear there. Certain answers stay 0 and 1.
+    of such a network is nearly linear there. Certain answers stay 0 and 1. No answer is so close to the level that the vertices around a corner become one.
     """
 
     def evenly(points_ndc: NDArray[np.float32]) -> NDArray[np.float32]:
         probability = np.clip(occupancy(points_ndc).astype(np.float64), 1e-9, 1 - 1e-9)
         logit = np.log(probability) - np.log1p(-probability)
-        return np.clip(0.5 + logit / (2 * _CERTAIN_LOGIT), 0, 1).astype(np.float32)
+        above = logit / (2 * _CERTAIN_LOGIT)
+        above = np.where(above > 0, np.maximum(above, _LEAST_ABOVE), np.minimum(above, -_LEAST_ABOVE))
+        return np.clip(0.5 + above, 0, 1).astype(np.float32)
 
     return evenly
 
