@@ -61,8 +61,8 @@ class KnownAnswer:
     def __init__(self, network: Any) -> None:
         self.network, self.color_head, self.color = network, network.color_head, network.color
 
-    def encode(self, image: Any) -> Any:
-        return self.network.encode(image)
+    def encode(self, image: Any, both_ways: bool) -> Any:
+        return self.network.encode(image, both_ways=both_ways)
 
     def query(self, features: Any, points_ndc: Any) -> Any:
         import torch

@@ -66,7 +66,7 @@ class InflatedOutline:
 
     color_head = None
 
-    def encode(self, image):
+    def encode(self, image, both_ways):
         import torch
 
         mask = (image[0].abs().sum(0) > 0).cpu().numpy().astype(np.uint8)

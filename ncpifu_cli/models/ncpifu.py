@@ -79,15 +79,18 @@ class NeuralCodePIFu(nn.Module):
         self.color_head = color_head
         self.depth_scale, self.surface_depth, self.supervise_all = depth_scale, surface_depth, supervise_all
 
-    def encode(self, image: Tensor, true_depth_ndc: Tensor | None = None) -> Features:
+    def encode(self, image: Tensor, true_depth_ndc: Tensor | None = None, both_ways: bool = False) -> Features:
         """(B, 3, H, W) -> features to query: of every hourglass output in training with deep supervision, else of the last.
 
+        `both_ways` reads the surfaces off the mirror image as well and takes the mean, whose errors are smaller (docs/method.md).
         `true_depth_ndc` (B, 2, h, w), of the size of the predicted surfaces and NaN where unknown, takes their place in x_c (not in the answer's `depth`).
         Trained so, points learn a limb's thickness around surfaces that are where they should be; else they would average over wherever the limb might be.
         """
         maps, stem = self.encoder(image)
         chosen = maps if self.training and self.supervise_all else maps[-1:]
         depth = self.depth_head(chosen, stem)
+        if both_ways and self.surface_depth:
+            depth = (depth + self.encode_depth(image.flip(-1))[-len(chosen) :].flip(-1)) / 2
         told = depth
         if true_depth_ndc is not None:
             told = torch.where(torch.isfinite(true_depth_ndc), true_depth_ndc * self.depth_scale, depth.float()).to(depth.dtype)

@@ -31,8 +31,11 @@ class PIFu(nn.Module):
         self.color_head = None
         self.depth_scale, self.supervise_all = depth_scale, supervise_all
 
-    def encode(self, image: Tensor, true_depth_ndc: Tensor | None = None) -> Features:
-        """(B, 3, H, W) in [-1, 1] -> feature maps (B, C, H/4, W/4): all in training with deep supervision, else the last. Depth has no use here."""
+    def encode(self, image: Tensor, true_depth_ndc: Tensor | None = None, both_ways: bool = False) -> Features:
+        """(B, 3, H, W) in [-1, 1] -> feature maps (B, C, H/4, W/4): all in training with deep supervision, else the last.
+
+        Depth has no use here, neither the true one nor one read both ways.
+        """
         maps, stem = self.encoder(image)
         chosen = maps if self.training and self.supervise_all else maps[-1:]
         return Features(tuple(chosen), self.depth_head(chosen, stem), image)

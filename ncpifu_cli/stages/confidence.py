@@ -2,7 +2,8 @@
 
 Occupancy is a probability. Walking out along the normal from `REACH_M` inside a surface point to `REACH_M` outside it, the drop of that probability is the
 network's own estimate of how likely the true surface lies between the two. It is asked twice, about the photo and about its mirror image, and the lower answer
-counts: where the photo decides the matter both agree, where the network guesses it guesses differently. docs/reconstruct.md has the measurements.
+counts: where the photo decides the matter both agree, where the network guesses it guesses differently. Each answers by the surfaces that it sees itself, not
+by the mean of both of which the mesh is made. docs/reconstruct.md has the measurements.
 """
 
 from collections.abc import Callable

@@ -29,10 +29,13 @@ class Occupancy:
     change the answer. The photo is encoded in float32; points are answered in bfloat16 where the device computes it, which moves a surface by 0.05 mm in the
     mean.
 
-    Args: image (S, S, 3) uint8 sRGB and coverage (S, S) float32, with S = model.config.image_size_px. Raises ValueError for other shapes.
+    Args: image (S, S, 3) uint8 sRGB and coverage (S, S) float32, with S = model.config.image_size_px. both_ways: read the surfaces off the mirror image as
+    well. Raises ValueError for other shapes.
     """
 
-    def __init__(self, model: "LoadedModel", image: NDArray[np.uint8], coverage: NDArray[np.float32], reporter: Reporter = SILENT) -> None:
+    def __init__(
+        self, model: "LoadedModel", image: NDArray[np.uint8], coverage: NDArray[np.float32], reporter: Reporter = SILENT, both_ways: bool = True
+    ) -> None:
         import torch
 
         from ncpifu_cli.stages.device import computes_bfloat16
@@ -43,7 +46,7 @@ class Occupancy:
         self._model, self._reporter = model, reporter
         self._bfloat16 = computes_bfloat16(model.device)
         with torch.inference_mode():
-            self._features = model.model.encode(torch.from_numpy(network_input(image, coverage))[None].to(model.device))
+            self._features = model.model.encode(torch.from_numpy(network_input(image, coverage))[None].to(model.device), both_ways=both_ways)
         self.chunk = chunk_points(model, reporter)
 
     def __call__(self, points_ndc: NDArray[np.float32]) -> NDArray[np.float32]:

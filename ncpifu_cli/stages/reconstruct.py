@@ -196,8 +196,11 @@ def reconstruct_prepared(prepared: Prepared, model: LoadedModel, config: Reconst
     clock.lap("colours")
     confidence = None
     if config.confidence:
-        mirrored = Occupancy(model, np.ascontiguousarray(view.image[:, ::-1]), np.ascontiguousarray(view.coverage[:, ::-1]), reporter)
-        confidence = confidence_at(occupancy, mirrored, vertices, normals)
+        photo, mirrored = (
+            Occupancy(model, np.ascontiguousarray(view.image[:, ::step]), np.ascontiguousarray(view.coverage[:, ::step]), reporter, both_ways=False)
+            for step in (1, -1)
+        )
+        confidence = confidence_at(photo, mirrored, vertices, normals)
         clock.lap("confidence")
     low, high = vertices[:, 1].min() * HALF_EXTENT_M, vertices[:, 1].max() * HALF_EXTENT_M
     scale = prepared.mask.shown * config.height_m / float(high - low)

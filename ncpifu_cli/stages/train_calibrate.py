@@ -31,7 +31,7 @@ def surface_logit(model: Network, config: TrainConfig, subjects: list[RenderedSu
             color, coverage = resize_masked(*read_view(subject.folder, view), config.model.image_size_px)
             points_m, labels = subject.points.draw_unbalanced(POINTS, rng)
             points_ndc = Camera(view["yaw_deg"], view["pitch_deg"]).world_to_ndc(points_m)
-            features = model.encode(torch.from_numpy(network_input(color, coverage))[None].to(device))
+            features = model.encode(torch.from_numpy(network_input(color, coverage))[None].to(device), both_ways=True)
             logits.append(model.query(features, torch.from_numpy(points_ndc)[None].to(device)).logits[-1, 0].float().cpu().numpy())
             inside.append(labels)
     return float(np.quantile(np.concatenate(logits), 1 - np.concatenate(inside).mean()))

@@ -191,6 +191,17 @@ def test_true_surfaces_take_the_place_of_predicted_ones() -> None:
     assert not torch.allclose(network.query(network.encode(image, own + 0.1), points).logits, asked, atol=1e-3)
 
 
+def test_surfaces_are_read_both_ways() -> None:
+    network = build(load(TrainConfig, "tiny", ["model.surface_depth=true"]).model).eval()
+    image, _ = sample()
+    photo, mirror, both, from_mirror = (
+        network.encode(*arguments).depth for arguments in ((image,), (image.flip(-1),), (image, None, True), (image.flip(-1), None, True))
+    )
+    assert torch.allclose(both, (photo + mirror.flip(-1)) / 2, atol=1e-5)
+    assert torch.allclose(from_mirror.flip(-1), both, atol=1e-5)
+    assert not torch.allclose(photo, both, atol=1e-3)
+
+
 def test_surfaces_are_relative() -> None:
     """Body and points moved together in depth: the two relative channels stay, the absolute one moves."""
     network = build(load(TrainConfig, "tiny", ["model.surface_depth=true"]).model).eval()

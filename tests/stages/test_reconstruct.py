@@ -250,7 +250,7 @@ def test_specks_are_dropped() -> None:
 
 def test_nothing_inside_is_one_clear_error() -> None:
     class Nothing:
-        def encode(self, image):
+        def encode(self, image, both_ways):
             return None
 
         def query(self, features, points):
