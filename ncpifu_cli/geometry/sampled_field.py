@@ -78,17 +78,27 @@ class SampledField:
         Raises NcpifuError for NaN and ValueError for a result of the wrong shape.
         """
         values = np.full(len(indices), min(0.0, self.level - 0.5), np.float32)
+        needed = self.needed(indices)
+        values[needed] = self.ask_at(indices[needed])
+        return values
+
+    def needed(self, indices: Indices) -> NDArray[np.bool_]:
+        """(N, 3) sample indices -> (N,) whether the function is asked about the sample; what it is not asked about is outside."""
         z = indices[:, 2]
-        needed = np.flatnonzero(self.columns[indices[:, 0], indices[:, 1]] & (z > 0) & (z <= self.samples[2]))
-        for start in range(0, len(needed), self.chunk_points):
-            chunk = needed[start : start + self.chunk_points]
-            answer = np.asarray(self.occupancy(self.positions(indices[chunk])), np.float32)
+        return self.columns[indices[:, 0], indices[:, 1]] & (z > 0) & (z <= self.samples[2])
+
+    def ask_at(self, places: NDArray[np.number]) -> NDArray[np.float32]:
+        """The function's values (N,) at places (N, 3) in sample indices, fractions allowed, called in chunks. Raises as `ask`."""
+        values = np.empty(len(places), np.float32)
+        for start in range(0, len(places), self.chunk_points):
+            chunk = places[start : start + self.chunk_points]
+            answer = np.asarray(self.occupancy(self.positions(chunk)), np.float32)
             if answer.shape != (len(chunk),):
                 raise ValueError(f"occupancy must answer ({len(chunk)},) for ({len(chunk)}, 3) points, not {answer.shape}")
-            values[chunk] = answer
+            values[start : start + len(chunk)] = answer
         if np.isnan(values).any():
             raise NcpifuError("the network's occupancy is not a number (NaN)", "the weights are damaged or their training diverged: use others")
-        self.queried += len(needed)
+        self.queried += len(places)
         return values
 
     def _within(self, valid: NDArray[np.bool_], margin_ndc: float) -> NDArray[np.bool_]:

@@ -229,7 +229,7 @@ def extract_person(occupancy: "Occupancy", coverage: NDArray[np.float32], resolu
     """The surface within the silhouette, without noise parts and inner hollows: vertices (V, 3) in NDC, faces (F, 3). coverage (S, S) 0..1."""
     from ncpifu_cli.geometry.extract import extract_surface, largest_components, linear_in_logit, without_cavities
 
-    surface = extract_surface(linear_in_logit(occupancy), resolution, valid=coverage >= 0.5, chunk_points=MOST_POINTS)
+    surface = extract_surface(linear_in_logit(occupancy), resolution, valid=coverage >= 0.5, chunk_points=MOST_POINTS, settle=True)
     solid = without_cavities(surface.vertices, surface.faces)
     return largest_components(*solid, keep=8, min_fraction=MIN_PART)
 

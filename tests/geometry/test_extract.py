@@ -236,6 +236,33 @@ def test_a_steep_occupancy_makes_no_terraces() -> None:
     assert errors[1] < 0.1 * errors[0]
 
 
+def test_settled_vertices_lie_where_the_function_says() -> None:
+    """Its slope differs inside and outside, so that straight lines between samples miss the level."""
+
+    def bent(points: NDArray[np.float32]) -> NDArray[np.float32]:
+        height = (0.101 + 0.05 * np.cos(2 * points[:, 0]) - points[:, 2]).astype(np.float64)
+        return np.clip(0.5 + np.where(height > 0, height, 2 * height), 0, 1).astype(np.float32)
+
+    bounds = ((-0.8, -0.8, -0.8), (0.8, 0.8, 0.8))
+    plain, settled = (extract_surface(bent, 32, bounds=bounds, settle=settle) for settle in (False, True))
+    np.testing.assert_array_equal(settled.faces, plain.faces)
+    top = (np.abs(plain.vertices[:, :2]) < 0.7).all(axis=1) & (plain.vertices[:, 2] > 0)
+    errors = [np.abs(0.101 + 0.05 * np.cos(2 * points[top, 0]) - points[top, 2]).mean() for points in (plain.vertices, settled.vertices)]
+    assert errors[1] < errors[0] / 2
+    np.testing.assert_array_equal(settled.vertices[~top & (plain.vertices[:, 2] < -0.7)], plain.vertices[~top & (plain.vertices[:, 2] < -0.7)])
+
+
+def test_settling_stays_on_the_edges_of_the_grid() -> None:
+    plain, settled = (extract_surface(metaballs(3), 64, settle=settle) for settle in (False, True))
+    np.testing.assert_array_equal(settled.faces, plain.faces)
+    moved = np.abs(settled.vertices - plain.vertices) * 32
+    assert np.count_nonzero(moved > 1e-4, axis=1).max() == 1
+    assert moved.max() < 1
+    values = [np.abs(metaballs(3)(surface.vertices) - 0.5).mean() for surface in (plain, settled)]
+    assert values[1] < values[0] / 4
+    assert (edge_use(settled.faces) == 2).all()
+
+
 def test_logits_change_neither_the_level_nor_certainty() -> None:
     probability = np.array([0, 1e-7, 0.1, 0.5, 0.9, 1], np.float32)
     even = linear_in_logit(lambda points: probability)(np.zeros((6, 3), np.float32))
