@@ -130,7 +130,7 @@ def _follow(field: SampledField, cells: Codes) -> Codes:
     return np.concatenate(found)
 
 
-def _marching_cubes(field: SampledField, cells: Codes) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
+def _marching_cubes(field: SampledField, cells: Codes) -> tuple[NDArray[np.floating], NDArray[np.int32]]:
     """Lewiner's marching cubes on the crossed cells alone, laid out in their tight box. Returns vertices in sample indices and faces."""
     from skimage.measure import marching_cubes
 
@@ -149,13 +149,13 @@ def _marching_cubes(field: SampledField, cells: Codes) -> tuple[NDArray[np.float
     return vertices + lowest, np.ascontiguousarray(faces, np.int32)
 
 
-def _settled(field: SampledField, places: NDArray[np.floating]) -> NDArray[np.float64]:
+def _settled(field: SampledField, vertices: NDArray[np.floating]) -> NDArray[np.float64]:
     """(V, 3) vertices in sample indices, each moved along the grid edge that it lies on by one step of false position.
 
     The value at the vertex says on which side of it the edge crosses the level; there it is interpolated anew. (A parabola through all three values misses by
     three times as much on a trained network.) Vertices within a cell, and those on an edge of which one end was not asked about, stay.
     """
-    places = places.astype(np.float64)
+    places: NDArray[np.float64] = vertices.astype(np.float64)
     fraction = np.abs(places - np.round(places))
     moved = np.flatnonzero(np.count_nonzero(fraction > _LEAST_ABOVE / 10, axis=1) == 1)
     along = np.argmax(fraction[moved], axis=1)
