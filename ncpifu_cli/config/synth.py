@@ -48,6 +48,7 @@ class PoseWish(Settings):
     """A pose: a family, and what is changed in it."""
 
     family: str = Field("stand", description="the pose family it starts from")
+    stance: str | None = Field(None, description="the family its legs are of, when the pose is about the arms")
     left_arm: LimbWish | None = Field(None, description="where the left arm points instead")
     right_arm: LimbWish | None = Field(None, description="where the right arm points instead")
     left_leg: LimbWish | None = Field(None, description="where the left leg points instead")

@@ -29,7 +29,7 @@ from ncpifu_cli.synth.looks.head import Head
 from ncpifu_cli.synth.looks.skin import paint_skin, sample_complexion
 from ncpifu_cli.synth.parts import Part
 from ncpifu_cli.synth.phenotype import Features, Phenotype, sample_features, sample_phenotype
-from ncpifu_cli.synth.poses import FALLBACK, Pose, choose_family, solve_pose
+from ncpifu_cli.synth.poses import FALLBACK, Pose, choose_pose, solve_pose
 from ncpifu_cli.synth.props import Wearer, choose_props, make_props
 from ncpifu_cli.synth.shoes import choose_shoes, make_shoes, pitch_deg
 from ncpifu_cli.synth.skeleton import SIDES, rigid, skin, to_rest
@@ -100,7 +100,7 @@ def _attempt(split: str, number: int, streams: Streams, pose_streams: Streams, w
     shoe_kind = wishes.shoes or choose_shoes(streams.get("shoe kind"), female and not shape.phenotype.is_child)
     with clock.stage("pose"):
         last = pose_streams.attempt == ATTEMPTS - 1
-        aim = wishes.pose or PoseWish(family=FALLBACK if last else choose_family(pose_streams.get("pose family"), held_out))
+        aim = wishes.pose or (PoseWish(family=FALLBACK) if last else choose_pose(pose_streams.get("pose family"), held_out))
         pose = solve_pose(model, shape, aim, pose_streams, _room_for(outfit), pitch_deg(shoe_kind))
         transforms = shape.skeleton.transforms(pose.rotations)
         posed = skin(shape.body, model.body_weights, transforms)
@@ -227,7 +227,7 @@ def _describe(
         "seed": number,
         "body": {key: round(value, 4) for key, value in asdict(phenotype).items()},
         "face": {"expression": features.expression, **{key: round(value, 4) for key, value in features.sliders.items()}},
-        "pose": {"family": pose.family, "tries": pose.tries},
+        "pose": {"family": pose.family, "stance": pose.stance, "tries": pose.tries},
         "outfit": [{"garment": worn.spec.name, "pattern": worn.pattern} for worn in outfit],
         "shoes": shoes,
         "hair": hair,

@@ -27,6 +27,8 @@ def check(wishes: Wishes) -> None:
             raise NcpifuError(f"body: {key} must lie in 0 .. 1, not {value}")
     if wishes.pose is not None:
         _known("pose", wishes.pose.family, FAMILIES)
+        if wishes.pose.stance is not None:
+            _known("stance", wishes.pose.stance, [f.name for f in FAMILIES.values() if f.limbs == "legs"])
     if wishes.expression is not None:
         _known("expression", wishes.expression, EXPRESSIONS)
     if wishes.shoes is not None:

@@ -4,7 +4,8 @@ from stick_figure import skeleton
 
 from ncpifu_cli.config.synth import LimbWish, PoseWish
 from ncpifu_cli.errors import NcpifuError
-from ncpifu_cli.synth.poses import FAMILIES, choose_family, rotations_for, self_overlap
+from ncpifu_cli.synth.poses import FAMILIES, choose_pose, rotations_for, self_overlap
+from ncpifu_cli.synth.poses.families import PoseContext
 from ncpifu_cli.synth.poses.limbs import Limb, pose_arm, pose_leg, two_bone_ik
 from ncpifu_cli.synth.poses.solve import Pose
 from ncpifu_cli.synth.rotations import about, align, limited, scaled, swing_twist, unit
@@ -67,9 +68,56 @@ def test_every_family_gives_rotations_and_keeps_bones_long(name: str) -> None:
 def test_there_are_at_least_30_families_and_the_held_out_ones_are_kept_out() -> None:
     assert len(FAMILIES) >= 30
     rng = np.random.default_rng(0)
-    seen = {choose_family(rng, held_out=False) for _ in range(400)}
+    seen = {choose_pose(rng, held_out=False).family for _ in range(600)}
     assert seen == {f.name for f in FAMILIES.values() if not f.held_out}
-    assert FAMILIES[choose_family(rng, held_out=True)].held_out
+    assert FAMILIES[choose_pose(rng, held_out=True).family].held_out
+
+
+def test_poses_about_the_arms_are_drawn_on_all_kinds_of_legs() -> None:
+    drawn = [choose_pose(np.random.default_rng(seed), held_out=False) for seed in range(600)]
+    on_legs = [wish for wish in drawn if wish.stance is not None]
+    assert {FAMILIES[wish.family].limbs for wish in on_legs} == {"arms"}
+    assert {wish.stance for wish in on_legs} == {f.name for f in FAMILIES.values() if f.limbs == "legs"} - {"stand"}
+
+
+def test_a_stance_gives_its_legs_and_the_pose_its_arms() -> None:
+    both, legs, arms = (
+        rotations_for(wish, skeleton(), np.random.default_rng(4))
+        for wish in (PoseWish(family="hands_on_head", stance="feet_apart"), PoseWish(family="feet_apart"), PoseWish(family="hands_on_head"))
+    )
+    assert np.allclose(both["upperleg01.L"], legs["upperleg01.L"])
+    assert np.allclose(both["upperarm01.R"], arms["upperarm01.R"])
+    assert not np.allclose(both["upperarm01.R"], legs["upperarm01.R"])
+
+
+def _ankles(rotations: dict) -> dict[str, np.ndarray]:
+    return {side: _posed_head(f"foot.{side}", rotations) for side in ("L", "R")}
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_crossed_ankles_change_sides_one_before_the_other(seed: int) -> None:
+    ankles = _ankles(rotations_for(PoseWish(family="legs_crossed"), skeleton(), np.random.default_rng(seed)))
+    assert ankles["L"][0] < ankles["R"][0] + 0.02  # the subject's left is +x
+    assert abs(ankles["L"][1] - ankles["R"][1]) > 0.12
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_on_the_catwalk_feet_are_on_one_line(seed: int) -> None:
+    ankles = _ankles(rotations_for(PoseWish(family="catwalk"), skeleton(), np.random.default_rng(seed)))
+    assert abs(ankles["L"][0] - ankles["R"][0]) < 0.13
+    assert abs(ankles["L"][1] - ankles["R"][1]) > 0.22
+
+
+def test_hips_come_down_until_both_feet_stand() -> None:
+    context = PoseContext(skeleton(), np.random.default_rng(0))
+    context.stand_on({"L": [0.1, -0.4, 0], "R": [0.1, 0.4, 0]}, {})
+    feet = []
+    for side, limb in context.targets.legs.items():
+        hip, _, end = context.skeleton.leg(side)
+        feet.append(hip + limb.upper + limb.lower)
+        assert np.allclose(feet[-1][:2] - end[:2], [0.1 * (1 if side == "L" else -1) - end[0], -0.4 if side == "L" else 0.4], atol=1e-6)
+    assert feet[0][2] == pytest.approx(feet[1][2])  # equally high, so both on the ground
+    assert feet[0][2] > context.skeleton.leg("L")[2][2] + 0.05  # as seen from the hips, which are drawn where they were
 
 
 def test_poses_are_reproducible_and_jittered() -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -15,7 +16,8 @@ Array = NDArray[np.float64]
 
 @dataclass
 class Targets:
-    """What a family decides. Angles in degrees; lean forward, side and twist are those of the spine; airborne feet hang instead of standing."""
+    """What a family decides. Angles in degrees; lean forward, side and twist are those of the spine; heels raises a foot on its toes; airborne feet hang
+    instead of standing."""
 
     arms: dict[str, Limb]
     legs: dict[str, Limb]
@@ -24,6 +26,7 @@ class Targets:
     twist: float
     curl: float
     airborne: bool = False
+    heels: dict[str, float] = field(default_factory=dict)
     joints: dict[str, Array] = field(default_factory=dict)
 
 
@@ -92,6 +95,23 @@ class PoseContext:
         lengths = float(np.linalg.norm(elbow - shoulder)), float(np.linalg.norm(end - elbow))
         return two_bone_ik(shoulder, *lengths, target * mirror, np.asarray(pole, np.float64) * mirror)
 
+    def stand_on(self, ankles: dict[str, ArrayLike], poles: dict[str, ArrayLike]) -> None:
+        """IK with both ankles at points of the left side's space (x: 0 in the middle; y; z: above where it stands), knees towards `poles`.
+
+        The hips come down until both legs reach."""
+        offsets: dict[str, Array] = {}
+        lengths: dict[str, tuple[float, float]] = {}
+        down = 0.0
+        for side, ankle in ankles.items():
+            hip, knee, end = self.skeleton.leg(side)
+            offsets[side] = np.asarray(ankle, np.float64) * [sign(side), 1.0, 1.0] + [0, end[1], end[2]] - hip
+            lengths[side] = float(np.linalg.norm(knee - hip)), float(np.linalg.norm(end - knee))
+            aside, reach = float(np.linalg.norm(offsets[side][:2])), 0.98 * sum(lengths[side])
+            down = max(down, -float(offsets[side][2]) - max(reach**2 - aside**2, 0.0) ** 0.5)
+        for side, offset in offsets.items():
+            pole = np.asarray(poles.get(side, (0, -1, 0)), np.float64) * [sign(side), 1.0, 1.0]
+            self.targets.legs[side] = two_bone_ik(np.zeros(3), *lengths[side], offset + np.array([0, 0, down]), pole)
+
     def hand_on_hip(self, side: str) -> None:
         """Aim one arm at the hip, elbow out."""
         spot = [self.hip_x + 0.115 + abs(self.jitter(0.01)), -0.03 + self.jitter(0.015), self.pelvis_z + 0.075 + self.jitter(0.015)]
@@ -99,24 +119,29 @@ class PoseContext:
         self.targets.joints[f"wrist.{side}"] = about([0, 1, 0], -30 * sign(side))  # in place of the forearm's twist
 
 
+Limbs = Literal["arms", "legs", "all"]
+
+
 @dataclass(frozen=True)
 class Family:
-    """A pose family: its name, how often it is drawn, whether only the `ood` split shows it."""
+    """A pose family: its name, how often it is drawn, whether only the `ood` split shows it, and which limbs it is about: an "arms" family can be laid over
+    any "legs" family, its stance."""
 
     name: str
     aim: Callable[[PoseContext], None]
     weight: float
     held_out: bool
+    limbs: Limbs
 
 
 FAMILIES: dict[str, Family] = {}
 
 
-def family(weight: float = 1.0, held_out: bool = False) -> Callable[[Callable[[PoseContext], None]], Callable[[PoseContext], None]]:
+def family(weight: float = 1.0, held_out: bool = False, limbs: Limbs = "all") -> Callable[[Callable[[PoseContext], None]], Callable[[PoseContext], None]]:
     """Register a function that changes `context.targets` as the pose family of its name."""
 
     def register(aim: Callable[[PoseContext], None]) -> Callable[[PoseContext], None]:
-        FAMILIES[aim.__name__] = Family(aim.__name__, aim, weight, held_out)
+        FAMILIES[aim.__name__] = Family(aim.__name__, aim, weight, held_out, limbs)
         return aim
 
     return register

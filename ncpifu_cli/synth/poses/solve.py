@@ -11,7 +11,7 @@ from ncpifu_cli.config.synth import PoseWish
 from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.synth.body import BodyModel, BodyShape
 from ncpifu_cli.synth.poses import library  # noqa: F401  (importing it registers the families)
-from ncpifu_cli.synth.poses.families import FAMILIES, PoseContext, Targets
+from ncpifu_cli.synth.poses.families import FAMILIES, Family, PoseContext, Targets
 from ncpifu_cli.synth.poses.limbs import Limb, level_foot, pose_arm, pose_hand, pose_leg
 from ncpifu_cli.synth.rotations import about, scaled
 from ncpifu_cli.synth.skeleton import SIDES, Skeleton, skin
@@ -24,16 +24,19 @@ LARGEST_OVERLAP = 0.02  # share of the body inside itself
 PUSH_STEP_M = 0.018  # how much further out the hands go on each retry
 TRIES = 6
 FALLBACK = "stand"
+STANCE_SHARE = 0.5  # of the families that are about the arms: on other legs than standing ones
 
 
 @dataclass(frozen=True)
 class Pose:
-    """Attributes: family; rotations per joint, rest-world axes; overlap: share of the body inside itself; tries needed."""
+    """Attributes: family; rotations per joint, rest-world axes; overlap: share of the body inside itself; tries needed; stance: the family its legs are of,
+    if another."""
 
     family: str
     rotations: Mapping[str, Array]
     overlap: float = 0.0
     tries: int = 1
+    stance: str | None = None
 
     def at(self, fraction: float) -> dict[str, Array]:
         """The rotations on the way from rest (0) to the pose (1)."""
@@ -43,19 +46,26 @@ class Pose:
         return dict(zip(self.rotations, Rotation.from_rotvec(vectors).as_matrix(), strict=True))
 
 
-def choose_family(rng: np.random.Generator, held_out: bool) -> str:
-    """Draw a family by weight; `held_out` chooses among those that only the `ood` split shows."""
-    choices = [f for f in FAMILIES.values() if f.held_out == held_out]
+def choose_pose(rng: np.random.Generator, held_out: bool) -> PoseWish:
+    """Draw a family by weight; `held_out` chooses among those that only the `ood` split shows. Half of the "arms" families get a drawn stance."""
+    drawn = _draw(rng, [f for f in FAMILIES.values() if f.held_out == held_out])
+    if drawn.limbs == "arms" and rng.random() < STANCE_SHARE:
+        return PoseWish(family=drawn.name, stance=_draw(rng, [f for f in FAMILIES.values() if f.limbs == "legs" and f.name != FALLBACK]).name)
+    return PoseWish(family=drawn.name)
+
+
+def _draw(rng: np.random.Generator, choices: list[Family]) -> Family:
     weights = np.array([f.weight for f in choices])
-    return choices[rng.choice(len(choices), p=weights / weights.sum())].name
+    return choices[rng.choice(len(choices), p=weights / weights.sum())]
 
 
 def rotations_for(wish: PoseWish, skeleton: Skeleton, rng: np.random.Generator, push_m: float = 0.0, heels_deg: float = 0.0) -> dict[str, Array]:
     """Joint rotations of one jittered pose; `heels_deg`: how far shoes tilt the feet. Raises NcpifuError for an unknown family, naming those that exist."""
-    if wish.family not in FAMILIES:
-        raise NcpifuError(f"unknown pose {wish.family!r}", f"poses: {', '.join(FAMILIES)}")
     context = PoseContext(skeleton, rng, push_m)
-    FAMILIES[wish.family].aim(context)
+    for name in (wish.stance or FALLBACK, wish.family):
+        if name not in FAMILIES:
+            raise NcpifuError(f"unknown pose {name!r}", f"poses: {', '.join(FAMILIES)}")
+        FAMILIES[name].aim(context)
     targets = context.targets
     _change(targets, wish)
     rotations: dict[str, Array] = {}
@@ -73,7 +83,7 @@ def rotations_for(wish: PoseWish, skeleton: Skeleton, rng: np.random.Generator, 
         parent = skeleton.parents[skeleton.index[f"foot.{side}"]]
         outward = 4 + abs(rng.normal(0, 6))
         foot = about([1, 0, 0], 2 * outward) if targets.airborne else level_foot(world[parent, :, :3], side, outward)
-        rotations[f"foot.{side}"] = foot @ about([1, 0, 0], heels_deg)
+        rotations[f"foot.{side}"] = foot @ about([1, 0, 0], heels_deg + targets.heels.get(side, 0.0))
     return rotations
 
 
@@ -124,4 +134,4 @@ def solve_pose(model: BodyModel, shape: BodyShape, wish: PoseWish, streams: Stre
 def _attempt(model: BodyModel, shape: BodyShape, wish: PoseWish, streams: Streams, push_m: float, tries: int, heels_deg: float) -> Pose:
     rotations = rotations_for(wish, shape.skeleton, streams.get("pose"), push_m, heels_deg)
     posed = skin(shape.body, model.body_weights, shape.skeleton.transforms(rotations))
-    return Pose(wish.family, rotations, self_overlap(posed, model.body_triangles), tries)
+    return Pose(wish.family, rotations, self_overlap(posed, model.body_triangles), tries, wish.stance)
