@@ -62,6 +62,8 @@ def peak_gib(config: TrainConfig, batch: int, bfloat16: bool) -> float:
             "points": torch.rand(batch, points, 3) * 2 - 1,
             "inside": torch.rand(batch, points) > 0.5,
         }
+        if network.color_head is not None:
+            items |= {name: torch.rand(batch, config.data.color_points, 3) for name in ("surface", "color")}
         moments = [torch.zeros_like(parameter) for parameter in network.parameters() for _ in range(2)]
         with PeakMemory() as memory:
             for tensor in (*network.parameters(), *items.values(), *moments):

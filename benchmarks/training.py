@@ -40,6 +40,8 @@ def measure(name: str, ablation: str, way: str, options: argparse.Namespace) -> 
         "points": torch.rand(count, config.data.points, 3, device=device) * 2 - 1,
         "inside": torch.rand(count, config.data.points, device=device) > 0.5,
     }
+    if network.color_head is not None:
+        batch |= {name: torch.rand(count, config.data.color_points, 3, device=device) for name in ("surface", "color")}
     if way == "channels_last":
         network = network.to(memory_format=torch.channels_last)
         batch["image"] = batch["image"].contiguous(memory_format=torch.channels_last)

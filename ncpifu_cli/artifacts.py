@@ -178,9 +178,13 @@ def _is_running(pid: int) -> bool:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write `value` as indented JSON, atomically."""
+    """Write `value` as indented JSON, atomically. NcpifuError names the file where the disk is full."""
+    text = json.dumps(value, indent=1, sort_keys=False) + "\n"
     with atomic_path(path) as temporary:
-        temporary.write_text(json.dumps(value, indent=1, sort_keys=False) + "\n", encoding="utf-8")
+        try:
+            temporary.write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise NcpifuError(f"cannot write {path}: {error.strerror or error}", "free some space") from error
 
 
 def read_json(path: Path) -> Any:

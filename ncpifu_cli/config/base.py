@@ -1,6 +1,7 @@
 """YAML -> validated settings. No torch here: `--help` and `doctor` read settings too."""
 
 from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -57,7 +58,20 @@ def validate(kind: type[Model], values: dict[str, Any], origin: str, options: Ma
             name = str(first["loc"][0])
             option = options.get(name, f"--{name.replace('_', '-')}")
             raise NcpifuError(f"{option} {first['input']}: {reason}{more}", f"see `ncpifu {origin} --help`") from error
-        raise NcpifuError(f"{origin}: {key}: {reason}{more}", f"keys here: {', '.join(sorted(kind.model_fields))}") from error
+        hint = _keys_beside(kind, first["loc"]) if first["type"] == "extra_forbidden" else ""
+        raise NcpifuError(f"{origin}: {key}: {reason}{more}", hint) from error
+
+
+def _keys_beside(kind: type[BaseModel], place: tuple[int | str, ...]) -> str:
+    """Which keys there are where an unknown one was given, the likely one first."""
+    for part in place[:-1]:
+        inner = kind.model_fields[str(part)].annotation if str(part) in kind.model_fields else None
+        if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
+            break
+        kind = inner
+    names = sorted(kind.model_fields)
+    close = get_close_matches(str(place[-1]), names, 1)
+    return (f"did you mean {'.'.join([*map(str, place[:-1]), close[0]])}? " if close else "") + f"keys here: {', '.join(names)}"
 
 
 def _plain(complaint: str) -> str:

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, PositiveInt, model_validator
 
 from ncpifu_cli.config.base import Settings
 
@@ -12,7 +12,7 @@ class EncoderConfig(Settings):
 
     kind: Literal["hourglass", "unet"] = Field("hourglass", description="the paper's stacked hourglass, or a U-Net that learns faster on a CPU (one stack)")
     stem_channels: int = Field(64, gt=0, description="channels of the stride-2 stem, also the high-resolution skip in x_c")
-    channels: int = Field(256, gt=0, description="channels of each hourglass output")
+    channels: int = Field(256, gt=0, multiple_of=4, description="channels of each hourglass output")
     stacks: int = Field(4, ge=1, description="number of hourglasses in a row")
     depth: int = Field(2, ge=1, description="how often each hourglass halves its input")
 
@@ -33,7 +33,7 @@ class CodebookConfig(Settings):
 class LatticeConfig(Settings):
     """Fixed location tokens (method section 9)."""
 
-    size: tuple[int, int, int] = Field((6, 12, 5), description="tokens along x, y, z")
+    size: tuple[PositiveInt, PositiveInt, PositiveInt] = Field((6, 12, 5), description="tokens along x, y, z")
     extent_ndc: tuple[float, float, float] = Field((0.75, 0.95, 0.5), description="half size of the lattice in NDC along x, y, z")
 
 
@@ -60,8 +60,8 @@ class ModelConfig(Settings):
     mixer_expansion: float = Field(2.0, gt=0, description="hidden width of the channel-mixing MLP over its input width")
     lattice: LatticeConfig = LatticeConfig()
     group_size: int = Field(512, ge=8, description="N, points per group of `integration: points`")
-    classifier: tuple[int, ...] = Field((1024, 512, 256, 128), min_length=1, description="hidden widths of the surface classifier F_Q")
-    color: tuple[int, ...] = Field(
+    classifier: tuple[PositiveInt, ...] = Field((1024, 512, 256, 128), min_length=1, description="hidden widths of the surface classifier F_Q")
+    color: tuple[PositiveInt, ...] = Field(
         (), description="hidden widths of the head that predicts colours where the photo sees nothing; none without any (not for PIFu)"
     )
     supervise: Literal["all", "last"] = Field("all", description="which hourglass outputs are trained against the occupancy")
@@ -72,6 +72,8 @@ class ModelConfig(Settings):
             raise ValueError(f"attention_width {self.attention_width} must be a multiple of attention_heads {self.attention_heads}")
         if self.codebook.select > self.codebook.size:
             raise ValueError(f"codebook.select {self.codebook.select} exceeds codebook.size {self.codebook.size}")
+        if self.encoder.kind == "hourglass" and self.image_size_px // 4 < 2**self.encoder.depth:
+            raise ValueError(f"encoder.depth {self.encoder.depth} halves a picture of {self.image_size_px} px too often")
         if self.fusion == "codes" and not (self.local_codebook and self.global_codebook):
             raise ValueError("fusion: codes needs both codebooks")
         return self

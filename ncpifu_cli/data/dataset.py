@@ -23,6 +23,7 @@ from ncpifu_cli.geometry.camera import Camera, ndc_to_px
 FRONTAL_DEG = 60
 COLORED_POINTS = 4096  # surface points kept of each subject
 SEEN_NDC = 0.02  # a surface point is seen by the photo when it is no further behind the front surface
+JPEG_END = b"\xff\xd9"
 DEPTH_REACH_PX = 2  # pixels that the depth target goes on beyond the outline
 
 
@@ -60,12 +61,13 @@ class LabelledPoints:
 
 @dataclass
 class RenderedSubject:
-    """One folder written by `render`; points are read on first use and kept. size_px: side of its pictures."""
+    """One folder written by `render`; points are read on first use and kept. size_px: side of its pictures; content: hash of what they were made from."""
 
     folder: Path
     name: str
     views: list[dict]
     size_px: int = 0
+    content: str = ""
     _points: LabelledPoints | None = field(default=None, repr=False)
 
     def draw_view(self, frontal_share: float, rng: np.random.Generator) -> dict:
@@ -98,10 +100,16 @@ def find_subjects(folder: Path) -> list[RenderedSubject]:
     subjects = []
     for marker in sorted(Path(folder).glob("[!.]*/subject.json")):
         content = read_json(marker)
-        if not content["name"].startswith(HELD_OUT_PREFIXES) and content["views"]:
-            subjects.append(RenderedSubject(marker.parent, content["name"], content["views"], content["size_px"]))
+        try:
+            name, views, size_px = content["name"], content["views"], content["size_px"]
+        except (KeyError, TypeError) as error:
+            raise NcpifuError(
+                f"{marker} is not a rendered subject's: no {error}", "render this subject again: delete its folder and run `ncpifu render`"
+            ) from error
+        if not name.startswith(HELD_OUT_PREFIXES) and views:
+            subjects.append(RenderedSubject(marker.parent, name, views, size_px, content.get("hash", "")))
     if not subjects:
-        raise NcpifuError(f"no rendered training subjects in {folder}", "run `ncpifu synth` and `ncpifu render` first, or give the folder with --data")
+        raise NcpifuError(f"no rendered training subjects in {folder}", "run `ncpifu synth` and `ncpifu render` first, or give the folder that `render` wrote")
     return subjects
 
 
@@ -207,12 +215,23 @@ def read_view(folder: Path, view: dict, half: bool = False) -> tuple[NDArray[np.
     """RGB (S, S, 3) and mask (S, S) of one rendered view, or both at half the size, which is read faster; NcpifuError names an unreadable file."""
     rgb = read_picture(folder / view["rgb"], cv2.IMREAD_REDUCED_COLOR_2 if half else cv2.IMREAD_COLOR)
     mask = read_picture(folder / view["mask"], cv2.IMREAD_REDUCED_GRAYSCALE_2 if half else cv2.IMREAD_GRAYSCALE)
+    if mask.shape != rgb.shape[:2]:
+        raise _unreadable(folder / view["mask"])
     return cv2.cvtColor(rgb, cv2.COLOR_BGR2RGB), mask > 127
 
 
 def read_picture(path: Path, flags: int) -> NDArray:
     """A picture of a rendered subject as OpenCV reads it; NcpifuError names an unreadable file."""
-    image = cv2.imread(str(path), flags)
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise _unreadable(path) from error
+    whole = path.suffix != ".jpg" or content.endswith(JPEG_END)  # OpenCV fills up what is missing of a JPEG without a word
+    image = cv2.imdecode(np.frombuffer(content, np.uint8), flags) if content and whole else None
     if image is None:
-        raise NcpifuError(f"cannot read {path}", "render this subject again: delete its folder and run `ncpifu render`")
+        raise _unreadable(path)
     return image
+
+
+def _unreadable(path: Path) -> NcpifuError:
+    return NcpifuError(f"cannot read {path}", "render this subject again: delete its folder and run `ncpifu render`")

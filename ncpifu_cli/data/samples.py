@@ -3,8 +3,10 @@
 metres = low + q / 65535 * (high - low), in the normalised frame at yaw 0. Labels are computed at the rounded positions, so they are exact.
 """
 
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
+from tokenize import TokenError  # numpy's, from a damaged header
 from zipfile import BadZipFile
 
 import numpy as np
@@ -101,7 +103,7 @@ def read_samples(path: Path) -> OccupancySamples:
             uniform_inside = np.unpackbits(arrays["uniform_inside"], count=len(uniform)).astype(bool)
             low, high = (float(bound) for bound in arrays["bounds_m"])
             return OccupancySamples(near, near_inside, uniform, uniform_inside, arrays["surface_q"], arrays["surface_rgb"], (low, high))
-    except (OSError, KeyError, ValueError, EOFError, BadZipFile) as error:
+    except (OSError, KeyError, ValueError, EOFError, BadZipFile, NotImplementedError, zlib.error, TokenError) as error:
         raise NcpifuError(f"cannot read the samples in {path}: {error}", "render this subject again: delete its folder and run `ncpifu render`") from error
 
 

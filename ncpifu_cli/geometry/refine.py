@@ -1,7 +1,7 @@
 """Fine shape from normals: a surface keeps its coarse form and takes its relief from the normals that each side is seen with.
 
 After Nehab et al. 2005, "Efficiently combining positions and normals for precise 3D geometry", with displacements along the line of sight alone: x and y, and
-so the outline, stay. Each edge of the mesh should be at right angles to the normal in its middle; vertices should stay where they are. Both are linear in the
+so the outline, stay. Each triangle should be at right angles to the normal seen there; vertices should stay where they are. Both are linear in the
 displacements: one sparse system, symmetric and positive.
 """
 
@@ -17,11 +17,13 @@ from ncpifu_cli.geometry.surface import vertex_normals
 
 Floats = NDArray[np.floating]
 
-REACH_NDC = 0.05  # relief narrower than about six times this comes from the normals, what is wider from the surface
+REACH_NDC = 0.03  # relief narrower than about six times this comes from the normals, what is wider from the surface
 SMOOTH = 0.03  # weight of "neighbours move alike" where no normal is known
 MOST_NDC = 0.025  # a vertex moves by at most so much, and by at most THIN of what is behind it
 THIN = 0.25
 THINNEST_NDC = 0.004
+LEAST_AREA = 1e-3  # of a middling triangle: narrower ones count as this wide
+TINY = 1e-12
 SLANT, SURE = 0.25, 0.6  # normals are believed where normal and surface face their side by more than the first cosine, fully from the second on
 DEPTH_TOLERANCE_NDC = 0.01
 BACK_TRIES, BACK_RINGS, BACK_SHARE = 8, 2, 0.6  # faces that cut through each other: how often, how widely and how far they go back
@@ -75,26 +77,38 @@ def _uncrossed(points: NDArray[np.float64], moves: NDArray[np.float64], faces: N
 
 
 def _solve(points: NDArray[np.float64], faces: NDArray[np.integer], wanted: NDArray[np.float64], belief: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(V,) displacements d along z: the minimum of
+    """(V,) displacements d along z: the minimum over the surface, in linear finite elements, of
 
-        sum over edges ij of  b (d_j - d_i - s)^2 + SMOOTH (d_j - d_i)^2   plus   keep * sum over vertices of d_i^2,
+        b |grad (d - s)|^2 + SMOOTH |grad d|^2 + (d / REACH_NDC)^2,
 
-    where s is what an edge lacks to be at right angles to the wanted normal n: n . (x_j - x_i) + n_z s = 0.
+    where s, linear on each triangle, turns it to the wanted normal n: n . (x_j - x_i) + n_z (s_j - s_i) = 0 along its edges. Triangles weigh by size and shape
+    (cotangents): marching cubes' are small and narrow in strips along the grid, and weights that follow the strips leave rings like those of wood wherever the
+    wanted normals are those of no surface.
     """
-    start, end = faces.ravel(), np.roll(faces, -1, axis=1).ravel()
-    start, end = start[start < end], end[start < end]  # a closed surface has every edge in both directions
-    step = points[end] - points[start]
-    normal = wanted[start] + wanted[end]
-    known = (belief[start] > 0) & (belief[end] > 0) & (wanted[start, 2] * wanted[end, 2] > 0)  # an edge between front and back has no normal
-    trust = np.where(known, np.minimum(belief[start], belief[end]), 0)
-    lacking = np.zeros(len(start))
-    lacking[known] = -(normal[known, :2] * step[known, :2]).sum(axis=1) / normal[known, 2] - step[known, 2]
+    corners = points[faces]
+    normal, side = wanted[faces].sum(axis=1), np.sign(wanted[faces, 2])
+    known = (belief[faces] > 0).all(axis=1) & (side == side[:, :1]).all(axis=1)  # between front and back there is no normal
+    trust = np.where(known, belief[faces].min(axis=1), 0)
+    slope = np.zeros((len(faces), 2))
+    slope[known] = -normal[known, :2] / normal[known, 2:]
+    area = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1) / 2
     count = len(points)
-    keep = (np.median(np.linalg.norm(step, axis=1)) / REACH_NDC) ** 2  # so that the width of relief does not depend on the mesh
-    links = coo_array((trust + SMOOTH, (start, end)), shape=(count, count)).tocsr()
+    start, end, weights, pulls = [], [], [], []
+    for corner in range(3):
+        one, other = (corner + 1) % 3, (corner + 2) % 3
+        step = corners[:, other] - corners[:, one]
+        cosine = ((corners[:, one] - corners[:, corner]) * (corners[:, other] - corners[:, corner])).sum(axis=1)
+        cotangent = cosine / np.maximum(2 * area, LEAST_AREA * 2 * np.median(area))
+        lacking = np.where(known, (slope * step[:, :2]).sum(axis=1) - step[:, 2], 0)
+        start.append(faces[:, one])
+        end.append(faces[:, other])
+        weights.append(cotangent / 2 * (trust + SMOOTH))
+        pulls.append(cotangent / 2 * trust * lacking)
+    begin, until, pull = np.concatenate(start), np.concatenate(end), np.concatenate(pulls)
+    links = coo_array((np.concatenate(weights), (begin, until)), shape=(count, count)).tocsr()
     links = links + links.T
+    keep = np.bincount(faces.ravel(), np.repeat(area / 3, 3), count) / REACH_NDC**2
     system = diags_array(links.sum(axis=1) + keep) - links
-    pull = trust * lacking
-    right = np.bincount(end, pull, count) - np.bincount(start, pull, count)
-    solution, _ = cg(system, right, rtol=1e-3, maxiter=400, M=diags_array(1 / system.diagonal()))
+    right = np.bincount(until, pull, count) - np.bincount(begin, pull, count)
+    solution, _ = cg(system, right, rtol=1e-3, maxiter=400, M=diags_array(1 / np.maximum(system.diagonal(), TINY)))
     return np.asarray(solution)

@@ -15,7 +15,7 @@ from ncpifu_cli.config.base import dump
 from ncpifu_cli.config.train import TrainConfig
 from ncpifu_cli.data.dataset import RenderedSubject, find_subjects
 from ncpifu_cli.errors import NcpifuError
-from ncpifu_cli.models.api import Prediction
+from ncpifu_cli.models.api import CodebookReport, Prediction
 from ncpifu_cli.models.build import Network, build
 from ncpifu_cli.models.checkpoint import save_weights
 from ncpifu_cli.models.losses import color_loss, depth_loss, loss, scores, slope_loss
@@ -27,7 +27,7 @@ from ncpifu_cli.stages.train_processes import Processes, join_processes
 from ncpifu_cli.stages.train_state import FILE_NAME, TrainingState, learning_rate
 from ncpifu_cli.stages.train_stop import StopRequest, stop_requests
 from ncpifu_cli.stages.train_warm_start import warm_start
-from ncpifu_cli.stages.train_watch import progress_picture, validate
+from ncpifu_cli.stages.train_watch import progress_picture, readable, validate
 
 REVIVE_UNTIL = 0.75  # of the run: then the codes settle
 
@@ -72,6 +72,7 @@ def train(
         said = reporter if processes.main else SILENT
         training, watched = choose_subjects(find_subjects(data), config.data)
         state = _begin(config, run, training, processes, init_from, resume, said)
+        watched = readable(watched, config, said)
         trainer = _Trainer(config, run, state, watched, processes, said)
         if processes.main:
             write_json(run / "config.json", dump(config))
@@ -97,7 +98,7 @@ def _begin(
     model = build(config.model).to(processes.device)
     if init_from is not None and not found:
         reporter.info(str(warm_start(model, init_from)))
-    state = TrainingState(model, config, stable_hash([subject.name for subject in subjects]))
+    state = TrainingState(model, config, stable_hash([[subject.name, subject.content] for subject in subjects]))
     if found:
         warning = state.load(path)
         if warning:
@@ -105,7 +106,8 @@ def _begin(
     if processes.main:
         remove_leftovers(run)
         remove_leftovers(run / "pictures")
-        if not found:
+        if not found:  # settings first: a state without them would be resumed with others
+            write_json(run / "config.json", dump(config))
             state.save(path)
     return state
 
@@ -124,7 +126,8 @@ class _Trainer:
         """Train until the last step or a request to stop; returns the last validation's scores."""
         config, state = self.config, self.state
         metrics: dict[str, float] = {}
-        saved, note, stopping = -1, "", False
+        note, stopping = "", False
+        saved = state.step if self.already_complete() else -1
         with self.reporter.task("training", config.steps) as bar:
             bar.advance(state.step)
             while state.step < config.steps and not stopping:
@@ -170,14 +173,40 @@ class _Trainer:
         self.reporter.warn(f"step {state.step} left out: {', '.join(odd)} not finite; the weights stay as they were")
         state.count_skip()
 
+    def already_complete(self) -> bool:
+        """Whether an earlier run reached the last step and saved everything: weights are written before the state."""
+        complete = self.state.step >= self.config.steps and (self.folder / "weights.safetensors").is_file()
+        return bool(self.processes.from_main(torch.tensor(float(complete), device=self.processes.device)))
+
     def validate_and_save(self) -> dict[str, float]:
-        """Score the averaged weights on the watched subjects; then state, weights and, when it is time, a picture go to disk."""
+        """Score the averaged weights on the watched subjects; then weights, state and, when it is time, a picture go to disk.
+
+        Within steps that are not finite nothing is saved: the weights may be what is wrong. The state is saved also when scoring fails.
+        """
+        state = self.state
+        if state.bad_steps:
+            self.reporter.warn(f"step {state.step} is not saved: the last {state.bad_steps} steps were not finite")
+            return {}
+        try:
+            metrics = self._score_and_save_weights()
+        except NcpifuError:
+            if self.log is not None:
+                state.save(self.folder / FILE_NAME)
+            raise
+        if self.log is None:
+            return metrics
+        state.save(self.folder / FILE_NAME)
+        every, config = self.config.picture_every, self.config
+        if every and self.watched and config.loss.occupancy > 0 and state.step // every > (state.step - config.validate_every) // every:
+            self.log.picture(state.step, progress_picture(self.averaged, config, self.watched[: config.picture_subjects], self.processes.device))
+        return metrics
+
+    def _score_and_save_weights(self) -> dict[str, float]:
         state, config = self.state, self.config
         self.averaged.load_state_dict(state.average.shadow)
         metrics = validate(self.averaged, config, self.watched, self.processes) if self.watched else {}
         if self.log is None:
             return metrics
-        state.save(self.folder / FILE_NAME)
         meta: dict[str, Any] = {"steps": state.step, "images": state.position, "seed": config.seed, "validation": metrics}
         if self.watched and config.loss.occupancy > 0:
             meta["surface_logit"] = surface_logit(self.averaged, config, self.watched, self.processes.device)
@@ -186,9 +215,6 @@ class _Trainer:
         if metrics:
             self.log.write(state.step, {f"val_{name}": value for name, value in metrics.items()})
             self.reporter.info(f"step {state.step}: " + ", ".join(f"{name} {value:.4f}" for name, value in metrics.items()))
-        every = config.picture_every
-        if every and self.watched and config.loss.occupancy > 0 and state.step // every > (state.step - config.validate_every) // every:
-            self.log.picture(state.step, progress_picture(self.averaged, config, self.watched[: config.picture_subjects], self.processes.device))
         return metrics
 
 
@@ -203,6 +229,7 @@ def _step(
     for group in state.optimizer.param_groups:
         group["lr"] = learning_rate(config, state.step)
     sums: dict[str, Tensor] = {}
+    reports: list[dict[str, CodebookReport]] = []
     for batch in passes:
         batch = {name: tensor.to(device, non_blocking=True) for name, tensor in batch.items()}
         with torch.autocast(device.type, torch.bfloat16, enabled=config.optim.precision == "bfloat16"):
@@ -210,6 +237,7 @@ def _step(
         (terms["total"] / len(passes)).backward()
         if with_scores and prediction is not None:
             terms |= {name: torch.tensor(value, device=device) for name, value in scores(prediction, batch["inside"]).items()}
+        reports.append(prediction.codebooks if prediction is not None else {})
         sums = {name: sums.get(name, 0) + term.detach().float() / len(passes) for name, term in terms.items()}
     processes.average_gradients(model.parameters())
     norm = torch.nn.utils.clip_grad_norm_(model.parameters(), config.optim.clip_norm)
@@ -219,7 +247,7 @@ def _step(
     if all(math.isfinite(value) for value in told):
         state.optimizer.step()
         state.average.update(model, state.step)
-        state.keeper.watch(prediction.codebooks if prediction is not None else {}, processes)
+        state.keeper.watch(reports, processes)
     state.optimizer.zero_grad(set_to_none=True)
     state.step += 1
     state.position += config.optim.batch_size * len(passes) * processes.count

@@ -1,5 +1,6 @@
 """Codebook care while training: watch how codes are used, revive those that nobody uses (method section 3)."""
 
+import torch
 from torch import Tensor, nn
 
 from ncpifu_cli.models.api import CodebookReport
@@ -19,11 +20,11 @@ class CodebookKeeper:
         self.usage: dict[str, Tensor] = {}
         self._last: dict[str, CodebookReport] = {}
 
-    def watch(self, reports: dict[str, CodebookReport], processes: Processes) -> None:
-        """Take in the reports of one step."""
-        self._last = reports
-        for name, report in reports.items():
-            usage, old = processes.average(report.usage.clone()), self.usage.get(name)
+    def watch(self, passes: list[dict[str, CodebookReport]], processes: Processes) -> None:
+        """Take in the reports of one step's passes."""
+        self._last = passes[-1]
+        for name in self._last:
+            usage, old = processes.average(torch.stack([reports[name].usage for reports in passes]).mean(dim=0)), self.usage.get(name)
             self.usage[name] = usage if old is None else self.MEMORY * old + (1 - self.MEMORY) * usage
 
     def health(self) -> dict[str, float]:

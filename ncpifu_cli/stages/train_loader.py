@@ -11,7 +11,7 @@ import cv2
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, default_collate
 
-from ncpifu_cli.artifacts import write_json
+from ncpifu_cli.artifacts import read_json, write_json
 from ncpifu_cli.config.train import DataConfig, TrainConfig
 from ncpifu_cli.data.dataset import RenderDataset, RenderedSubject
 from ncpifu_cli.errors import NcpifuError
@@ -20,7 +20,7 @@ from ncpifu_cli.stages.train_processes import Processes
 
 T = TypeVar("T")
 TRIES = 20  # items tried in place of a broken one
-LEAP = 7_368_787  # a prime: the items tried next belong to other subjects
+LEAP = 7_368_787  # a prime: the items tried next are of other epochs, so as a rule of other subjects
 MOST_WORKERS = 8
 
 
@@ -39,7 +39,10 @@ def choose_subjects(subjects: list[RenderedSubject], config: DataConfig) -> tupl
         missing = sorted(set(config.watch) - {subject.name for subject in subjects})
         if missing:
             raise NcpifuError(f"data.watch names subjects that are not there: {', '.join(missing)}", "check the names, or render these subjects")
-        return [s for s in subjects if s.name not in config.watch], [s for s in subjects if s.name in config.watch]
+        training = [s for s in subjects if s.name not in config.watch]
+        if not training:
+            raise NcpifuError("data.watch names every subject: none is left to train on", "render more, or watch fewer")
+        return training, [s for s in subjects if s.name in config.watch]
     watched = config.validation_subjects
     if watched == 0:
         return subjects, []
@@ -126,11 +129,11 @@ def _start_worker(_number: int) -> None:
 
 
 class BadItems:
-    """Tells and lists every broken item once (`skipped.json` in the run's folder), or ends the run at the first."""
+    """Tells and lists every broken item once (`skipped.json` in the run's folder; other processes' `skipped-RANK.json`), or ends the run at the first."""
 
     def __init__(self, path: Path, reporter: Reporter) -> None:
         self._path, self._reporter = path, reporter
-        self._seen: set[str] = set()
+        self._seen: set[str] = set(read_json(path)) if path.is_file() else set()  # a resumed run goes on with its list
 
     def check(self, batch: Batch) -> dict[str, Tensor]:
         """The batch's tensors. Raises the item's own NcpifuError when there are none."""

@@ -30,7 +30,7 @@ class MetricsLog:
         rows = self._rows_until(keep_until)
         self._before = float(rows[-1][1]) if rows else 0.0
         self._begun = time.monotonic()
-        with atomic_path(self._path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
+        with _disk_errors(self._path), atomic_path(self._path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
             csv.writer(file).writerows([COLUMNS, *rows])
         self._board = self._open_board(run, keep_until)
 
@@ -70,7 +70,8 @@ class MetricsLog:
     def close(self) -> None:
         """Write out what TensorBoard still holds back."""
         if self._board is not None:
-            self._board.close()
+            with _disk_errors(self._path.parent / "tensorboard"):
+                self._board.close()
 
 
 @contextmanager

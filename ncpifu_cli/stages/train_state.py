@@ -37,7 +37,7 @@ class TrainingState:
     The rest is a function of these: the learning rate of the step, an image and its augmentation of its number. Nothing in a step draws random numbers.
 
     Attributes: step: optimiser steps done. position: images seen. skipped: steps left out because loss or gradient was not finite; bad_steps of
-    them in a row up to now. subjects: hash of the names of the training subjects.
+    them in a row up to now. subjects: hash of the training subjects, by name and content.
     """
 
     def __init__(self, model: Network, config: TrainConfig, subjects: str = "") -> None:
@@ -69,7 +69,7 @@ class TrainingState:
         for name, parameter in self.model.named_parameters():
             for key, value in self.optimizer.state.get(parameter, {}).items():
                 tensors[f"optimizer/{key}/{name}"] = value
-        counters = {"step": self.step, "position": self.position, "skipped": self.skipped, "bad_steps": self.bad_steps, "subjects": self.subjects}
+        counters = {"step": self.step, "position": self.position, "skipped": self.skipped, "subjects": self.subjects}
         # state_dict of model and average may share storage with nothing, but safetensors refuses shared memory: clone.
         save_tensors(path, {name: value.clone() for name, value in tensors.items()}, {"format": FORMAT, "config": dump(self.config), **counters})
 
@@ -99,7 +99,7 @@ class TrainingState:
             if moments:
                 self.optimizer.state[parameter] = {key: value if key == "step" else value.to(parameter.device) for key, value in moments.items()}
         self.keeper.usage = {name: value.to(self.device) for name, value in parts["usage"].items()}
-        self.step, self.skipped, self.bad_steps = int(header["step"]), int(header.get("skipped", 0)), int(header.get("bad_steps", 0))
+        self.step, self.skipped, self.bad_steps = int(header["step"]), int(header.get("skipped", 0)), 0
         self.position = int(header.get("position", self.step * self.config.optim.batch_size))
         same = header.get("subjects", self.subjects) == self.subjects
         return "" if same else "the training subjects are not those of the checkpoint: the run goes on with other images"

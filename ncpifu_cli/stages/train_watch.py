@@ -12,10 +12,12 @@ from numpy.typing import NDArray
 from ncpifu_cli.config.train import TrainConfig
 from ncpifu_cli.data.dataset import RenderDataset, RenderedSubject, read_view
 from ncpifu_cli.data.network_input import resize_masked
+from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.geometry.camera import HALF_EXTENT_M
 from ncpifu_cli.geometry.extract import EmptySurface
 from ncpifu_cli.models.build import Network
 from ncpifu_cli.models.losses import color_loss, depth_error_cm, loss, scores
+from ncpifu_cli.progress import Reporter
 from ncpifu_cli.stages.preview import PAPER, captioned, clay_view
 from ncpifu_cli.stages.reconstruct import reconstruct_view
 from ncpifu_cli.stages.train_processes import Processes
@@ -24,7 +26,28 @@ from ncpifu_cli.stages.weights import LoadedModel
 SIDES = (("front", 0.0), ("left side", -90.0), ("back", 180.0))
 TILE_PX = 320
 MARGIN_PX = 6
+MOST_CHECKED_VIEWS = 64
 BLANK = np.full((TILE_PX, TILE_PX, 3), PAPER, np.uint8)
+
+
+def readable(subjects: list[RenderedSubject], config: TrainConfig, reporter: Reporter) -> list[RenderedSubject]:
+    """Those of the watched subjects that can be read (their points, and views from all around); without `data.skip_bad` NcpifuError for one that cannot.
+
+    So a broken one is met before the first step, not in the middle of a run.
+    """
+    found = []
+    for subject in subjects:
+        try:
+            subject.points  # noqa: B018  (read now, kept)
+            for view in subject.views[:: -(-len(subject.views) // MOST_CHECKED_VIEWS)]:
+                read_view(subject.folder, view)
+        except NcpifuError as error:
+            if not config.data.skip_bad:
+                raise
+            reporter.warn(f"not watched: {error.message}")
+        else:
+            found.append(subject)
+    return found
 
 
 @torch.inference_mode()
@@ -46,11 +69,12 @@ def validate(model: Network, config: TrainConfig, subjects: list[RenderedSubject
     )
     alone = config.loss.occupancy == 0
     names = ("depth_cm",) if alone else ("occupancy", "iou", "precision", "recall", "depth_cm", *(() if model.color_head is None else ("color",)))
-    sums: dict[str, float] = dict.fromkeys(names, 0.0)
+    sums: dict[str, float] = dict.fromkeys((*names, "with_depth"), 0.0)
     for index in range(processes.rank, count, processes.count):
         item = {name: tensor[None].to(processes.device) for name, tensor in dataset[index].items()}
         features = model.encode(item["image"])
-        values = {"depth_cm": depth_error_cm(features.depth[-1], item["depth"], config.model.depth_scale)}
+        has_depth = bool(torch.isfinite(item["depth"]).any())  # renders may be without
+        values = {"with_depth": float(has_depth), "depth_cm": depth_error_cm(features.depth[-1], item["depth"], config.model.depth_scale) if has_depth else 0.0}
         if not alone:
             prediction = model.query(features, item["points"])
             values |= {"occupancy": float(loss(prediction, item["inside"], config.loss)["occupancy"]), **scores(prediction, item["inside"])}
@@ -58,7 +82,9 @@ def validate(model: Network, config: TrainConfig, subjects: list[RenderedSubject
                 values["color"] = float(color_loss(model.color(features, item["surface"]), item["color"]))
         sums = {name: sums[name] + values[name] for name in sums}
     means = processes.average(torch.tensor(list(sums.values()), dtype=torch.float64, device=processes.device)) * processes.count / count
-    return dict(zip(sums, means.tolist(), strict=True))
+    found = dict(zip(sums, means.tolist(), strict=True))
+    with_depth = found.pop("with_depth")
+    return {name: value / with_depth if name == "depth_cm" else value for name, value in found.items() if name != "depth_cm" or with_depth}
 
 
 def progress_picture(model: Network, config: TrainConfig, subjects: Sequence[RenderedSubject], device: torch.device) -> NDArray[np.uint8]:

@@ -68,7 +68,7 @@ def find_weights(weights: str | Path | None = None) -> Path:
         return released[wanted]
     have = f"released weights here: {', '.join(released)}" if released else "no released weights are installed: run from a clone, or train with `ncpifu train`"
     what = "file" if path.suffix or len(path.parts) > 1 else "name"
-    raise NcpifuError(f"there are no weights of the {what} {wanted!r}", f"{have}; --weights takes a .safetensors file or such a name")
+    raise NcpifuError(f"there are no weights of the {what} {wanted!r}", f"{have}; a .safetensors file or such a name is taken")
 
 
 def released_weights() -> dict[str, Path]:

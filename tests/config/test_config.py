@@ -29,6 +29,10 @@ def test_overrides_win_over_the_ablation_and_the_file() -> None:
     ("override", "words"),
     [
         ("optim.speed=3", "optim.speed: unknown key"),
+        ("optim.lrr=3", "did you mean optim.lr?"),
+        ("model.classifier=[0]", "model.classifier"),
+        ("model.lattice.size=[0,1,1]", "model.lattice"),
+        ("model.encoder.depth=9", "too often"),
         ("steps=many", "steps"),
         ("optim.lr=-1", "optim.lr"),
         ("steps", "key.sub=value"),

@@ -77,3 +77,19 @@ def test_a_broken_file_is_named(tmp_path: Path) -> None:
         read_samples(tmp_path / "samples.npz")
     with pytest.raises(NcpifuError, match="cannot read"):
         read_samples(tmp_path / "nothing.npz")
+
+
+def test_no_damage_escapes_as_anything_else(tmp_path: Path, scan: Scan) -> None:
+    """A damaged archive gives zip, zlib, header and value errors; all are the file's."""
+    write_samples(tmp_path / "a.npz", scan, 800, np.random.default_rng(0))
+    content, rng = (tmp_path / "a.npz").read_bytes(), np.random.default_rng(1)
+    refused = 0
+    for _ in range(60):
+        damaged = bytearray(content)
+        damaged[int(rng.integers(len(damaged)))] ^= int(rng.integers(1, 256))
+        (tmp_path / "b.npz").write_bytes(bytes(damaged))
+        try:
+            read_samples(tmp_path / "b.npz")
+        except NcpifuError:
+            refused += 1
+    assert refused > 20

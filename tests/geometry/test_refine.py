@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import trimesh
 
+from ncpifu_cli.geometry.extract import extract_surface
 from ncpifu_cli.geometry.mesh_health import crossing_faces
 from ncpifu_cli.geometry.refine import MOST_NDC, refine
 
@@ -52,6 +53,26 @@ def test_a_wavy_surface_becomes_smooth_where_the_normals_are() -> None:
     moved = refine(wavy, faces, normal_map(1, False), normal_map(-1, False))
     inner = (np.hypot(vertices[:, 0], vertices[:, 1]) < 0.6 * RADIUS) & (vertices[:, 2] > 0)
     assert np.abs(moved - vertices)[inner].mean() < 0.35 * np.abs(wavy - vertices)[inner].mean()
+
+
+def _unevenness(vertices: np.ndarray, faces: np.ndarray) -> float:
+    """Mean angle (degrees) between neighbouring faces that look at the camera."""
+    mesh = trimesh.Trimesh(vertices, faces, process=False)
+    facing = (mesh.face_normals[mesh.face_adjacency, 2] > 0.5).all(axis=1)
+    return float(np.degrees(mesh.face_adjacency_angles[facing].mean()))
+
+
+def test_normals_of_no_surface_leave_no_rings_on_marching_cubes_triangles() -> None:
+    """Narrow triangles lie in strips where a surface crosses the grid; they must not weigh more than others."""
+    surface = extract_surface(lambda p: (0.5 + (RADIUS - np.linalg.norm(p / (1, 1, 0.2), axis=1))).astype(np.float32), 96, settle=True)
+    rows, columns = np.mgrid[:SIZE, :SIZE] + 0.5
+    x, y = columns / SIZE * 2 - 1, 1 - rows / SIZE * 2
+    slope_x, slope_y = 0.4 * np.sin(9 * y), -0.4 * np.sin(9 * x)  # around in circles: the slopes of no surface
+    front = np.stack([-slope_x, -slope_y, np.ones_like(x)], axis=2)
+    front /= np.linalg.norm(front, axis=2, keepdims=True)
+    moved = refine(surface.vertices, surface.faces, front.astype(np.float32), np.zeros_like(front, np.float32))
+    assert np.abs(moved - surface.vertices).max() > 0.002
+    assert _unevenness(moved, surface.faces) < 1.3 * _unevenness(surface.vertices, surface.faces)
 
 
 def test_no_normals_no_move() -> None:

@@ -2,6 +2,7 @@
 
 import csv
 import math
+import shutil
 from pathlib import Path
 
 import cv2
@@ -257,3 +258,27 @@ def test_small_networks_read_pictures_at_half_the_size(renders: Path) -> None:
     assert small.shape == (3, 16, 16)
     reduced = torch.nn.functional.avg_pool2d(whole[None], 4)[0]
     assert (small - reduced).abs().mean() < 0.06
+
+
+def test_a_picture_that_is_cut_off_or_of_another_size_is_named(renders: Path, tmp_path: Path) -> None:
+    subject = tmp_path / "train-000001"
+    shutil.copytree(renders / "train-000001", subject)
+    view = find_subjects(renders)[1].views[0]
+    picture = subject / view["rgb"]
+    whole = picture.read_bytes()
+    picture.write_bytes(whole[: len(whole) * 6 // 10])  # OpenCV would fill up the rest
+    with pytest.raises(NcpifuError, match=picture.name):
+        read_view(subject, view)
+    picture.write_bytes(whole)
+    read_view(subject, view)
+    mask = subject / view["mask"]
+    cv2.imwrite(str(mask), cv2.imread(str(mask))[::2])
+    with pytest.raises(NcpifuError, match=mask.name):
+        read_view(subject, view)
+
+
+def test_a_manifest_without_its_entries_is_named(renders: Path, tmp_path: Path) -> None:
+    shutil.copytree(renders / "train-000001", tmp_path / "train-000001")
+    (tmp_path / "train-000001" / "subject.json").write_text('{"name": "train-000001", "views": []}')
+    with pytest.raises(NcpifuError, match="size_px"):
+        find_subjects(tmp_path)

@@ -20,7 +20,7 @@ from ncpifu_cli.cli.app import app
 from ncpifu_cli.config.base import load
 from ncpifu_cli.config.train import TrainConfig
 from ncpifu_cli.errors import NcpifuError
-from ncpifu_cli.models.checkpoint import load_weights
+from ncpifu_cli.models.checkpoint import load_weights, read_tensors
 from ncpifu_cli.stages import train as train_stage
 from ncpifu_cli.stages.train import TrainResult, train
 from ncpifu_cli.stages.train_state import MAX_BAD_STEPS
@@ -118,7 +118,84 @@ def test_steps_that_are_not_finite_are_left_out_counted_and_explained(renders: P
     with pytest.raises(NcpifuError, match=f"{MAX_BAD_STEPS} steps in a row") as caught:
         train(small("steps=40", "validate_every=10"), renders, tmp_path / "bad")
     assert "resume" in caught.value.hint
-    assert all(torch.isfinite(value).all() for value in load_weights(tmp_path / "bad" / "weights.safetensors")[0].state_dict().values())
+
+
+def test_weights_that_are_lost_never_replace_the_last_good_checkpoint(renders: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    step, calls = train_stage._step, []
+
+    def poisoned(state, *arguments, **named):
+        found = step(state, *arguments, **named)
+        calls.append(1)
+        if len(calls) == 3:
+            next(state.model.parameters()).data.fill_(torch.inf)
+        return found
+
+    monkeypatch.setattr(train_stage, "_step", poisoned)
+    listener = Listener()
+    with pytest.raises(NcpifuError, match="steps in a row"):
+        train(small("steps=60", "validate_every=2"), renders, tmp_path / "run", reporter=listener)
+    assert any("is not saved" in message for message in listener.told)
+    tensors, header = read_tensors(tmp_path / "run" / "last.safetensors")
+    assert header["step"] == 2
+    assert all(torch.isfinite(value).all() for value in tensors.values() if value.is_floating_point())
+    assert train(small("steps=4", "validate_every=2"), renders, tmp_path / "run", resume=True).steps == 4
+
+
+def test_a_broken_watched_subject_is_met_before_the_first_step_or_left_out(renders: Path, tmp_path: Path) -> None:
+    damaged = tmp_path / "renders"
+    shutil.copytree(renders, damaged)
+    watched = sorted(path.name for path in damaged.glob("train-*"))[:2]
+    (damaged / watched[0] / "samples.npz").write_bytes(b"PK cut off")
+    names = f"data.watch={json.dumps(watched)}"
+    with pytest.raises(NcpifuError, match=watched[0]):
+        train(small(names), damaged, tmp_path / "stops")
+    listener = Listener()
+    result = train(small(names, "data.skip_bad=true"), damaged, tmp_path / "goes on", reporter=listener)
+    assert result.metrics["iou"] >= 0
+    assert any(message.startswith("not watched") and watched[0] in message for message in listener.told)
+
+
+def test_work_is_saved_also_when_scoring_fails(renders: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_):
+        raise NcpifuError("the file went away")
+
+    monkeypatch.setattr(train_stage, "validate", fails)
+    with pytest.raises(NcpifuError, match="went away"):
+        train(small("steps=4", "validate_every=3"), renders, tmp_path / "run")
+    assert read_tensors(tmp_path / "run" / "last.safetensors")[1]["step"] == 3
+
+
+def test_the_list_of_skipped_items_outlives_a_stop(renders: Path, tmp_path: Path) -> None:
+    damaged = tmp_path / "renders"
+    shutil.copytree(renders, damaged)
+    (damaged / "train-000002" / "samples.npz").write_bytes(b"PK cut off")
+    options = ("data.validation_subjects=0", "data.skip_bad=true")
+    train(small("steps=6", *options), damaged, tmp_path / "run")
+    shutil.copy(renders / "train-000002" / "samples.npz", damaged / "train-000002")
+    (damaged / "train-000003" / "samples.npz").write_bytes(b"PK cut off")
+    train(small("steps=12", *options), damaged, tmp_path / "run", resume=True)
+    listed = " ".join(read_json(tmp_path / "run" / "skipped.json"))
+    assert "train-000002" in listed and "train-000003" in listed
+
+
+def test_other_data_under_the_same_names_is_told(renders: Path, tmp_path: Path) -> None:
+    train(small("steps=2"), renders, tmp_path / "run")
+    other = tmp_path / "renders"
+    shutil.copytree(renders, other)
+    listener = Listener()
+    train(small("steps=3"), other, tmp_path / "run", resume=True, reporter=listener)
+    assert not any("not those of the checkpoint" in message for message in listener.told)
+    manifest = other / "train-000001" / "subject.json"
+    manifest.write_text(json.dumps(read_json(manifest) | {"hash": "another"}))
+    train(small("steps=4"), other, tmp_path / "run", resume=True, reporter=listener)
+    assert any("not those of the checkpoint" in message for message in listener.told)
+
+
+def test_a_finished_run_has_nothing_more_to_do(renders: Path, tmp_path: Path) -> None:
+    train(small("steps=2"), renders, tmp_path / "run")
+    before = (tmp_path / "run" / "metrics.csv").read_text()
+    assert train(small("steps=2"), renders, tmp_path / "run", resume=True).steps == 2
+    assert (tmp_path / "run" / "metrics.csv").read_text() == before
 
 
 def test_unreadable_items_stop_the_run_or_are_replaced_and_listed(renders: Path, tmp_path: Path) -> None:
