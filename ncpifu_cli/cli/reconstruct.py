@@ -123,15 +123,16 @@ def _print_table(rows: "list[Row]", total: int, folder: Path) -> None:
     from rich.table import Table
 
     table = Table(title=f"{sum(row.error is None for row in rows)} of {total} photos into {folder}")
-    for name in ("photo", "mask", "vertices", "s", "result"):
-        table.add_column(name, justify="right" if name in ("vertices", "s") else "left", overflow="fold")
+    for name in ("photo", "mask", "warnings", "vertices", "s", "result"):
+        table.add_column(name, justify="right" if name in ("warnings", "vertices", "s") else "left", overflow="fold")
     for row in rows:
         seconds = f"{row.seconds:.1f}"
         if row.error is not None:
-            table.add_row(row.photo.name, "", "", seconds, f"failed: {row.error.message}", style="red")
+            table.add_row(row.photo.name, "", "", "", seconds, f"failed: {row.error.message}", style="red")
         for one in row.people:
             count = "" if one.result is None else str(len(one.result.mesh.vertices))
-            table.add_row(row.photo.name, one.prepared.mask.source, count, seconds, one.main.name)
+            warnings = len(one.prepared.mask.warnings)
+            table.add_row(row.photo.name, one.prepared.mask.source, str(warnings or ""), count, seconds, one.main.name, style="yellow" if warnings else None)
     Console(stderr=True, highlight=False).print(table)
 
 
@@ -146,8 +147,9 @@ def _tell(people: "list[Written]", seconds: float, quiet: bool, as_json: bool) -
             steps = ", ".join(f"{name} {value:.1f}" for name, value in one.result.timings_s.items())
             mesh = one.result.mesh
             sys.stderr.write(f"{len(mesh.vertices)} vertices, {len(mesh.faces)} faces, mask from {one.prepared.mask.source}; {seconds:.1f} s ({steps})\n")
-            if one.outputs.preview is not None:
-                sys.stderr.write(f"preview: {one.outputs.preview}\n")
+            for kind, path in vars(one.outputs).items():
+                if path is not None and path != one.main:
+                    sys.stderr.write(f"{kind}: {path}\n")
         print_line(str(one.main))
 
 

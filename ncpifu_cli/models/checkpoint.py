@@ -37,7 +37,9 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         with safe_open(path, framework="pt") as file:
             header = {key: json.loads(value) for key, value in (file.metadata() or {}).items()}
             return {name: file.get_tensor(name) for name in file.keys()}, header  # noqa: SIM118 (not a dict)
-    except (SafetensorError, json.JSONDecodeError, OSError) as error:
+    except json.JSONDecodeError as error:
+        raise NcpifuError(f"{path} holds no {FORMAT} weights", "it is of another network, or of another program") from error
+    except (SafetensorError, OSError) as error:
         raise NcpifuError(f"{path} is not a weights file of this project: {error}", "it may be cut off or damaged; fetch or train it again") from error
 
 
@@ -53,7 +55,13 @@ def load_weights(path: Path, device: str | torch.device = "cpu") -> tuple[Networ
     """
     tensors, header = read_tensors(path)
     if header.get("format") != FORMAT:
-        raise NcpifuError(f"{path} holds no {FORMAT} weights", "use a file written by `ncpifu train` or released with this project")
+        beside = path.with_name("weights.safetensors")
+        hint = (
+            f"that of the same run is {beside}"
+            if path.name == "last.safetensors" and beside.is_file()
+            else "use a weights.safetensors of `ncpifu train`, or a released one"
+        )
+        raise NcpifuError(f"{path} holds no {FORMAT} weights", hint)
     config = validate(ModelConfig, header["config"], str(path))
     model = build(config)
     problem = mismatch({name: tuple(t.shape) for name, t in model.state_dict().items()}, {name: tuple(t.shape) for name, t in tensors.items()})

@@ -2,13 +2,14 @@
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from ncpifu_cli.artifacts import check_writable
 from ncpifu_cli.config.reconstruct import ReconstructConfig
 from ncpifu_cli.errors import NcpifuError
-from ncpifu_cli.progress import SILENT, Reporter
+from ncpifu_cli.progress import SILENT, Reporter, Task
 from ncpifu_cli.stages.reconstruct_files import Written, reconstruct_to_files
 from ncpifu_cli.stages.weights import LoadedModel
 
@@ -68,7 +69,7 @@ def reconstruct_batch(
             task.advance(0, note=photo.name)
             row, started = Row(photo), time.perf_counter()
             try:
-                row.people = reconstruct_to_files(photo, folder / f"{name}{suffix}", _own_masks(config, name), load, reporter)
+                row.people = reconstruct_to_files(photo, folder / f"{name}{suffix}", _own_masks(config, name), load, _Naming(reporter, photo.name))
             except NcpifuError as error:
                 row.error = error
                 reporter.warn(error.message if photo.name in error.message else f"{photo.name}: {error.message}")
@@ -76,6 +77,26 @@ def reconstruct_batch(
             rows.append(row)
             task.advance()
     return rows
+
+
+@dataclass(frozen=True)
+class _Naming:
+    """A reporter that says which photo its messages are about."""
+
+    reporter: Reporter
+    name: str
+
+    def info(self, message: str) -> None:
+        self.reporter.info(self._named(message))
+
+    def warn(self, message: str) -> None:
+        self.reporter.warn(self._named(message))
+
+    def task(self, description: str, total: float | None) -> AbstractContextManager[Task]:
+        return self.reporter.task(description, total)
+
+    def _named(self, message: str) -> str:
+        return message if self.name in message else f"{self.name}: {message}"
 
 
 def _own_masks(config: ReconstructConfig, name: str) -> ReconstructConfig:

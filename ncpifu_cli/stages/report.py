@@ -127,7 +127,9 @@ class Report:
 
 
 def interval(estimate: Estimate) -> str:
-    """`mean [low, high]`."""
+    """`mean [low, high]`; of one value the value alone."""
+    if estimate.count == 1:
+        return number(estimate.mean)
     return f"{number(estimate.mean)} [{number(estimate.low)}, {number(estimate.high)}]"
 
 

@@ -190,6 +190,8 @@ def _arrow(better: bool) -> str:
 
 def _difference(estimate: Estimate, larger_is_better: bool) -> str:
     mean, span = f"{estimate.mean:+.3f}", f"[{estimate.low:+.3f}, {estimate.high:+.3f}]"
+    if estimate.count == 1:
+        return mean.replace("-", "−")
     if not estimate.low <= 0 <= estimate.high:
         mean = f"**{mean}** {'better' if (estimate.mean > 0) == larger_is_better else 'worse'}"
     return f"{mean} {span}".replace("-", "−")

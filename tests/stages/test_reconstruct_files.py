@@ -9,6 +9,7 @@ import zlib
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from PIL import Image
 
 from ncpifu_cli.config.reconstruct import ReconstructConfig
 from ncpifu_cli.errors import NcpifuError
+from ncpifu_cli.progress import Silent
 from ncpifu_cli.stages import export
 from ncpifu_cli.stages.export import save
 from ncpifu_cli.stages.outputs import Outputs, plan_outputs
@@ -164,6 +166,20 @@ def test_batch_goes_on_after_a_failure(tmp_path: Path) -> None:
     assert "not an image" in rows[0].error.message
     names = sorted(path.name for path in (tmp_path / "out").iterdir())
     assert names == ["busy_mask_guess.png", "good.json", "good.ply", "good_2.json", "good_2.ply"]
+
+
+def test_a_batch_says_which_photo_a_message_is_about(tmp_path: Path) -> None:
+    class Told(Silent):
+        lines: ClassVar[list[str]] = []
+
+        def warn(self, message: str) -> None:
+            self.lines.append(message)
+
+    Image.fromarray(busy_photo()).save(tmp_path / "busy.png")
+    config = ReconstructConfig(resolution=48, preview=False, allow_rough_mask=True)
+    reconstruct_batch([tmp_path / "busy.png"], tmp_path / "out", ".ply", config, lambda: fake_model(), reporter=Told())
+    assert any("only a guess" in line for line in Told.lines)
+    assert all(line.startswith("busy.png: ") for line in Told.lines)
 
 
 def test_batch_with_folders_of_masks(tmp_path: Path) -> None:

@@ -191,6 +191,13 @@ def test_other_data_under_the_same_names_is_told(renders: Path, tmp_path: Path) 
     assert any("not those of the checkpoint" in message for message in listener.told)
 
 
+def test_a_training_state_is_no_weights_file_and_the_hint_names_one(renders: Path, tmp_path: Path) -> None:
+    result = train(small("steps=2"), renders, tmp_path / "run")
+    with pytest.raises(NcpifuError, match="holds no ncpifu-weights") as caught:
+        load_weights(tmp_path / "run" / "last.safetensors")
+    assert str(result.weights) in caught.value.hint
+
+
 def test_a_finished_run_has_nothing_more_to_do(renders: Path, tmp_path: Path) -> None:
     train(small("steps=2"), renders, tmp_path / "run")
     before = (tmp_path / "run" / "metrics.csv").read_text()
