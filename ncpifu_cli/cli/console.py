@@ -107,6 +107,6 @@ def handle_errors(command: Callable[P, None]) -> Callable[P, None]:
         except NcpifuError as error:
             raise typer.Exit(fail(error)) from None
         except KeyboardInterrupt:
-            raise typer.Exit(fail(NcpifuError("interrupted", "run the same command again to go on", 130))) from None
+            raise typer.Exit(fail(NcpifuError("interrupted", "nothing is left half-written: run the same command again", 130))) from None
 
     return wrapped
