@@ -19,6 +19,8 @@ OUTLINE_SHARE = 0.012  # of the picture's side: 2.5 cm of the person along the o
 ENOUGH = 0.75  # a colour is on the back too where its share of the outline is at least so much of its share of what is seen at that height
 LIMB_SHARE = 0.04  # of the picture's side: skin so near to skin on the outline goes round to the back (hands, bare arms and legs, the nape)
 HEAD, CROWN, HEAD_HALF_WIDTH = 0.135, 0.035, 0.075  # of the person's height, which is SUBJECT_SHARE of the picture's, also where the legs are cut off
+LOWEST_CHIN, NECK = 0.175, 0.7  # of the same, under a hat; and how wide a neck is at most, in widths of the face
+NAPE, NAPE_SHADE = 0.03, 0.2  # hair ends in an arc, softly; light comes from above
 
 
 def unseen_side(texture: NDArray[np.uint8], mask: NDArray[np.bool_]) -> NDArray[np.uint8]:
@@ -36,15 +38,16 @@ def unseen_side(texture: NDArray[np.uint8], mask: NDArray[np.bool_]) -> NDArray[
     skin = skin_like(picture, inside)
     edge = inside & (cv2.distanceTransform(inside.astype(np.uint8), cv2.DIST_L2, 5) <= _reach(size))
     votes, content = outline_votes(labels, inside, skin, edge)
-    face = _vote_for_hair(votes, labels, inside)
+    head = _vote_for_hair(votes, labels, inside, skin)
     distance = np.linalg.norm(centres[:, None] - centres, axis=2)
     alike = np.exp(-0.5 * (distance / ALIKE_LAB) ** 2).astype(np.float32)
     support, expected = votes @ alike, content @ alike
     own, usual = (np.take_along_axis(shares, np.maximum(labels, 0)[..., None], axis=2)[..., 0] for shares in (support, expected))
     limb = skin & (cv2.distanceTransform((~(skin & edge)).astype(np.uint8), cv2.DIST_L2, 5) <= LIMB_SHARE * size)
-    keeps = (inside & ~face & (limb | (own >= ENOUGH * usual))).astype(np.float32)
+    keeps = (inside & (head == 0) & (limb | (own >= ENOUGH * usual))).astype(np.float32)
     kept = (keeps * np.clip(2 * cv2.GaussianBlur(keeps, (0, 0), 0.006 * size) - 0.6, 0, 1))[..., None]
-    result = picture * kept + _local_colours(picture, labels, keeps, support) * (1 - kept)
+    filled = _local_colours(picture, labels, keeps, support) * (1 - NAPE_SHADE * head[..., None])
+    result = picture * kept + filled * (1 - kept)
     return np.where(inside[..., None], np.clip(result + 0.5, 0, 255), picture).astype(np.uint8)
 
 
@@ -95,26 +98,35 @@ def _smoothed(shares: NDArray[np.float32]) -> NDArray[np.float32]:
     return smooth / np.maximum(smooth.sum(axis=2, keepdims=True), 1e-6)
 
 
-def _vote_for_hair(votes: NDArray[np.float32], labels: NDArray[np.int64], inside: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def _vote_for_hair(votes: NDArray[np.float32], labels: NDArray[np.int64], inside: NDArray[np.bool_], skin: NDArray[np.bool_]) -> NDArray[np.float32]:
     """No face on the back of the head: what is more frequent on the crown than in the face alone counts there. A bald head keeps its votes.
 
-    Changes `votes`; returns (U, U) bool, where the head below its crown lies.
+    Changes `votes`; returns (U, U), 0 outside the head below its crown, there how far down it is, to 1 at the nape.
     """
     rows, columns = np.nonzero(inside)
     top, height = rows.min(), SUBJECT_SHARE * len(inside)
     middle = float(np.median(columns[rows < top + 2 * CROWN * height])) + 0.5
     row, column = np.mgrid[: len(inside), : len(inside)]
-    down = (row - top + 0.5) / height
-    near = inside & (np.abs(column + 0.5 - middle) < HEAD_HALF_WIDTH * height)
+    down, aside = (row - top + 0.5) / height, np.abs(column + 0.5 - middle) / height
+    near = inside & (aside < HEAD_HALF_WIDTH)
     crown, face = (np.bincount(labels[part], minlength=COLOURS) / max(1, part.sum()) for part in (near & (down < CROWN), near & (down > 0.06) & (down < 0.11)))
+    end = _chin(skin & near, down[:, 0]) - NAPE * (aside / HEAD_HALF_WIDTH) ** 2
+    head = np.where(near & (down > CROWN) & (down < end), np.clip((down - CROWN) / (end - CROWN), 1e-3, 1), 0).astype(np.float32)
     hair = np.clip(crown - face, 0, None)
-    below_crown = near & (down > CROWN) & (down < HEAD)
-    if hair.sum() < 0.2:
-        return below_crown
-    weight = (np.clip((HEAD - down) / 0.02, 0, 1) * near)[..., None].astype(np.float32)  # fades out above the collar
-    votes *= 1 - weight
-    votes += weight * (hair / hair.sum()).astype(np.float32)
-    return below_crown
+    if hair.sum() >= 0.2:
+        weight = (np.clip((end - down) / 0.02, 0, 1) * near)[..., None].astype(np.float32)  # fades out above the collar
+        votes *= 1 - weight
+        votes += weight * (hair / hair.sum()).astype(np.float32)
+    return head
+
+
+def _chin(face: NDArray[np.bool_], down: NDArray[np.float64]) -> float:
+    """How far below the top the face ends, as a share of the height: where its skin becomes as narrow as a neck; HEAD where it never does."""
+    width = cv2.GaussianBlur(face.sum(axis=1).astype(np.float32)[:, None], (0, 0), sigmaX=1e-3, sigmaY=1.0)[:, 0]
+    cheeks = np.flatnonzero((down > 0.05) & (down < HEAD))
+    widest = cheeks[width[cheeks].argmax()]
+    narrow = np.flatnonzero((width < NECK * width[widest]) & (np.arange(len(width)) > widest))
+    return float(np.clip(down[narrow[0]], HEAD, LOWEST_CHIN)) if width[widest] > 0 and len(narrow) and down[narrow[0]] < LOWEST_CHIN else HEAD
 
 
 def _local_colours(picture: NDArray[np.uint8], labels: NDArray[np.int64], keeps: NDArray[np.float32], support: NDArray[np.float32]) -> NDArray[np.float32]:

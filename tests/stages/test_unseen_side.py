@@ -27,6 +27,19 @@ def test_no_face_no_shirt_no_hands_on_the_back() -> None:
         assert np.abs(back[place] - colour).max() < 30, place
 
 
+def test_no_chin_under_the_back_of_a_hat() -> None:
+    """A hat moves the face down: what is taken off ends at the neck, wherever it is."""
+    picture = dressed()
+    picture[8:44] = 0
+    picture[8:18, 78:114] = (200, 170, 120)  # a hat
+    picture[18:37, 84:108] = SKIN
+    picture[37:44, 90:102] = SKIN  # the neck
+    picture[31:34, 92:100] = (170, 40, 50)  # lips
+    back = unseen_side(picture, picture.any(axis=2)).astype(int)
+    lips = np.abs(back - (170, 40, 50)).max(axis=2)[:44] < 40
+    assert not lips.any()
+
+
 def test_no_face_on_the_back_of_half_a_person() -> None:
     picture = dressed()
     picture[100:] = 0
