@@ -16,6 +16,7 @@ import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
+from training import random_batch  # its neighbour in this folder
 
 from ncpifu_cli.config.base import load
 from ncpifu_cli.config.train import TrainConfig
@@ -55,15 +56,7 @@ def peak_gib(config: TrainConfig, batch: int, bfloat16: bool) -> float:
     """GiB at the peak of forward and backward pass with AdamW's two moments present."""
     with FakeTensorMode():
         network = build(config.model).train()
-        size, points, stride = config.model.image_size_px, config.data.points, config.model.depth_stride
-        items = {
-            "image": torch.rand(batch, 3, size, size),
-            "depth": torch.rand(batch, 2, size // stride, size // stride),
-            "points": torch.rand(batch, points, 3) * 2 - 1,
-            "inside": torch.rand(batch, points) > 0.5,
-        }
-        if network.color_head is not None:
-            items |= {name: torch.rand(batch, config.data.color_points, 3) for name in ("surface", "color")}
+        items = random_batch(config, batch)
         moments = [torch.zeros_like(parameter) for parameter in network.parameters() for _ in range(2)]
         with PeakMemory() as memory:
             for tensor in (*network.parameters(), *items.values(), *moments):

@@ -18,6 +18,22 @@ from typing import Any
 WAYS = ("float32", "bfloat16", "channels_last", "compile")  # the last two in bfloat16
 
 
+def random_batch(config: Any, count: int) -> dict[str, Any]:
+    """What the loader would give for `count` images of a `TrainConfig`, on the CPU."""
+    import torch
+
+    size, depth_px = config.model.image_size_px, config.model.image_size_px // config.model.depth_stride
+    batch = {
+        "image": torch.rand(count, 3, size, size) * 2 - 1,
+        "depth": torch.rand(count, 2, depth_px, depth_px) - 0.5,
+        "points": torch.rand(count, config.data.points, 3) * 2 - 1,
+        "inside": torch.rand(count, config.data.points) > 0.5,
+    }
+    if config.model.color:
+        batch |= {name: torch.rand(count, config.data.color_points, 3) for name in ("surface", "color")}
+    return batch
+
+
 def measure(name: str, ablation: str, way: str, options: argparse.Namespace) -> dict[str, float]:
     """One row: full optimiser steps on a fixed random batch after one step of warming up (compiling)."""
     import torch
@@ -33,15 +49,8 @@ def measure(name: str, ablation: str, way: str, options: argparse.Namespace) -> 
     torch.manual_seed(0)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     network: Any = build(config.model).to(device).train()
-    count, size, stride = options.batch or config.optim.batch_size, config.model.image_size_px, config.model.depth_stride
-    batch = {
-        "image": torch.rand(count, 3, size, size, device=device) * 2 - 1,
-        "depth": torch.rand(count, 2, size // stride, size // stride, device=device) - 0.5,
-        "points": torch.rand(count, config.data.points, 3, device=device) * 2 - 1,
-        "inside": torch.rand(count, config.data.points, device=device) > 0.5,
-    }
-    if network.color_head is not None:
-        batch |= {name: torch.rand(count, config.data.color_points, 3, device=device) for name in ("surface", "color")}
+    count = options.batch or config.optim.batch_size
+    batch = {name: tensor.to(device) for name, tensor in random_batch(config, count).items()}
     if way == "channels_last":
         network = network.to(memory_format=torch.channels_last)
         batch["image"] = batch["image"].contiguous(memory_format=torch.channels_last)

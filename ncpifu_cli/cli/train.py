@@ -37,11 +37,12 @@ def train_cli(
     overrides = [*(set_ or []), *(f"{key}={str(value).lower()}" for key, value in flags.items() if value is not None)]
     folder = output or default_root() / "runs" / (Path(config).stem + (f"-{ablation}" if ablation else ""))
     own = folder / "config.json"
-    if resume and own.exists():
+    goes_on = resume and own.exists()
+    if goes_on:
         ignored = {"--config": config != "compact", "--ablation": ablation is not None, "--init-from": init_from is not None}
         if any(ignored.values()):
             reporter(quiet).warn(f"{folder} holds a run, which goes on with its own settings: {', '.join(k for k, v in ignored.items() if v)} ignored")
-    settings = load(TrainConfig, own, overrides) if resume and own.exists() else load(TrainConfig, config, overrides, ablation=ablation)
+    settings = load(TrainConfig, own, overrides) if goes_on else load(TrainConfig, config, overrides, ablation=ablation)
     result = train(
         settings,
         data or default_root() / "renders",

@@ -16,7 +16,7 @@ from ncpifu_cli.data.augment import Placement, photographic, random_placement
 from ncpifu_cli.data.depth import decode_depth, move_depth, spread_depth
 from ncpifu_cli.data.network_input import network_input, resize_masked
 from ncpifu_cli.data.photo_light import in_photo_light
-from ncpifu_cli.data.samples import dequantise, read_samples
+from ncpifu_cli.data.samples import RENDER_AGAIN, dequantise, read_samples
 from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.geometry.camera import Camera, ndc_to_px
 
@@ -103,9 +103,7 @@ def find_subjects(folder: Path) -> list[RenderedSubject]:
         try:
             name, views, size_px = content["name"], content["views"], content["size_px"]
         except (KeyError, TypeError) as error:
-            raise NcpifuError(
-                f"{marker} is not a rendered subject's: no {error}", "render this subject again: delete its folder and run `ncpifu render`"
-            ) from error
+            raise NcpifuError(f"{marker} is not a rendered subject's: no {error}", RENDER_AGAIN) from error
         if not name.startswith(HELD_OUT_PREFIXES) and views:
             subjects.append(RenderedSubject(marker.parent, name, views, size_px, content.get("hash", "")))
     if not subjects:
@@ -234,4 +232,4 @@ def read_picture(path: Path, flags: int) -> NDArray:
 
 
 def _unreadable(path: Path) -> NcpifuError:
-    return NcpifuError(f"cannot read {path}", "render this subject again: delete its folder and run `ncpifu render`")
+    return NcpifuError(f"cannot read {path}", RENDER_AGAIN)

@@ -19,6 +19,7 @@ from ncpifu_cli.geometry.mesh import Scan
 from ncpifu_cli.geometry.surface import NEAR_PER_UNIFORM, SurfacePoints, sample_near, sample_outer_surface, sample_uniform
 
 BOUNDS_M = (-1.28, 1.28)  # the camera's cube is +-1.024 m; the margin holds points near what reaches its border
+RENDER_AGAIN = "render this subject again: delete its folder and run `ncpifu render`"
 NEAR_PER_SURFACE = 4  # each surface point carries four near points: the outermost test costs as much as a label
 
 
@@ -104,7 +105,7 @@ def read_samples(path: Path) -> OccupancySamples:
             low, high = (float(bound) for bound in arrays["bounds_m"])
             return OccupancySamples(near, near_inside, uniform, uniform_inside, arrays["surface_q"], arrays["surface_rgb"], (low, high))
     except (OSError, KeyError, ValueError, EOFError, BadZipFile, NotImplementedError, zlib.error, TokenError) as error:
-        raise NcpifuError(f"cannot read the samples in {path}: {error}", "render this subject again: delete its folder and run `ncpifu render`") from error
+        raise NcpifuError(f"cannot read the samples in {path}: {error}", RENDER_AGAIN) from error
 
 
 def _albedo(scan: Scan, surface: SurfacePoints) -> NDArray[np.uint8]:

@@ -13,7 +13,7 @@ from scipy.sparse.linalg import cg
 from ncpifu_cli.geometry.camera import ndc_to_px
 from ncpifu_cli.geometry.mesh_health import crossing_faces
 from ncpifu_cli.geometry.raster import rasterise, sample_picture
-from ncpifu_cli.geometry.surface import vertex_normals
+from ncpifu_cli.geometry.surface import face_normals, vertex_normals
 
 Floats = NDArray[np.floating]
 
@@ -85,30 +85,24 @@ def _solve(points: NDArray[np.float64], faces: NDArray[np.integer], wanted: NDAr
     (cotangents): marching cubes' are small and narrow in strips along the grid, and weights that follow the strips leave rings like those of wood wherever the
     wanted normals are those of no surface.
     """
-    corners = points[faces]
     normal, side = wanted[faces].sum(axis=1), np.sign(wanted[faces, 2])
     known = (belief[faces] > 0).all(axis=1) & (side == side[:, :1]).all(axis=1)  # between front and back there is no normal
-    trust = np.where(known, belief[faces].min(axis=1), 0)
+    trust = np.where(known, belief[faces].min(axis=1), 0)[:, None]
     slope = np.zeros((len(faces), 2))
     slope[known] = -normal[known, :2] / normal[known, 2:]
-    area = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1) / 2
+    _, area = face_normals(points, faces)
+    # (F, 3, ...): each corner and the edge opposite to it, from `start` to `end`
+    start, end = np.roll(faces, -1, axis=1), np.roll(faces, -2, axis=1)
+    step = points[end] - points[start]
+    cosine = ((points[start] - points[faces]) * (points[end] - points[faces])).sum(axis=2)
+    half_cotangent = cosine / (4 * np.maximum(area, LEAST_AREA * np.median(area)))[:, None]
+    lacking = np.where(known[:, None], (slope[:, None] * step[..., :2]).sum(axis=2) - step[..., 2], 0)
     count = len(points)
-    start, end, weights, pulls = [], [], [], []
-    for corner in range(3):
-        one, other = (corner + 1) % 3, (corner + 2) % 3
-        step = corners[:, other] - corners[:, one]
-        cosine = ((corners[:, one] - corners[:, corner]) * (corners[:, other] - corners[:, corner])).sum(axis=1)
-        cotangent = cosine / np.maximum(2 * area, LEAST_AREA * 2 * np.median(area))
-        lacking = np.where(known, (slope * step[:, :2]).sum(axis=1) - step[:, 2], 0)
-        start.append(faces[:, one])
-        end.append(faces[:, other])
-        weights.append(cotangent / 2 * (trust + SMOOTH))
-        pulls.append(cotangent / 2 * trust * lacking)
-    begin, until, pull = np.concatenate(start), np.concatenate(end), np.concatenate(pulls)
-    links = coo_array((np.concatenate(weights), (begin, until)), shape=(count, count)).tocsr()
+    links = coo_array(((half_cotangent * (trust + SMOOTH)).ravel(), (start.ravel(), end.ravel())), shape=(count, count)).tocsr()
     links = links + links.T
     keep = np.bincount(faces.ravel(), np.repeat(area / 3, 3), count) / REACH_NDC**2
     system = diags_array(links.sum(axis=1) + keep) - links
-    right = np.bincount(until, pull, count) - np.bincount(begin, pull, count)
+    pull = (half_cotangent * trust * lacking).ravel()
+    right = np.bincount(end.ravel(), pull, count) - np.bincount(start.ravel(), pull, count)
     solution, _ = cg(system, right, rtol=1e-3, maxiter=400, M=diags_array(1 / np.maximum(system.diagonal(), TINY)))
     return np.asarray(solution)

@@ -67,12 +67,12 @@ def reconstruct_batch(
     with reporter.task("photos", len(photos)) as task:
         for photo, name in zip(photos, names, strict=True):
             task.advance(0, note=photo.name)
-            row, started = Row(photo), time.perf_counter()
+            row, started, named = Row(photo), time.perf_counter(), _Naming(reporter, photo.name)
             try:
-                row.people = reconstruct_to_files(photo, folder / f"{name}{suffix}", _own_masks(config, name), load, _Naming(reporter, photo.name))
+                row.people = reconstruct_to_files(photo, folder / f"{name}{suffix}", _own_masks(config, name), load, named)
             except NcpifuError as error:
                 row.error = error
-                reporter.warn(error.message if photo.name in error.message else f"{photo.name}: {error.message}")
+                named.warn(error.message)
             row.seconds = time.perf_counter() - started
             rows.append(row)
             task.advance()

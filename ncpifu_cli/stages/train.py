@@ -71,11 +71,9 @@ def train(
     with join_processes(device) as processes, stop_requests(limit_seconds) as stop:
         said = reporter if processes.main else SILENT
         training, watched = choose_subjects(find_subjects(data), config.data)
-        state = _begin(config, run, training, processes, init_from, resume, said)
         watched = readable(watched, config, said)
+        state = _begin(config, run, training, processes, init_from, resume, said)
         trainer = _Trainer(config, run, state, watched, processes, said)
-        if processes.main:
-            write_json(run / "config.json", dump(config))
         said.info(
             f"{len(training)} subjects to train on, {len(watched)} to watch, {sum(p.numel() for p in state.model.parameters()) / 1e6:.1f} M weights, "
             f"{processes.count} x {processes.device}, {worker_count(config.data, processes)} loader processes"
@@ -106,8 +104,8 @@ def _begin(
     if processes.main:
         remove_leftovers(run)
         remove_leftovers(run / "pictures")
-        if not found:  # settings first: a state without them would be resumed with others
-            write_json(run / "config.json", dump(config))
+        write_json(run / "config.json", dump(config))  # before the state: one without its settings would be resumed with others
+        if not found:
             state.save(path)
     return state
 

@@ -118,6 +118,7 @@ def test_steps_that_are_not_finite_are_left_out_counted_and_explained(renders: P
     with pytest.raises(NcpifuError, match=f"{MAX_BAD_STEPS} steps in a row") as caught:
         train(small("steps=40", "validate_every=10"), renders, tmp_path / "bad")
     assert "resume" in caught.value.hint
+    assert all(torch.isfinite(value).all() for value in read_tensors(tmp_path / "bad" / "last.safetensors")[0].values())
 
 
 def test_weights_that_are_lost_never_replace_the_last_good_checkpoint(renders: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -138,6 +139,7 @@ def test_weights_that_are_lost_never_replace_the_last_good_checkpoint(renders: P
     tensors, header = read_tensors(tmp_path / "run" / "last.safetensors")
     assert header["step"] == 2
     assert all(torch.isfinite(value).all() for value in tensors.values() if value.is_floating_point())
+    assert all(torch.isfinite(value).all() for value in load_weights(tmp_path / "run" / "weights.safetensors")[0].state_dict().values())
     assert train(small("steps=4", "validate_every=2"), renders, tmp_path / "run", resume=True).steps == 4
 
 

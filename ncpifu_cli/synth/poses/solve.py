@@ -49,9 +49,9 @@ class Pose:
 def choose_pose(rng: np.random.Generator, held_out: bool) -> PoseWish:
     """Draw a family by weight; `held_out` chooses among those that only the `ood` split shows. Half of the "arms" families get a drawn stance."""
     drawn = _draw(rng, [f for f in FAMILIES.values() if f.held_out == held_out])
-    if drawn.limbs == "arms" and rng.random() < STANCE_SHARE:
-        return PoseWish(family=drawn.name, stance=_draw(rng, [f for f in FAMILIES.values() if f.limbs == "legs" and f.name != FALLBACK]).name)
-    return PoseWish(family=drawn.name)
+    stances = [f for f in FAMILIES.values() if f.limbs == "legs" and not f.held_out and f.name != FALLBACK]
+    on_legs = drawn.limbs == "arms" and rng.random() < STANCE_SHARE
+    return PoseWish(family=drawn.name, stance=_draw(rng, stances).name if on_legs else None)
 
 
 def _draw(rng: np.random.Generator, choices: list[Family]) -> Family:
