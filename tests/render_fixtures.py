@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 
 from ncpifu_cli.artifacts import write_json
-from ncpifu_cli.data.depth import FULL_SCALE
+from ncpifu_cli.data.depth import encode_depth
 from ncpifu_cli.geometry.camera import HALF_EXTENT_M
 
 FILES = {"rgb": "jpg", "mask": "png", "depth": "png"}
@@ -32,8 +32,8 @@ def write_ball(root: Path, name: str, radius_m: float) -> None:
     x, y = (columns / size * 2 - 1) * HALF_EXTENT_M, (1 - rows / size * 2) * HALF_EXTENT_M
     mask = (x**2 + y**2 < radius_m**2).astype(np.uint8)
     height = np.sqrt(np.where(mask, radius_m**2 - x**2 - y**2, 0)) / HALF_EXTENT_M
-    steps = 1 + np.rint((np.concatenate([height, -height]) + 1) / 2 * FULL_SCALE)
-    depth = np.where(np.concatenate([mask, mask]), steps, 0).astype(np.uint16)
+    # No gap is in a ball; its layers say so on the right side only, so that whoever reads gaps has some to read.
+    depth = encode_depth(np.concatenate([height, -height, np.where(x < 0, height / 3, 0), np.where(x < 0, -height / 3, 0)]), np.tile(mask > 0, (4, 1)))
     views = []
     for yaw in (0, 90):
         cv2.imwrite(str(folder / f"rgb/{yaw:03d}.jpg"), mask[..., None] * np.array([40, 160, 220], np.uint8))

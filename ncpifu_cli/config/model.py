@@ -45,7 +45,10 @@ class ModelConfig(Settings):
     image_size_px: int = Field(512, ge=32, multiple_of=32, description="side of the square input image")
     encoder: EncoderConfig = EncoderConfig()
     depth_scale: float = Field(8.0, gt=0, description="phi(X) = depth_scale * z in NDC: a body's depth becomes as large as any other channel of x_c")
-    surface_depth: bool = Field(False, description="phi(X) also holds the depth relative to the front and back surface that the depth head predicts (ours)")
+    surface_depth: bool = Field(
+        False, description="phi(X) also holds the depth relative to the surfaces that the depth head predicts before and behind the point (ours)"
+    )
+    depth_layers: Literal[2, 4] = Field(2, description="surfaces along a ray that the depth head predicts: front and back, or also where a gap between them is")
     depth_stride: Literal[2, 4] = Field(4, description="the depth head answers at 1/4 of the image's resolution, or with the stem's help at 1/2")
     codebook: CodebookConfig = CodebookConfig()
     local_codebook: bool = Field(True, description="codebook in the local branch")

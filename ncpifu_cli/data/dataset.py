@@ -112,7 +112,7 @@ def find_subjects(folder: Path) -> list[RenderedSubject]:
 
 
 class RenderDataset(Dataset[dict[str, Tensor]]):
-    """Training items {"image" (3, S, S), "depth" (2, s, s), s = S / depth_stride, "points" (N, 3) NDC, "inside" (N,) bool}; endless: any index is valid.
+    """Training items {"image" (3, S, S), "depth" (L, s, s), s = S / depth_stride, "points" (N, 3) NDC, "inside" (N,) bool}; endless: any index is valid.
 
     With `colors` also {"surface" (M, 3) NDC, "color" (M, 3), 0..1 in the photo's light}.
     """
@@ -127,9 +127,10 @@ class RenderDataset(Dataset[dict[str, Tensor]]):
         augment: bool = True,
         colors: bool = False,
         depth_stride: int = 4,
+        depth_layers: int = 2,
     ) -> None:
         self.subjects, self.config, self.size_px, self.seed, self.length = subjects, config, image_size_px, seed, length
-        self.augment, self.colors, self.depth_stride = augment, colors, depth_stride
+        self.augment, self.colors, self.depth_stride, self.depth_layers = augment, colors, depth_stride, depth_layers
 
     def __len__(self) -> int:
         return self.length
@@ -183,12 +184,16 @@ class RenderDataset(Dataset[dict[str, Tensor]]):
         return seen, in_photo_light(albedo.astype(np.float32) / 255, color[row, column] / 255, seen)
 
     def _depth(self, subject: RenderedSubject, view: dict, placement: Placement) -> NDArray[np.float32]:
-        """(2, s, s) NDC of front and back surface, s = S / depth_stride, NaN where there is none near or the render has none."""
+        """(L, s, s) NDC of the surfaces along each ray (`data/depth.py`), s = S / depth_stride, NaN where there is none near or the render has none."""
         size = self.size_px // self.depth_stride
         if "depth" not in view:
-            return np.full((2, size, size), np.nan, np.float32)
+            return np.full((self.depth_layers, size, size), np.nan, np.float32)
         image = read_picture(subject.folder / view["depth"], cv2.IMREAD_UNCHANGED)
-        depth = move_depth(decode_depth(image, image.shape[1]), placement.image, size)
+        try:
+            stored = decode_depth(image, image.shape[1], self.depth_layers)
+        except ValueError as error:
+            raise _unreadable(subject.folder / view["depth"]) from error
+        depth = move_depth(stored, placement.image, size)
         return spread_depth(depth, DEPTH_REACH_PX) * np.float32(placement.scale)
 
     def _before_and_behind(self, empty_ndc: NDArray[np.float32], mask: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.float32]:

@@ -1,4 +1,8 @@
-"""Depth of the first and the last surface along each pixel's ray: a dense target that teaches the encoder what points alone teach slowly."""
+"""Depth of the surfaces along each pixel's ray: a dense target that teaches the encoder what points alone teach slowly.
+
+Four layers: front and back, the first and the last surface, and between them where the widest gap begins and ends, as between a near and a far leg. Where a
+ray passes no gap, both of these lie half-way between front and back.
+"""
 
 from collections.abc import Callable
 
@@ -9,19 +13,25 @@ from scipy.ndimage import distance_transform_edt
 
 from ncpifu_cli.geometry.camera import Camera
 from ncpifu_cli.geometry.mesh import Scan
-from ncpifu_cli.geometry.raster import rasterise
+from ncpifu_cli.geometry.raster import rasterise, widest_gap
 
 SIZE_PX = 128
+LAYERS = 4
+SMALLEST_GAP_NDC = 0.02  # 2 cm: folds of a jacket are no gap
 JUMP_NDC = 0.03  # 3 cm between neighbours: another surface
 FULL_SCALE = 65534  # steps over NDC -1..1; 0 is kept for "nothing here"
 
 
 def depth_maps(scan: Scan, camera: Camera, size_px: int = SIZE_PX) -> NDArray[np.uint16]:
-    """(2 S, S) uint16: front surface above back surface, 1 + (z_ndc + 1) / 2 * 65534, 0 where there is no surface."""
+    """(4 S, S) uint16: front, back, begin and end of the gap, one above the other; 1 + (z_ndc + 1) / 2 * 65534, 0 where there is no surface."""
     points = camera.world_to_ndc(scan.vertices)
     front = rasterise(points, scan.faces, size_px)
     back = rasterise(points * np.array([1, 1, -1], np.float32), scan.faces, size_px)
-    return encode_depth(np.concatenate([front.depth_ndc, -back.depth_ndc]), np.concatenate([front.mask, back.mask]))
+    begin, end = widest_gap(points, scan.faces, size_px)
+    middle = (front.depth_ndc - back.depth_ndc) / 2
+    has_gap = begin - end >= SMALLEST_GAP_NDC
+    layers = [front.depth_ndc, -back.depth_ndc, np.where(has_gap, begin, middle), np.where(has_gap, end, middle)]
+    return encode_depth(np.concatenate(layers), np.concatenate([front.mask & back.mask] * LAYERS))
 
 
 def encode_depth(depth_ndc: NDArray[np.float32], mask: NDArray[np.bool_]) -> NDArray[np.uint16]:
@@ -30,16 +40,23 @@ def encode_depth(depth_ndc: NDArray[np.float32], mask: NDArray[np.bool_]) -> NDA
     return np.where(mask, steps, 0).astype(np.uint16)
 
 
-def decode_depth(image: NDArray[np.uint16], size_px: int) -> NDArray[np.float32]:
-    """(2 S, S) uint16 -> (2, size_px, size_px) float32 NDC by the nearest pixel, NaN where there is no surface."""
-    halves = image.reshape(2, image.shape[1], image.shape[1])
-    small = np.stack([cv2.resize(half, (size_px, size_px), interpolation=cv2.INTER_NEAREST) for half in halves])
+def decode_depth(image: NDArray[np.uint16], size_px: int, layers: int = LAYERS) -> NDArray[np.float32]:
+    """(4 S, S) uint16 -> the first so many (layers, size_px, size_px) float32 NDC by the nearest pixel, NaN where there is no surface.
+
+    Renders made before there were gaps have (2 S, S): their gaps are unknown, NaN. Raises ValueError for any other shape.
+    """
+    stored = image.reshape(-1, image.shape[1], image.shape[1])
+    if len(stored) not in (2, LAYERS):
+        raise ValueError(f"depth maps of {len(stored)} layers")
+    small = np.zeros((layers, size_px, size_px), np.uint16)
+    for place, layer in enumerate(stored[:layers]):
+        small[place] = cv2.resize(layer, (size_px, size_px), interpolation=cv2.INTER_NEAREST)
     depth = (small.astype(np.float32) - 1) * np.float32(2 / FULL_SCALE) - 1
     return np.where(small > 0, depth, np.float32(np.nan))
 
 
 def spread_depth(depth: NDArray[np.float32], reach_px: float) -> NDArray[np.float32]:
-    """(2, S, S) with NaN where there is no surface -> the same, its outline continued outwards: up to `reach_px` from it, the depth of the nearest surface.
+    """(L, S, S) with NaN where there is no surface -> the same, its outline continued outwards: up to `reach_px` from it, the depth of the nearest surface.
 
     Queries read surfaces by interpolation: beside the outline, where one of the four pixels is empty, they would else read what nothing was asked of.
     """
@@ -51,7 +68,7 @@ def spread_depth(depth: NDArray[np.float32], reach_px: float) -> NDArray[np.floa
 
 
 def move_depth(depth: NDArray[np.float32], move: Callable[[NDArray, int], NDArray], size_px: int) -> NDArray[np.float32]:
-    """(2, S, S) with NaN where there is no surface -> (2, size_px, size_px), moved in the image plane and resampled.
+    """(L, S, S) with NaN where there is no surface -> (L, size_px, size_px), moved in the image plane and resampled.
 
     Interpolated on a surface, since the nearest pixel would make stairs of it; by the nearest pixel where the surface ends or jumps, since there is nothing
     between a near and a far leg.
@@ -66,8 +83,8 @@ def move_depth(depth: NDArray[np.float32], move: Callable[[NDArray, int], NDArra
         return np.asarray(cv2.resize(moved, (size_px, size_px), interpolation=cv2.INTER_AREA if how == cv2.INTER_LINEAR and len(moved) > size_px else how))
 
     known = resampled(np.isfinite(depth[0]).astype(np.uint8), cv2.INTER_NEAREST) > 0
-    result = np.full((2, size_px, size_px), np.nan, np.float32)
-    for one, half in zip(result, depth, strict=True):
-        linear, nearest = resampled(half, cv2.INTER_LINEAR), resampled(half, cv2.INTER_NEAREST)
+    result = np.full((len(depth), size_px, size_px), np.nan, np.float32)
+    for one, layer in zip(result, depth, strict=True):
+        linear, nearest = resampled(layer, cv2.INTER_LINEAR), resampled(layer, cv2.INTER_NEAREST)
         one[known] = np.where(np.abs(linear - nearest) < JUMP_NDC, linear, nearest)[known]  # beside the outline `linear` is NaN, and never less
     return result

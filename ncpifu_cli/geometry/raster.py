@@ -110,6 +110,26 @@ def mean_of_covered(image: NDArray[np.float32] | NDArray[np.uint8], covered: NDA
     return result, mask
 
 
+def widest_gap(points_ndc: NDArray[np.floating], faces: NDArray[np.integer], size_px: int) -> NDArray[np.float32]:
+    """The widest empty stretch between the first and the last surface along each pixel's ray, as between a near and a far leg.
+
+    Args: as of `rasterise`; the surface is closed, or made of closed parts that may overlap.
+
+    Returns (2, S, S) float32: z_ndc where it begins and where it ends (the nearer one first), equal to each other where a ray passes no gap, 0 there.
+    A ray that crosses more than 64 surfaces counts as one without a gap.
+    """
+    most = 64
+    points_px = np.empty((len(points_ndc), 3), np.float32)
+    points_px[:, :2] = ndc_to_px(points_ndc, size_px)
+    points_px[:, 2] = points_ndc[:, 2]
+    count = np.zeros((size_px, size_px), np.int32)
+    depth, enters = np.zeros((size_px, size_px, most), np.float32), np.zeros((size_px, size_px, most), np.bool_)
+    _crossings(points_px, np.ascontiguousarray(faces, np.int32), count, depth, enters)
+    gap = np.zeros((2, size_px, size_px), np.float32)
+    _widest_gap(count, depth, enters, gap)
+    return gap
+
+
 def sample_picture(image: NDArray[np.uint8] | NDArray[np.floating], pixels: NDArray[np.floating]) -> NDArray[np.float32]:
     """Bilinear (N, C) values of (T, T, C) at (N, 2) pixel coordinates (centres at half-integers), clamped to the image."""
     size = image.shape[0]
@@ -224,6 +244,62 @@ def _fill_depth(points: Floats, faces: Ints, depth: Floats) -> None:
                 wc = np.float32(1) - wa - wb
                 if wa >= 0 and wb >= 0 and wc >= 0:
                     depth[row, column] = max(depth[row, column], wa * az + wb * bz + wc * cz)
+
+
+@numba.njit(nogil=True, cache=True)
+def _crossings(points: Floats, faces: Ints, count: Ints, depth: Floats, enters: Bools) -> None:
+    """What each pixel's ray crosses, the nearest first: count (S, S), z and whether it enters there (S, S, most); more than `most` are only counted."""
+    size, most = count.shape[0], depth.shape[2]
+    half = np.float32(0.5)
+    order, front, back = _front_first(points, faces, False, size)
+    for step in range(front + faces.shape[0] - back):
+        face = order[step] if step < front else order[back + step - front]
+        sign = np.float32(-1) if step < front else np.float32(1)
+        a, b, c = faces[face, 0], faces[face, 1], faces[face, 2]
+        ax, ay, bx, by, cx, cy = points[a, 0], points[a, 1], points[b, 0], points[b, 1], points[c, 0], points[c, 1]
+        first_x, last_x = _span(ax, bx, cx, size)
+        first_y, last_y = _span(ay, by, cy, size)
+        for row in range(first_y, last_y + 1):
+            y = np.float32(row) + half
+            for column in range(first_x, last_x + 1):
+                x = np.float32(column) + half
+                wa = sign * _edge(bx, by, cx, cy, x, y)
+                wb = sign * _edge(cx, cy, ax, ay, x, y)
+                wc = sign * _edge(ax, ay, bx, by, x, y)
+                total = wa + wb + wc
+                if wa >= 0 and wb >= 0 and wc >= 0 and total > 0:
+                    place = count[row, column]
+                    count[row, column] += 1
+                    if place < most:
+                        z = (wa * points[a, 2] + wb * points[b, 2] + wc * points[c, 2]) / total
+                        _insert(depth[row, column], enters[row, column], place, z, step < front)
+
+
+@numba.njit(nogil=True, cache=True)
+def _insert(depth: Floats, enters: Bools, place: int, z: np.float32, entering: bool) -> None:
+    while place > 0 and depth[place - 1] < z:
+        depth[place], enters[place] = depth[place - 1], enters[place - 1]
+        place -= 1
+    depth[place], enters[place] = z, entering
+
+
+@numba.njit(nogil=True, cache=True)
+def _widest_gap(count: Ints, depth: Floats, enters: Bools, gap: Floats) -> None:
+    for row in range(count.shape[0]):
+        for column in range(count.shape[1]):
+            if count[row, column] > depth.shape[2]:
+                continue
+            within, widest = 0, np.float32(0)
+            for place in range(count[row, column]):
+                if not enters[row, column, place]:
+                    within = max(within - 1, 0)  # an open part's back is not another inside
+                    continue
+                if within == 0 and place > 0:
+                    begin, end = depth[row, column, place - 1], depth[row, column, place]
+                    if begin - end > widest:
+                        widest = begin - end
+                        gap[0, row, column], gap[1, row, column] = begin, end
+                within += 1
 
 
 @numba.njit(nogil=True, cache=True)

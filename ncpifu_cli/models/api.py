@@ -23,8 +23,8 @@ class CodebookReport(NamedTuple):
 class Features:
     """An encoded photo.
 
-    Attributes: stacks, one entry per hourglass output that is to be queried (what it holds is the network's own affair); depth (S, B, 2, h, w),
-    predicted depth of front and back surface in units of phi; image (B, 3, H, W), what was encoded.
+    Attributes: stacks, one entry per hourglass output that is to be queried (what it holds is the network's own affair); depth (S, B, L, h, w),
+    predicted depth of the surfaces along each ray in units of phi, front and back first; image (B, 3, H, W), what was encoded.
     """
 
     stacks: tuple[Any, ...]

@@ -70,7 +70,9 @@ def _encoder(config: EncoderConfig) -> StackedHourglass | UNet:
 
 def _depth_head(config: ModelConfig) -> DepthHead | FineDepthHead:
     channels, stem_channels = config.encoder.channels, config.encoder.stem_channels
-    return FineDepthHead(channels, stem_channels) if config.depth_stride == 2 else DepthHead(channels)
+    if config.depth_stride == 2:
+        return FineDepthHead(channels, stem_channels, config.depth_layers)
+    return DepthHead(channels, config.depth_layers)
 
 
 def _gate(config: CodebookConfig, channels: int) -> nn.Module:

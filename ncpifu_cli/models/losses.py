@@ -28,7 +28,7 @@ def loss(prediction: Prediction, inside: Tensor, config: LossConfig) -> dict[str
 def depth_loss(predicted: Tensor, true_ndc: Tensor, depth_scale: float) -> Tensor:
     """(): how far predicted depths are off, smooth L1 in units of phi (1 = 1 / depth_scale NDC), mean over stacks and pixels with a surface.
 
-    Args: predicted (S, B, 2, h, w); true_ndc (B, 2, h, w), NaN where there is no surface. 0 where no pixel has one.
+    Args: predicted (S, B, L, h, w); true_ndc (B, L, h, w), NaN where there is no surface. 0 where no pixel has one.
     """
     known = torch.isfinite(true_ndc)
     target = torch.where(known, true_ndc * depth_scale, 0.0).expand_as(predicted)
@@ -54,12 +54,28 @@ def color_loss(predicted: Tensor, true: Tensor) -> Tensor:
 
 @torch.no_grad()
 def depth_error_cm(predicted: Tensor, true_ndc: Tensor, depth_scale: float) -> float:
-    """Mean error of the predicted surfaces, cm of the 1.80 m subject.
+    """Mean error of front and back surface as predicted, cm of the 1.80 m subject.
 
-    Args: predicted (B, 2, h, w) in units of phi; true_ndc (B, 2, h, w), NaN where there is no surface.
+    Args: predicted (B, L, h, w) in units of phi; true_ndc (B, L, h, w), NaN where there is no surface.
     """
-    error_ndc = (predicted.float() / depth_scale - true_ndc).abs()
-    return float(error_ndc[torch.isfinite(true_ndc)].mean()) * HALF_EXTENT_M * 100
+    error_ndc = (predicted[:, :2].float() / depth_scale - true_ndc[:, :2]).abs()
+    return float(error_ndc[torch.isfinite(error_ndc)].mean()) * HALF_EXTENT_M * 100
+
+
+@torch.no_grad()
+def gap_overlap(predicted: Tensor, true_ndc: Tensor, depth_scale: float) -> tuple[float, float]:
+    """Lengths along the rays, in NDC and summed over pixels, that the predicted gaps share with the true ones and that either takes up.
+
+    Args: as of `depth_error_cm`; (0, 0) for networks and renders without gaps.
+    """
+    if predicted.shape[1] == 2:
+        return 0.0, 0.0
+    begin, end = (predicted[:, 2:].float() / depth_scale).unbind(1)
+    true_begin, true_end = true_ndc[:, 2:].unbind(1)
+    known = torch.isfinite(true_begin)
+    shared = (torch.minimum(begin, true_begin) - torch.maximum(end, true_end)).clamp_min(0)
+    either = (begin - end).clamp_min(0) + (true_begin - true_end) - shared
+    return float(shared[known].sum()), float(either[known].sum())
 
 
 @torch.no_grad()

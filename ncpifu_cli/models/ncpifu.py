@@ -18,6 +18,7 @@ from ncpifu_cli.models.blocks.lattice import Lattice
 from ncpifu_cli.models.blocks.mixer import ChannelMixing, LocationMixing
 from ncpifu_cli.models.blocks.unet import UNet
 
+SMALLEST_GAP_NDC = 0.015  # 1.5 cm between two parts of the body along a ray: less is no gap
 OUTSIDE_LOGIT = -16.0  # a point that projects outside the image is outside the body
 
 Reports = dict[str, CodebookReport]
@@ -35,8 +36,8 @@ class Gates:
 class Encoded:
     """One hourglass output, ready to be queried.
 
-    Attributes: feature_map (B, C, H/4, W/4); stem (B, C_stem, H/2, W/2); surfaces (B, 2, h, w), predicted depth of front and back in units of
-    phi; gates; seen: keys and values of the lattice (None for literal groups); context: mixed lattice features (B, S, C_fine), None without
+    Attributes: feature_map (B, C, H/4, W/4); stem (B, C_stem, H/2, W/2); surfaces (B, L, h, w), predicted depth of the surfaces along each ray in
+    units of phi; gates; seen: keys and values of the lattice (None for literal groups); context: mixed lattice features (B, S, C_fine), None without
     integration over the lattice.
     """
 
@@ -83,7 +84,7 @@ class NeuralCodePIFu(nn.Module):
         """(B, 3, H, W) -> features to query: of every hourglass output in training with deep supervision, else of the last.
 
         `both_ways` reads the surfaces off the mirror image as well and takes the mean, whose errors are smaller (docs/method.md).
-        `true_depth_ndc` (B, 2, h, w), of the size of the predicted surfaces and NaN where unknown, takes their place in x_c (not in the answer's `depth`).
+        `true_depth_ndc` (B, L, h, w), of the size of the predicted surfaces and NaN where unknown, takes their place in x_c (not in the answer's `depth`).
         Trained so, points learn a limb's thickness around surfaces that are where they should be; else they would average over wherever the limb might be.
         """
         maps, stem = self.encoder(image)
@@ -97,7 +98,7 @@ class NeuralCodePIFu(nn.Module):
         return Features(tuple(self._prepare(feature_map, stem, surfaces) for feature_map, surfaces in zip(chosen, told, strict=True)), depth, image)
 
     def encode_depth(self, image: Tensor) -> Tensor:
-        """(B, 3, H, W) -> (S, B, 2, h, w): depth of front and back surface in units of phi, at 1 / `depth_stride` of the image's resolution.
+        """(B, 3, H, W) -> (S, B, L, h, w): depth of the surfaces along each ray in units of phi, at 1 / `depth_stride` of the image's resolution.
 
         All that is needed to train the encoder by depth.
         """
@@ -141,7 +142,7 @@ class NeuralCodePIFu(nn.Module):
         depth = self.depth_scale * points_ndc[..., 2:3]
         parts = [sample_image(encoded.feature_map, points_ndc), sample_image(encoded.stem, points_ndc), depth.to(dtype)]
         if self.surface_depth:
-            parts.append((depth - sample_image(encoded.surfaces.float(), points_ndc)).to(dtype))
+            parts.append((depth - _around(depth, sample_image(encoded.surfaces.float(), points_ndc), self.depth_scale)).to(dtype))
         return torch.cat(parts, dim=-1)
 
     def _coarse(self, x: Tensor, points_ndc: Tensor, seen: KeysValues, gates: Gates) -> tuple[Tensor, Reports]:
@@ -150,6 +151,20 @@ class NeuralCodePIFu(nn.Module):
         f_global, global_report = self.global_branch(self.attention(x, points_ndc, seen), gates.global_)
         reports = {name: report for name, report in (("local", local_report), ("global", global_report)) if report is not None}
         return self.channel_mixing(torch.cat([f_global, f_local], dim=-1)), reports
+
+
+def _around(depth: Tensor, surfaces: Tensor, depth_scale: float) -> Tensor:
+    """Front and back (B, N, 2) of what a point is in or next to: depth (B, N, 1) and the surfaces along its ray (B, N, L), units of phi.
+
+    With L = 2 they are the ray's first and last surface. With L = 4 there may be a gap between (`data/depth.py`), and either side of it, say the near or the
+    far leg, is all that is told to the points on that side. The gap's limit keeps what interpolation leaves of one beside its border from counting.
+    """
+    if surfaces.shape[-1] == 2:
+        return surfaces
+    front, back, begin, end = surfaces.split(1, dim=-1)
+    gap = begin - end > SMALLEST_GAP_NDC * depth_scale
+    near = depth > (begin + end) / 2
+    return torch.cat([torch.where(gap & ~near, end, front), torch.where(gap & near, begin, back)], dim=-1)
 
 
 class LatticeNCPIFu(NeuralCodePIFu):

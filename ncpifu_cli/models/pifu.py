@@ -41,7 +41,7 @@ class PIFu(nn.Module):
         return Features(tuple(chosen), self.depth_head(chosen, stem), image)
 
     def encode_depth(self, image: Tensor) -> Tensor:
-        """(B, 3, H, W) -> (S, B, 2, h, w): depth of front and back surface in units of phi, at 1 / `depth_stride` of the image's resolution."""
+        """(B, 3, H, W) -> (S, B, L, h, w): depth of the surfaces along each ray in units of phi, at 1 / `depth_stride` of the image's resolution."""
         return self.depth_head(*self.encoder(image))
 
     def query(self, features: Features, points_ndc: Tensor) -> Prediction:

@@ -20,7 +20,7 @@ from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.geometry.camera import Camera
 from ncpifu_cli.geometry.mesh import Scan
 
-FORMAT, VERSION = "ncpifu-subject", 2
+FORMAT, VERSION = "ncpifu-subject", 3
 
 
 def render_subject(scan: Scan, digest: str, out: Path, settings: RenderSettings, renderer: Renderer) -> dict[str, Any]:

@@ -61,7 +61,10 @@ def batches(config: TrainConfig, subjects: list[RenderedSubject], position: int,
     """
     size = config.optim.batch_size
     augment, colors = not config.data.overfit, bool(config.model.color) and config.loss.occupancy > 0
-    items = RenderDataset(subjects, config.data, config.model.image_size_px, config.seed, config.steps * size, augment, colors, config.model.depth_stride)
+    network = config.model
+    items = RenderDataset(
+        subjects, config.data, network.image_size_px, config.seed, config.steps * size, augment, colors, network.depth_stride, network.depth_layers
+    )
     workers = worker_count(config.data, processes)
     loader = DataLoader(
         _Tolerant(items, config.data.skip_bad),

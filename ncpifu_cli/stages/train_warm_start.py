@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from torch import nn
+from torch import Tensor, nn
 
 from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.models.checkpoint import FORMAT, read_tensors
@@ -16,17 +16,19 @@ NAMED = 6  # tensors told by name in a message
 class WarmStart:
     """What was taken over from `path`.
 
-    Attributes: taken, fresh, unused: tensors that fitted; that the network has and the file has not in this shape; that the file has in vain.
+    Attributes: taken, grown, fresh, unused: tensors that fitted; whose first rows fitted, the network having more outputs there; that the network has and
+        the file has not in this shape; that the file has in vain.
     """
 
     path: Path
     taken: list[str]
+    grown: list[str]
     fresh: list[str]
     unused: list[str]
 
     def __str__(self) -> str:
-        text = f"{len(self.taken)} of {len(self.taken) + len(self.fresh)} tensors from {self.path}"
-        for what, names in (("fresh", self.fresh), ("unused", self.unused)):
+        text = f"{len(self.taken)} of {len(self.taken) + len(self.grown) + len(self.fresh)} tensors from {self.path}"
+        for what, names in (("with fresh rows added", self.grown), ("fresh", self.fresh), ("unused", self.unused)):
             if names:
                 text += f"; {len(names)} {what}: {', '.join(names[:NAMED])}{', ...' if len(names) > NAMED else ''}"
         return text
@@ -34,6 +36,8 @@ class WarmStart:
 
 def warm_start(model: nn.Module, weights: str | Path) -> WarmStart:
     """Copy into `model` every tensor of the weights (a file or a released name) that has the same name and shape there.
+
+    Where the network's tensor only has more rows (a layer with outputs added at its end), the first rows are taken over.
 
     Raises NcpifuError when the weights cannot be read or not a single tensor fits.
     """
@@ -45,6 +49,14 @@ def warm_start(model: nn.Module, weights: str | Path) -> WarmStart:
     taken = [name for name in own if name in found and found[name].shape == own[name].shape]
     if not taken:
         raise NcpifuError(f"no tensor of {path} fits this network", "start from weights of the same profile, or without --init-from")
+    grown = [name for name in own if name in found and name not in taken and _has_rows_added(own[name], found[name])]
     for name in taken:
         own[name].copy_(found[name])
-    return WarmStart(path, taken, [name for name in own if name not in taken], [name for name in found if name not in taken])
+    for name in grown:
+        own[name][: len(found[name])].copy_(found[name])
+    used = {*taken, *grown}
+    return WarmStart(path, taken, grown, [name for name in own if name not in used], [name for name in found if name not in used])
+
+
+def _has_rows_added(own: Tensor, found: Tensor) -> bool:
+    return own.ndim == found.ndim > 0 and own.shape[1:] == found.shape[1:] and len(own) > len(found)

@@ -16,7 +16,7 @@ from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.geometry.camera import HALF_EXTENT_M
 from ncpifu_cli.geometry.extract import EmptySurface
 from ncpifu_cli.models.build import Network
-from ncpifu_cli.models.losses import color_loss, depth_error_cm, loss, scores
+from ncpifu_cli.models.losses import color_loss, depth_error_cm, gap_overlap, loss, scores
 from ncpifu_cli.progress import Reporter
 from ncpifu_cli.stages.preview import PAPER, captioned, clay_view
 from ncpifu_cli.stages.reconstruct import reconstruct_view
@@ -54,7 +54,8 @@ def readable(subjects: list[RenderedSubject], config: TrainConfig, reporter: Rep
 def validate(model: Network, config: TrainConfig, subjects: list[RenderedSubject], processes: Processes) -> dict[str, float]:
     """Scores on fixed, unaugmented views of `subjects`, of which every process takes its share.
 
-    Error of the predicted depths in cm; and loss, IoU, precision and recall at sampled points, and error of colours, unless the encoder is trained alone.
+    Error of the predicted depths in cm; IoU of the gaps along the rays where the network and the renders know them; and loss, IoU, precision and recall at
+    sampled points, and error of colours, unless the encoder is trained alone.
     """
     count = len(subjects) * config.data.validation_views
     dataset = RenderDataset(
@@ -66,15 +67,17 @@ def validate(model: Network, config: TrainConfig, subjects: list[RenderedSubject
         augment=False,
         colors=model.color_head is not None,
         depth_stride=config.model.depth_stride,
+        depth_layers=config.model.depth_layers,
     )
     alone = config.loss.occupancy == 0
     names = ("depth_cm",) if alone else ("occupancy", "iou", "precision", "recall", "depth_cm", *(() if model.color_head is None else ("color",)))
-    sums: dict[str, float] = dict.fromkeys((*names, "with_depth"), 0.0)
+    sums: dict[str, float] = dict.fromkeys((*names, "with_depth", "gap_hit", "gap_union"), 0.0)
     for index in range(processes.rank, count, processes.count):
         item = {name: tensor[None].to(processes.device) for name, tensor in dataset[index].items()}
         features = model.encode(item["image"])
         has_depth = bool(torch.isfinite(item["depth"]).any())  # renders may be without
         values = {"with_depth": float(has_depth), "depth_cm": depth_error_cm(features.depth[-1], item["depth"], config.model.depth_scale) if has_depth else 0.0}
+        values["gap_hit"], values["gap_union"] = gap_overlap(features.depth[-1], item["depth"], config.model.depth_scale)
         if not alone:
             prediction = model.query(features, item["points"])
             values |= {"occupancy": float(loss(prediction, item["inside"], config.loss)["occupancy"]), **scores(prediction, item["inside"])}
@@ -83,8 +86,12 @@ def validate(model: Network, config: TrainConfig, subjects: list[RenderedSubject
         sums = {name: sums[name] + values[name] for name in sums}
     means = processes.average(torch.tensor(list(sums.values()), dtype=torch.float64, device=processes.device)) * processes.count / count
     found = dict(zip(sums, means.tolist(), strict=True))
-    with_depth = found.pop("with_depth")
-    return {name: value / with_depth if name == "depth_cm" else value for name, value in found.items() if name != "depth_cm" or with_depth}
+    with_depth, hit, union = (found.pop(name) for name in ("with_depth", "gap_hit", "gap_union"))
+    if with_depth:
+        found["depth_cm"] /= with_depth
+    else:
+        del found["depth_cm"]
+    return found | ({"gap_iou": hit / union} if union else {})
 
 
 def progress_picture(model: Network, config: TrainConfig, subjects: Sequence[RenderedSubject], device: torch.device) -> NDArray[np.uint8]:

@@ -40,7 +40,7 @@ from ncpifu_cli.synth.wishes import as_described, check
 Array = NDArray[np.float64]
 
 ATTEMPTS = 3
-LET_OUT = 0.05  # how much longer trousers are cut for somebody who sits
+LET_OUT = 0.20  # how much longer trousers are cut for somebody who sits; with 0.05 two of three sitting people fail the gate on stretch
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,7 @@
 """Depth maps: both surfaces of a ball by formula, the file's coding, and the way through augmentation."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import trimesh
@@ -8,6 +10,7 @@ from ncpifu_cli.data.augment import Placement
 from ncpifu_cli.data.depth import decode_depth, depth_maps, move_depth, spread_depth
 from ncpifu_cli.geometry.camera import HALF_EXTENT_M, Camera, Similarity
 from ncpifu_cli.geometry.mesh import Scan
+from ncpifu_cli.geometry.raster import widest_gap
 
 
 def ball(radius_m: float, centre_m: tuple[float, float, float]) -> Scan:
@@ -36,10 +39,58 @@ def test_the_front_is_towards_the_camera_at_every_yaw() -> None:
         assert np.nanmin(depth[1]) == pytest.approx((z - 0.2) / HALF_EXTENT_M, abs=0.01)
 
 
+def two_balls(apart_m: float) -> Scan:
+    """One of 20 cm radius behind another of 10 cm, `apart_m` between them."""
+    far, near = ball(0.2, (0, 0, -0.2)), ball(0.1, (0, 0, 0.1 + apart_m))
+    faces = np.concatenate([far.faces, near.faces + len(far.vertices)])
+    vertices, normals = np.concatenate([far.vertices, near.vertices]), np.concatenate([far.normals, near.normals])
+    return replace(far, vertices=vertices, faces=faces, normals=normals, colors=np.zeros((len(vertices), 3), np.uint8))
+
+
+def test_the_gap_between_two_balls() -> None:
+    depth = decode_depth(depth_maps(two_balls(0.15), Camera()), 128)
+    front, back, begin, end = depth
+    rows, columns = np.mgrid[:128, :128] + 0.5
+    square = ((columns / 64 - 1) ** 2 + (1 - rows / 64) ** 2) * HALF_EXTENT_M**2
+    both = square < 0.09**2
+    near, far = np.sqrt(np.where(both, 0.1**2 - square, 0)), np.sqrt(np.where(both, 0.2**2 - square, 0))
+    assert np.abs(front - (0.25 + near) / HALF_EXTENT_M)[both].max() < 0.01
+    assert np.abs(begin - (0.25 - near) / HALF_EXTENT_M)[both].max() < 0.01
+    assert np.abs(end - (-0.2 + far) / HALF_EXTENT_M)[both].max() < 0.01
+    assert np.abs(back - (-0.2 - far) / HALF_EXTENT_M)[both].max() < 0.01
+    one = (square > 0.11**2) & (square < 0.19**2)
+    assert np.abs(begin - end)[one].max() < 1e-4
+    assert np.abs(begin - (front + back) / 2)[one].max() < 1e-4  # no gap: both half-way
+
+
+def test_what_touches_or_overlaps_has_no_gap() -> None:
+    for apart in (0.01, 0.0, -0.1):
+        depth = decode_depth(depth_maps(two_balls(apart), Camera()), 128)
+        assert np.abs(depth[2] - depth[3])[63:65, 63:65].max() < 1e-4
+
+
+def test_a_gap_within_overlapping_parts_is_the_one_that_nothing_fills() -> None:
+    """Skin under cloth: two closed surfaces within each other are one inside."""
+    inner, outer = ball(0.1, (0, 0, 0)), ball(0.2, (0, 0, 0))
+    both = np.concatenate([inner.vertices, outer.vertices]) / HALF_EXTENT_M
+    gap = widest_gap(both, np.concatenate([inner.faces, outer.faces + len(inner.vertices)]), 64)
+    assert not gap.any()
+
+
+def test_maps_of_two_layers_have_unknown_gaps() -> None:
+    image = depth_maps(ball(0.3, (0, 0, 0)), Camera())
+    depth = decode_depth(image[:256], 128)
+    assert depth.shape == (4, 128, 128)
+    assert np.isnan(depth[2:]).all()
+    assert np.array_equal(depth[:2], decode_depth(image, 128, 2), equal_nan=True)
+    with pytest.raises(ValueError, match="3 layers"):
+        decode_depth(image[:384], 128)
+
+
 def test_flipped_maps_are_mirrored() -> None:
     image = depth_maps(ball(0.3, (0.3, 0.0, 0.1)), Camera())
-    halves = image.reshape(2, 128, 128)
-    flipped = np.concatenate([Placement(flip=True).image(half, 0) for half in halves])
+    layers = image.reshape(4, 128, 128)
+    flipped = np.concatenate([Placement(flip=True).image(layer, 0) for layer in layers])
     assert np.array_equal(np.isnan(decode_depth(flipped, 128)), np.isnan(decode_depth(image, 128)[:, :, ::-1]))
 
 

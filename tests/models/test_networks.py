@@ -16,8 +16,8 @@ from ncpifu_cli.models.api import Prediction
 from ncpifu_cli.models.build import build, build_profile
 from ncpifu_cli.models.checkpoint import load_weights, save_weights
 from ncpifu_cli.models.ema import AveragedWeights
-from ncpifu_cli.models.losses import loss, scores
-from ncpifu_cli.models.ncpifu import LiteralGroups
+from ncpifu_cli.models.losses import gap_overlap, loss, scores
+from ncpifu_cli.models.ncpifu import LiteralGroups, _around
 
 ABLATIONS = sorted(path.stem for path in (CONFIGS / "ablations").glob("*.yaml"))
 
@@ -211,6 +211,39 @@ def test_surfaces_are_relative() -> None:
     before, after = network._x_c(encoded, points), network._x_c(moved, points + torch.tensor([0, 0, 0.1]))
     assert torch.allclose(before[..., -2:], after[..., -2:], atol=1e-5)
     assert torch.allclose(after[..., -3] - before[..., -3], torch.tensor(0.1 * network.depth_scale), atol=1e-5)
+
+
+def test_points_beside_a_gap_are_told_their_own_side() -> None:
+    """A near leg from 0.4 to 0.3 and a far one from 0 to -0.1, in NDC; and a ray without gap."""
+    scale = 8.0
+    legs, one = torch.tensor([0.4, -0.1, 0.3, 0.0]), torch.tensor([0.4, -0.1, 0.15, 0.15])
+    z = torch.tensor([0.5, 0.35, 0.2, 0.1, -0.05, -0.2])
+    told = [_around(scale * z[None, :, None], scale * surfaces.expand(1, 6, 4), scale)[0] / scale for surfaces in (legs, one)]
+    assert torch.allclose(told[0], torch.tensor([[0.4, 0.3]] * 3 + [[0.0, -0.1]] * 3))
+    assert torch.allclose(told[1], torch.tensor([[0.4, -0.1]] * 6))
+    narrow = torch.tensor([0.4, -0.1, 0.155, 0.145])
+    assert torch.equal(_around(scale * z[None, :, None], scale * narrow.expand(1, 6, 4), scale)[0], (scale * narrow[:2]).expand(6, 2))
+
+
+def test_a_network_that_knows_gaps_reads_as_before_where_there_is_none() -> None:
+    two, four = (build(load(TrainConfig, "tiny", ["model.surface_depth=true", f"model.depth_layers={layers}"]).model).eval() for layers in (2, 4))
+    shared = {name: value for name, value in two.state_dict().items() if not name.startswith("depth_head")}
+    assert four.load_state_dict(shared, strict=False).unexpected_keys == []
+    image, points = sample()
+    surfaces = torch.stack([torch.full((2, 16, 16), depth) for depth in (0.2, -0.2, 0.0, 0.0)], dim=1)
+    answers = [network.query(network.encode(image, surfaces[:, :layers]), points).logits for network, layers in ((two, 2), (four, 4))]
+    assert torch.allclose(*answers, atol=1e-5)
+    surfaces[:, 2], surfaces[:, 3] = 0.1, -0.1
+    assert not torch.allclose(four.query(four.encode(image, surfaces), points).logits, answers[0], atol=1e-3)
+
+
+def test_gap_overlap_by_hand() -> None:
+    true = torch.tensor([0.4, -0.4, 0.2, 0.0]).reshape(1, 4, 1, 1).repeat(1, 1, 1, 3)
+    true[..., 2] = float("nan")
+    predicted = 8.0 * torch.tensor([0.4, -0.4, 0.3, 0.1]).reshape(1, 4, 1, 1).repeat(1, 1, 1, 3)
+    predicted[:, 2:, :, 1] = 8.0 * 0.25  # no gap
+    assert gap_overlap(predicted, true, 8.0) == pytest.approx((0.1, 0.3 + 0.2))
+    assert gap_overlap(predicted[:, :2], true[:, :2], 8.0) == (0.0, 0.0)
 
 
 def test_colours_leave_the_geometry_alone() -> None:

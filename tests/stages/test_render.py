@@ -51,7 +51,7 @@ def test_a_subject_is_laid_out_as_the_loader_expects(scans: Path, tmp_path: Path
     report = render(scans, out, settings())
     assert (report.done, report.views, report.renderer) == (["train-000001", "train-000002"], 8, "raster")
     subject = manifest(out / "train-000001")
-    assert (subject["format"], subject["version"], subject["size_px"]) == ("ncpifu-subject", 2, 64)
+    assert (subject["format"], subject["version"], subject["size_px"]) == ("ncpifu-subject", 3, 64)
     assert set(subject["similarity"]) == {"scale", "rotation", "centre"}
     assert [view["yaw_deg"] for view in subject["views"]] == [0, 90, 180, 270]
     assert subject["views"][1]["rgb"] == "rgb/090.jpg"
@@ -67,7 +67,7 @@ def test_a_subject_is_laid_out_as_the_loader_expects(scans: Path, tmp_path: Path
         column, row = np.floor(ndc_to_px(Camera(view["yaw_deg"], view["pitch_deg"]).world_to_ndc(inside), 64)).astype(int).T
         assert (mask[row, column] > 0).mean() > 0.97
         depth = cv2.imread(str(out / "train-000001" / view["depth"]), cv2.IMREAD_UNCHANGED)
-        assert depth.shape == (256, 128)
+        assert depth.shape == (512, 128)
         assert depth.dtype == np.uint16
     assert not list(out.glob(".tmp-*"))
 

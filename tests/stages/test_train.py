@@ -147,6 +147,11 @@ def test_a_run_starts_from_other_weights_and_tells_what_did_not_fit(renders: Pat
     train(load(TrainConfig, "tiny", ["steps=1", "optim.lr=1e-12"]), renders, tmp_path / "second", init_from=first.weights)
     moved = load_weights(tmp_path / "second" / "weights.safetensors")[0].state_dict()
     assert all(torch.allclose(value, given[name], atol=1e-6) for name, value in moved.items())
+    wider = build(load(TrainConfig, "tiny", ["model.depth_layers=4"]).model)
+    report = warm_start(wider, first.weights)
+    assert report.grown == ["depth_head.read.weight", "depth_head.read.bias"] and not report.fresh
+    assert torch.equal(wider.state_dict()["depth_head.read.weight"][:2], given["depth_head.read.weight"])
+    assert "with fresh rows added: depth_head" in str(report)
     with pytest.raises(NcpifuError, match="no tensor"):
         warm_start(torch.nn.Linear(2, 2), first.weights)
 

@@ -53,6 +53,14 @@ def test_the_encoder_alone(renders: Path, tmp_path: Path) -> None:
     assert changed - {"classifier"} == {"encoder", "depth_head"}  # the other run's classifier was lowered
 
 
+def test_gaps_are_scored_where_the_network_and_the_renders_know_them(renders: Path, tmp_path: Path) -> None:
+    config = load(TrainConfig, "tiny", ["steps=2", "loss.occupancy=0", "loss.depth=1", "model.depth_layers=4"])
+    train(config, renders, tmp_path / "run", device="cpu")
+    with open(tmp_path / "run" / "metrics.csv", encoding="utf-8") as file:
+        gaps = [float(row["value"]) for row in csv.DictReader(file) if row["name"] == "val_gap_iou"]
+    assert gaps and all(0 <= value <= 1 for value in gaps)
+
+
 def test_named_subjects_are_watched_whatever_is_added(renders: Path) -> None:
     config = load(TrainConfig, "tiny", ["data.watch=[train-000002]"])
     training, watched = choose_subjects(find_subjects(renders), config.data)

@@ -1,4 +1,7 @@
-"""Auxiliary depth of front and back surface, read off the encoder's maps (ours; not in the paper). Units of phi; (S, B, 2, h, w), front and back."""
+"""Auxiliary depth of the surfaces along each ray, read off the encoder's maps (ours; not in the paper).
+
+Units of phi; (S, B, L, h, w): front and back, and with L = 4 where the gap between them begins and ends (`data/depth.py`).
+"""
 
 from collections.abc import Sequence
 
@@ -12,12 +15,12 @@ from ncpifu_cli.models.blocks.hourglass import group_norm
 class DepthHead(nn.Module):
     """A linear read-out at a quarter of the image's resolution, so that the features themselves must know the depth."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, layers: int = 2) -> None:
         super().__init__()
-        self.read = nn.Conv2d(channels, 2, 1)
+        self.read = nn.Conv2d(channels, layers, 1)
 
     def forward(self, feature_maps: Sequence[Tensor], stem: Tensor) -> Tensor:
-        """Feature maps (B, C, H/4, W/4), stem (B, C_stem, H/2, W/2) -> (S, B, 2, H/4, W/4)."""
+        """Feature maps (B, C, H/4, W/4), stem (B, C_stem, H/2, W/2) -> (S, B, L, H/4, W/4)."""
         return torch.stack([self.read(feature_map) for feature_map in feature_maps])
 
 
@@ -27,19 +30,19 @@ class FineDepthHead(nn.Module):
     The correction starts at zero: weights of a `DepthHead` give the same depths here.
     """
 
-    def __init__(self, channels: int, stem_channels: int, width: int = 32) -> None:
+    def __init__(self, channels: int, stem_channels: int, layers: int = 2, width: int = 32) -> None:
         super().__init__()
-        self.read = nn.Conv2d(channels, 2, 1)
+        self.read = nn.Conv2d(channels, layers, 1)
         self.from_features = nn.Conv2d(channels, width, 1)
         self.from_stem = nn.Conv2d(stem_channels, width, 1)
-        layers = [nn.Sequential(group_norm(width), nn.ReLU(), nn.Conv2d(width, width, 3, padding=1, bias=False)) for _ in range(2)]
-        self.mix = nn.Sequential(*layers, group_norm(width), nn.ReLU())
-        self.correct = nn.Conv2d(width, 2, 1)
+        mixing = [nn.Sequential(group_norm(width), nn.ReLU(), nn.Conv2d(width, width, 3, padding=1, bias=False)) for _ in range(2)]
+        self.mix = nn.Sequential(*mixing, group_norm(width), nn.ReLU())
+        self.correct = nn.Conv2d(width, layers, 1)
         nn.init.zeros_(self.correct.weight)
         nn.init.zeros_(self.correct.bias)  # type: ignore[arg-type]
 
     def forward(self, feature_maps: Sequence[Tensor], stem: Tensor) -> Tensor:
-        """Feature maps (B, C, H/4, W/4), stem (B, C_stem, H/2, W/2) -> (S, B, 2, H/2, W/2)."""
+        """Feature maps (B, C, H/4, W/4), stem (B, C_stem, H/2, W/2) -> (S, B, L, H/2, W/2)."""
         edges = self.from_stem(stem)
         return torch.stack([self._depth(feature_map, edges) for feature_map in feature_maps])
 
