@@ -148,7 +148,8 @@ def flip_rows(names: list[str], options: argparse.Namespace) -> None:
         settings = settings_of(name, options) if name in ROWS else load(TrainConfig, options.config, options.set)
         _, watched = choose_subjects(find_subjects(options.data), settings.data)
         data = settings.data.model_copy(update={"points": 8192})
-        items = RenderDataset(watched, data, config.image_size_px, seed=0, length=len(watched), augment=False, depth_stride=config.depth_stride)
+        depth = {"depth_stride": config.depth_stride, "depth_layers": config.depth_layers}
+        items = RenderDataset(watched, data, config.image_size_px, seed=0, length=len(watched), augment=False, **depth)
         flips: list[tuple[float, float, float]] = []
         for item in (items[index] for index in range(len(items))):
             points = item["points"]

@@ -58,7 +58,8 @@ def main() -> None:
     config = load(TrainConfig, options.config)
     scans = {source.name: source for source in find_scans(options.scans)}
     subjects = [subject for subject in find_subjects(options.renders) if subject.name in scans][: options.subjects]
-    dataset = RenderDataset(subjects, config.data, config.model.image_size_px, seed=0, length=10**9, depth_stride=config.model.depth_stride)
+    depth = {"depth_stride": config.model.depth_stride, "depth_layers": config.model.depth_layers}
+    dataset = RenderDataset(subjects, config.data, config.model.image_size_px, seed=0, length=10**9, **depth)
     first = cpu_seconds(lambda index: subjects[index].points, len(subjects))
     item = cpu_seconds(dataset.__getitem__, options.items)
     rng = np.random.default_rng(0)

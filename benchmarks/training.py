@@ -25,7 +25,7 @@ def random_batch(config: Any, count: int) -> dict[str, Any]:
     size, depth_px = config.model.image_size_px, config.model.image_size_px // config.model.depth_stride
     batch = {
         "image": torch.rand(count, 3, size, size) * 2 - 1,
-        "depth": torch.rand(count, 2, depth_px, depth_px) - 0.5,
+        "depth": torch.rand(count, config.model.depth_layers, depth_px, depth_px) - 0.5,
         "points": torch.rand(count, config.data.points, 3) * 2 - 1,
         "inside": torch.rand(count, config.data.points) > 0.5,
     }

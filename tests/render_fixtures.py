@@ -32,7 +32,7 @@ def write_ball(root: Path, name: str, radius_m: float) -> None:
     x, y = (columns / size * 2 - 1) * HALF_EXTENT_M, (1 - rows / size * 2) * HALF_EXTENT_M
     mask = (x**2 + y**2 < radius_m**2).astype(np.uint8)
     height = np.sqrt(np.where(mask, radius_m**2 - x**2 - y**2, 0)) / HALF_EXTENT_M
-    # No gap is in a ball; its layers say so on the right side only, so that whoever reads gaps has some to read.
+    # No gap is in a ball; its layers say so on one side only, so that whoever reads gaps has some to read.
     depth = encode_depth(np.concatenate([height, -height, np.where(x < 0, height / 3, 0), np.where(x < 0, -height / 3, 0)]), np.tile(mask > 0, (4, 1)))
     views = []
     for yaw in (0, 90):

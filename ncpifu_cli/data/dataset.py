@@ -124,10 +124,11 @@ class RenderDataset(Dataset[dict[str, Tensor]]):
         image_size_px: int,
         seed: int,
         length: int,
+        *,
+        depth_stride: int,
+        depth_layers: int,
         augment: bool = True,
         colors: bool = False,
-        depth_stride: int = 4,
-        depth_layers: int = 2,
     ) -> None:
         self.subjects, self.config, self.size_px, self.seed, self.length = subjects, config, image_size_px, seed, length
         self.augment, self.colors, self.depth_stride, self.depth_layers = augment, colors, depth_stride, depth_layers

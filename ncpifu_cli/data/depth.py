@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
 
 from ncpifu_cli.geometry.camera import Camera
+from ncpifu_cli.geometry.gaps import widest_gap
+from ncpifu_cli.geometry.inside import InsideTest
 from ncpifu_cli.geometry.mesh import Scan
-from ncpifu_cli.geometry.raster import rasterise, widest_gap
+from ncpifu_cli.geometry.raster import rasterise
 
 SIZE_PX = 128
 LAYERS = 4
@@ -22,16 +24,18 @@ JUMP_NDC = 0.03  # 3 cm between neighbours: another surface
 FULL_SCALE = 65534  # steps over NDC -1..1; 0 is kept for "nothing here"
 
 
-def depth_maps(scan: Scan, camera: Camera, size_px: int = SIZE_PX) -> NDArray[np.uint16]:
-    """(4 S, S) uint16: front, back, begin and end of the gap, one above the other; 1 + (z_ndc + 1) / 2 * 65534, 0 where there is no surface."""
+def depth_maps(scan: Scan, test: InsideTest, camera: Camera, size_px: int = SIZE_PX) -> NDArray[np.uint16]:
+    """(4 S, S) uint16: front, back, begin and end of the gap, one above the other; 1 + (z_ndc + 1) / 2 * 65534, 0 where there is no surface.
+
+    test: the scan's, in its own frame.
+    """
     points = camera.world_to_ndc(scan.vertices)
     front = rasterise(points, scan.faces, size_px)
     back = rasterise(points * np.array([1, 1, -1], np.float32), scan.faces, size_px)
-    begin, end = widest_gap(points, scan.faces, size_px)
+    begin, end = widest_gap(points, scan.faces, size_px, lambda at: test.inside(camera.ndc_to_world(at)), SMALLEST_GAP_NDC)
     middle = (front.depth_ndc - back.depth_ndc) / 2
-    has_gap = begin - end >= SMALLEST_GAP_NDC
-    layers = [front.depth_ndc, -back.depth_ndc, np.where(has_gap, begin, middle), np.where(has_gap, end, middle)]
-    return encode_depth(np.concatenate(layers), np.concatenate([front.mask & back.mask] * LAYERS))
+    layers = [front.depth_ndc, -back.depth_ndc, np.where(begin > end, begin, middle), np.where(begin > end, end, middle)]
+    return encode_depth(np.concatenate(layers), np.concatenate([front.mask] * LAYERS))
 
 
 def encode_depth(depth_ndc: NDArray[np.float32], mask: NDArray[np.bool_]) -> NDArray[np.uint16]:
@@ -83,8 +87,8 @@ def move_depth(depth: NDArray[np.float32], move: Callable[[NDArray, int], NDArra
         return np.asarray(cv2.resize(moved, (size_px, size_px), interpolation=cv2.INTER_AREA if how == cv2.INTER_LINEAR and len(moved) > size_px else how))
 
     known = resampled(np.isfinite(depth[0]).astype(np.uint8), cv2.INTER_NEAREST) > 0
-    result = np.full((len(depth), size_px, size_px), np.nan, np.float32)
-    for one, layer in zip(result, depth, strict=True):
-        linear, nearest = resampled(layer, cv2.INTER_LINEAR), resampled(layer, cv2.INTER_NEAREST)
-        one[known] = np.where(np.abs(linear - nearest) < JUMP_NDC, linear, nearest)[known]  # beside the outline `linear` is NaN, and never less
-    return result
+    linear = np.stack([resampled(layer, cv2.INTER_LINEAR) for layer in depth])
+    nearest = np.stack([resampled(layer, cv2.INTER_NEAREST) for layer in depth])
+    smooth = np.abs(linear - nearest) < JUMP_NDC  # beside the outline `linear` is NaN, and never less
+    smooth[2:] = smooth[2:].all(axis=0)  # a gap must not begin by one rule and end by the other
+    return np.where(known, np.where(smooth, linear, nearest), np.float32(np.nan)).astype(np.float32)

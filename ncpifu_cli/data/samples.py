@@ -66,12 +66,11 @@ def dequantise(quantised: NDArray[np.uint16], low: float = BOUNDS_M[0], high: fl
     return (low + quantised.astype(np.float64) / 65535 * (high - low)).astype(np.float32)
 
 
-def write_samples(path: Path, scan: Scan, near_points: int, rng: np.random.Generator) -> dict[str, float]:
-    """Sample and label a subject, write the file; return counts and label balance for the manifest.
+def write_samples(path: Path, scan: Scan, test: InsideTest, near_points: int, rng: np.random.Generator) -> dict[str, float]:
+    """Sample a subject and label it by its inside test, write the file; return counts and label balance for the manifest.
 
     Raises NcpifuError where the surface bounds nothing.
     """
-    test = InsideTest(scan.vertices, scan.faces)
     try:
         surface = sample_outer_surface(scan.vertices, scan.faces, test, max(near_points // NEAR_PER_SURFACE, 1), rng)
     except ValueError as error:

@@ -62,15 +62,18 @@ def rasterise(points_ndc: NDArray[np.floating], faces: NDArray[np.integer], size
     """
     if size_px < 1:
         raise ValueError(f"size_px must be at least 1, not {size_px}")
-    points_px = np.empty((len(points_ndc), 3), np.float32)
-    points_px[:, :2] = ndc_to_px(points_ndc, size_px)
-    points_px[:, 2] = points_ndc[:, 2]
+    points_px = to_px(points_ndc, size_px)
     corners = np.ascontiguousarray(faces, np.int32)
     depth = np.full((size_px, size_px), _FAR, np.float32)
     face_id = np.full((size_px, size_px), -1, np.int32)
     _fill(points_px, corners, cull, depth, face_id)
     depth[face_id < 0] = 0
     return RasterBuffer(face_id, depth, points_px, corners)
+
+
+def to_px(points_ndc: NDArray[np.floating], size_px: int) -> NDArray[np.float32]:
+    """(V, 3) NDC -> (V, 3) float32: u right, v down in pixels, z in NDC."""
+    return np.column_stack([ndc_to_px(points_ndc, size_px), points_ndc[:, 2]]).astype(np.float32)
 
 
 def interpolate(buffer: RasterBuffer, faces: NDArray[np.integer], attributes: NDArray[np.floating]) -> NDArray[np.float32]:
@@ -110,26 +113,6 @@ def mean_of_covered(image: NDArray[np.float32] | NDArray[np.uint8], covered: NDA
     return result, mask
 
 
-def widest_gap(points_ndc: NDArray[np.floating], faces: NDArray[np.integer], size_px: int) -> NDArray[np.float32]:
-    """The widest empty stretch between the first and the last surface along each pixel's ray, as between a near and a far leg.
-
-    Args: as of `rasterise`; the surface is closed, or made of closed parts that may overlap.
-
-    Returns (2, S, S) float32: z_ndc where it begins and where it ends (the nearer one first), equal to each other where a ray passes no gap, 0 there.
-    A ray that crosses more than 64 surfaces counts as one without a gap.
-    """
-    most = 64
-    points_px = np.empty((len(points_ndc), 3), np.float32)
-    points_px[:, :2] = ndc_to_px(points_ndc, size_px)
-    points_px[:, 2] = points_ndc[:, 2]
-    count = np.zeros((size_px, size_px), np.int32)
-    depth, enters = np.zeros((size_px, size_px, most), np.float32), np.zeros((size_px, size_px, most), np.bool_)
-    _crossings(points_px, np.ascontiguousarray(faces, np.int32), count, depth, enters)
-    gap = np.zeros((2, size_px, size_px), np.float32)
-    _widest_gap(count, depth, enters, gap)
-    return gap
-
-
 def sample_picture(image: NDArray[np.uint8] | NDArray[np.floating], pixels: NDArray[np.floating]) -> NDArray[np.float32]:
     """Bilinear (N, C) values of (T, T, C) at (N, 2) pixel coordinates (centres at half-integers), clamped to the image."""
     size = image.shape[0]
@@ -148,13 +131,13 @@ def rasterise_depth(points_px: NDArray[np.float32], faces: NDArray[np.int32], de
 
 
 @numba.njit(nogil=True, cache=True)
-def _edge(ax: np.float32, ay: np.float32, bx: np.float32, by: np.float32, px: np.float32, py: np.float32) -> np.float32:
+def edge(ax: np.float32, ay: np.float32, bx: np.float32, by: np.float32, px: np.float32, py: np.float32) -> np.float32:
     # Swapping a and b negates every product exactly: that is what keeps shared edges watertight. Never compile this with fastmath.
     return (ax - px) * (by - py) - (ay - py) * (bx - px)
 
 
 @numba.njit(nogil=True, cache=True)
-def _span(a: np.float32, b: np.float32, c: np.float32, size: int) -> tuple[int, int]:
+def span(a: np.float32, b: np.float32, c: np.float32, size: int) -> tuple[int, int]:
     # Pixels whose centres lie between the smallest and the largest of three coordinates, clipped to the image.
     # The clip comes before the conversion: a far-away coordinate does not fit an integer.
     limit = np.float32(size)
@@ -164,20 +147,20 @@ def _span(a: np.float32, b: np.float32, c: np.float32, size: int) -> tuple[int, 
 
 
 @numba.njit(nogil=True, cache=True)
-def _front_first(points: Floats, faces: Ints, cull: bool, size: int) -> tuple[Ints, int, int]:
+def front_first(points: Floats, faces: Ints, cull: bool, size: int) -> tuple[Ints, int, int]:
     """Order in which to draw: faces seen from the front, then (unless culled) the others, which the first ones mostly hide; none that meets no pixel."""
     order = np.empty(faces.shape[0], np.int32)
     front, back = 0, faces.shape[0]
     for face in range(faces.shape[0]):
         a, b, c = faces[face, 0], faces[face, 1], faces[face, 2]
         ax, ay, bx, by, cx, cy = points[a, 0], points[a, 1], points[b, 0], points[b, 1], points[c, 0], points[c, 1]
-        first, last = _span(ax, bx, cx, size)
+        first, last = span(ax, bx, cx, size)
         if first > last:
             continue
-        first, last = _span(ay, by, cy, size)
+        first, last = span(ay, by, cy, size)
         if first > last:
             continue
-        area = _edge(ax, ay, bx, by, cx, cy)
+        area = edge(ax, ay, bx, by, cx, cy)
         if area < 0:  # v points down, so a face seen from its front has negative area here
             order[front] = face
             front += 1
@@ -191,7 +174,7 @@ def _front_first(points: Floats, faces: Ints, cull: bool, size: int) -> tuple[In
 def _fill(points: Floats, faces: Ints, cull: bool, depth: Floats, face_id: Ints) -> None:
     size = depth.shape[0]
     half = np.float32(0.5)
-    order, front, back = _front_first(points, faces, cull, size)
+    order, front, back = front_first(points, faces, cull, size)
     for step in range(front + faces.shape[0] - back):
         face = order[step] if step < front else order[back + step - front]
         sign = np.float32(-1) if step < front else np.float32(1)
@@ -199,17 +182,17 @@ def _fill(points: Floats, faces: Ints, cull: bool, depth: Floats, face_id: Ints)
         ax, ay, bx, by, cx, cy = points[a, 0], points[a, 1], points[b, 0], points[b, 1], points[c, 0], points[c, 1]
         az, bz, cz = points[a, 2], points[b, 2], points[c, 2]
         nearest = max(az, max(bz, cz))
-        first_x, last_x = _span(ax, bx, cx, size)
-        first_y, last_y = _span(ay, by, cy, size)
+        first_x, last_x = span(ax, bx, cx, size)
+        first_y, last_y = span(ay, by, cy, size)
         for row in range(first_y, last_y + 1):
             y = np.float32(row) + half
             for column in range(first_x, last_x + 1):
                 if nearest <= depth[row, column]:
                     continue
                 x = np.float32(column) + half
-                wa = sign * _edge(bx, by, cx, cy, x, y)
-                wb = sign * _edge(cx, cy, ax, ay, x, y)
-                wc = sign * _edge(ax, ay, bx, by, x, y)
+                wa = sign * edge(bx, by, cx, cy, x, y)
+                wb = sign * edge(cx, cy, ax, ay, x, y)
+                wc = sign * edge(ax, ay, bx, by, x, y)
                 total = wa + wb + wc
                 if wa >= 0 and wb >= 0 and wc >= 0 and total > 0:
                     z = (wa * az + wb * bz + wc * cz) / total
@@ -223,92 +206,36 @@ def _fill_depth(points: Floats, faces: Ints, depth: Floats) -> None:
     # The same loop without face ids: the light bake runs it hundreds of times per subject, and cracks do not matter to it.
     size = depth.shape[0]
     half = np.float32(0.5)
-    order, front, back = _front_first(points, faces, False, size)
+    order, front, back = front_first(points, faces, False, size)
     for step in range(front + faces.shape[0] - back):
         face = order[step] if step < front else order[back + step - front]
         a, b, c = faces[face, 0], faces[face, 1], faces[face, 2]
         ax, ay, bx, by, cx, cy = points[a, 0], points[a, 1], points[b, 0], points[b, 1], points[c, 0], points[c, 1]
         az, bz, cz = points[a, 2], points[b, 2], points[c, 2]
         nearest = max(az, max(bz, cz))
-        first_x, last_x = _span(ax, bx, cx, size)
-        first_y, last_y = _span(ay, by, cy, size)
-        scale = np.float32(1) / _edge(ax, ay, bx, by, cx, cy)
+        first_x, last_x = span(ax, bx, cx, size)
+        first_y, last_y = span(ay, by, cy, size)
+        scale = np.float32(1) / edge(ax, ay, bx, by, cx, cy)
         for row in range(first_y, last_y + 1):
             y = np.float32(row) + half
             for column in range(first_x, last_x + 1):
                 if nearest <= depth[row, column]:
                     continue
                 x = np.float32(column) + half
-                wa = scale * _edge(bx, by, cx, cy, x, y)
-                wb = scale * _edge(cx, cy, ax, ay, x, y)
+                wa = scale * edge(bx, by, cx, cy, x, y)
+                wb = scale * edge(cx, cy, ax, ay, x, y)
                 wc = np.float32(1) - wa - wb
                 if wa >= 0 and wb >= 0 and wc >= 0:
                     depth[row, column] = max(depth[row, column], wa * az + wb * bz + wc * cz)
 
 
 @numba.njit(nogil=True, cache=True)
-def _crossings(points: Floats, faces: Ints, count: Ints, depth: Floats, enters: Bools) -> None:
-    """What each pixel's ray crosses, the nearest first: count (S, S), z and whether it enters there (S, S, most); more than `most` are only counted."""
-    size, most = count.shape[0], depth.shape[2]
-    half = np.float32(0.5)
-    order, front, back = _front_first(points, faces, False, size)
-    for step in range(front + faces.shape[0] - back):
-        face = order[step] if step < front else order[back + step - front]
-        sign = np.float32(-1) if step < front else np.float32(1)
-        a, b, c = faces[face, 0], faces[face, 1], faces[face, 2]
-        ax, ay, bx, by, cx, cy = points[a, 0], points[a, 1], points[b, 0], points[b, 1], points[c, 0], points[c, 1]
-        first_x, last_x = _span(ax, bx, cx, size)
-        first_y, last_y = _span(ay, by, cy, size)
-        for row in range(first_y, last_y + 1):
-            y = np.float32(row) + half
-            for column in range(first_x, last_x + 1):
-                x = np.float32(column) + half
-                wa = sign * _edge(bx, by, cx, cy, x, y)
-                wb = sign * _edge(cx, cy, ax, ay, x, y)
-                wc = sign * _edge(ax, ay, bx, by, x, y)
-                total = wa + wb + wc
-                if wa >= 0 and wb >= 0 and wc >= 0 and total > 0:
-                    place = count[row, column]
-                    count[row, column] += 1
-                    if place < most:
-                        z = (wa * points[a, 2] + wb * points[b, 2] + wc * points[c, 2]) / total
-                        _insert(depth[row, column], enters[row, column], place, z, step < front)
-
-
-@numba.njit(nogil=True, cache=True)
-def _insert(depth: Floats, enters: Bools, place: int, z: np.float32, entering: bool) -> None:
-    while place > 0 and depth[place - 1] < z:
-        depth[place], enters[place] = depth[place - 1], enters[place - 1]
-        place -= 1
-    depth[place], enters[place] = z, entering
-
-
-@numba.njit(nogil=True, cache=True)
-def _widest_gap(count: Ints, depth: Floats, enters: Bools, gap: Floats) -> None:
-    for row in range(count.shape[0]):
-        for column in range(count.shape[1]):
-            if count[row, column] > depth.shape[2]:
-                continue
-            within, widest = 0, np.float32(0)
-            for place in range(count[row, column]):
-                if not enters[row, column, place]:
-                    within = max(within - 1, 0)  # an open part's back is not another inside
-                    continue
-                if within == 0 and place > 0:
-                    begin, end = depth[row, column, place - 1], depth[row, column, place]
-                    if begin - end > widest:
-                        widest = begin - end
-                        gap[0, row, column], gap[1, row, column] = begin, end
-                within += 1
-
-
-@numba.njit(nogil=True, cache=True)
 def _weights(points: Floats, faces: Ints, face: int, row: int, column: int) -> tuple[np.float32, np.float32, np.float32]:
     a, b, c = faces[face, 0], faces[face, 1], faces[face, 2]
     x, y = np.float32(column) + np.float32(0.5), np.float32(row) + np.float32(0.5)
-    wa = _edge(points[b, 0], points[b, 1], points[c, 0], points[c, 1], x, y)
-    wb = _edge(points[c, 0], points[c, 1], points[a, 0], points[a, 1], x, y)
-    wc = _edge(points[a, 0], points[a, 1], points[b, 0], points[b, 1], x, y)
+    wa = edge(points[b, 0], points[b, 1], points[c, 0], points[c, 1], x, y)
+    wb = edge(points[c, 0], points[c, 1], points[a, 0], points[a, 1], x, y)
+    wc = edge(points[a, 0], points[a, 1], points[b, 0], points[b, 1], x, y)
     scale = np.float32(1) / (wa + wb + wc)
     return wa * scale, wb * scale, wc * scale
 

@@ -7,6 +7,7 @@ from torch import Tensor
 from ncpifu_cli.config.train import LossConfig
 from ncpifu_cli.geometry.camera import HALF_EXTENT_M
 from ncpifu_cli.models.api import Prediction
+from ncpifu_cli.models.blocks.depth_head import GAP_SEEN_NDC
 
 
 def loss(prediction: Prediction, inside: Tensor, config: LossConfig) -> dict[str, Tensor]:
@@ -59,7 +60,7 @@ def depth_error_cm(predicted: Tensor, true_ndc: Tensor, depth_scale: float) -> f
     Args: predicted (B, L, h, w) in units of phi; true_ndc (B, L, h, w), NaN where there is no surface.
     """
     error_ndc = (predicted[:, :2].float() / depth_scale - true_ndc[:, :2]).abs()
-    return float(error_ndc[torch.isfinite(error_ndc)].mean()) * HALF_EXTENT_M * 100
+    return float(error_ndc[torch.isfinite(true_ndc[:, :2])].mean()) * HALF_EXTENT_M * 100
 
 
 @torch.no_grad()
@@ -73,6 +74,7 @@ def gap_overlap(predicted: Tensor, true_ndc: Tensor, depth_scale: float) -> tupl
     begin, end = (predicted[:, 2:].float() / depth_scale).unbind(1)
     true_begin, true_end = true_ndc[:, 2:].unbind(1)
     known = torch.isfinite(true_begin)
+    begin = torch.where(begin - end > GAP_SEEN_NDC, begin, end)
     shared = (torch.minimum(begin, true_begin) - torch.maximum(end, true_end)).clamp_min(0)
     either = (begin - end).clamp_min(0) + (true_begin - true_end) - shared
     return float(shared[known].sum()), float(either[known].sum())

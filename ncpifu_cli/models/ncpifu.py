@@ -10,7 +10,7 @@ from ncpifu_cli.geometry.sample import inside_image, sample_image
 from ncpifu_cli.models.api import CodebookReport, Features, Prediction
 from ncpifu_cli.models.blocks.attention import GlobalAttention, KeysValues
 from ncpifu_cli.models.blocks.classifier import ColorHead, SurfaceClassifier
-from ncpifu_cli.models.blocks.depth_head import DepthHead, FineDepthHead
+from ncpifu_cli.models.blocks.depth_head import GAP_SEEN_NDC, DepthHead, FineDepthHead
 from ncpifu_cli.models.blocks.fusion import Branch
 from ncpifu_cli.models.blocks.groups import strided_groups
 from ncpifu_cli.models.blocks.hourglass import StackedHourglass
@@ -18,7 +18,6 @@ from ncpifu_cli.models.blocks.lattice import Lattice
 from ncpifu_cli.models.blocks.mixer import ChannelMixing, LocationMixing
 from ncpifu_cli.models.blocks.unet import UNet
 
-SMALLEST_GAP_NDC = 0.015  # 1.5 cm between two parts of the body along a ray: less is no gap
 OUTSIDE_LOGIT = -16.0  # a point that projects outside the image is outside the body
 
 Reports = dict[str, CodebookReport]
@@ -157,12 +156,13 @@ def _around(depth: Tensor, surfaces: Tensor, depth_scale: float) -> Tensor:
     """Front and back (B, N, 2) of what a point is in or next to: depth (B, N, 1) and the surfaces along its ray (B, N, L), units of phi.
 
     With L = 2 they are the ray's first and last surface. With L = 4 there may be a gap between (`data/depth.py`), and either side of it, say the near or the
-    far leg, is all that is told to the points on that side. The gap's limit keeps what interpolation leaves of one beside its border from counting.
+    far leg, is all that is told to the points on that side.
     """
     if surfaces.shape[-1] == 2:
         return surfaces
     front, back, begin, end = surfaces.split(1, dim=-1)
-    gap = begin - end > SMALLEST_GAP_NDC * depth_scale
+    begin, end = torch.minimum(begin, front), torch.maximum(end, back)
+    gap = begin - end > GAP_SEEN_NDC * depth_scale
     near = depth > (begin + end) / 2
     return torch.cat([torch.where(gap & ~near, end, front), torch.where(gap & near, begin, back)], dim=-1)
 

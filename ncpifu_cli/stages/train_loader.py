@@ -63,7 +63,15 @@ def batches(config: TrainConfig, subjects: list[RenderedSubject], position: int,
     augment, colors = not config.data.overfit, bool(config.model.color) and config.loss.occupancy > 0
     network = config.model
     items = RenderDataset(
-        subjects, config.data, network.image_size_px, config.seed, config.steps * size, augment, colors, network.depth_stride, network.depth_layers
+        subjects,
+        config.data,
+        network.image_size_px,
+        config.seed,
+        config.steps * size,
+        depth_stride=network.depth_stride,
+        depth_layers=network.depth_layers,
+        augment=augment,
+        colors=colors,
     )
     workers = worker_count(config.data, processes)
     loader = DataLoader(

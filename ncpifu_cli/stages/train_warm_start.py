@@ -1,4 +1,4 @@
-"""Start a new run from weights that exist: every tensor that fits is taken over, the rest stays fresh and is named."""
+"""Start a new run from weights that exist: every tensor that fits is taken over, what stays fresh is named."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +9,7 @@ from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.models.checkpoint import FORMAT, read_tensors
 from ncpifu_cli.stages.weights import find_weights
 
+GROWING = ("depth_head.read.", "depth_head.correct.")  # layers that get further outputs at their end; in others, rows mean something by their place
 NAMED = 6  # tensors told by name in a message
 
 
@@ -16,8 +17,8 @@ NAMED = 6  # tensors told by name in a message
 class WarmStart:
     """What was taken over from `path`.
 
-    Attributes: taken, grown, fresh, unused: tensors that fitted; whose first rows fitted, the network having more outputs there; that the network has and
-        the file has not in this shape; that the file has in vain.
+    Attributes: taken, grown, fresh, unused: tensors that fitted; whose first rows fitted, the network's depth head knowing more surfaces; that the network has
+        and the file has not in this shape; that the file has in vain.
     """
 
     path: Path
@@ -37,7 +38,7 @@ class WarmStart:
 def warm_start(model: nn.Module, weights: str | Path) -> WarmStart:
     """Copy into `model` every tensor of the weights (a file or a released name) that has the same name and shape there.
 
-    Where the network's tensor only has more rows (a layer with outputs added at its end), the first rows are taken over.
+    Where the network's depth head only knows more surfaces, the first rows are taken over.
 
     Raises NcpifuError when the weights cannot be read or not a single tensor fits.
     """
@@ -49,7 +50,7 @@ def warm_start(model: nn.Module, weights: str | Path) -> WarmStart:
     taken = [name for name in own if name in found and found[name].shape == own[name].shape]
     if not taken:
         raise NcpifuError(f"no tensor of {path} fits this network", "start from weights of the same profile, or without --init-from")
-    grown = [name for name in own if name in found and name not in taken and _has_rows_added(own[name], found[name])]
+    grown = [name for name in own if name in found and name not in taken and _has_rows_added(name, own[name], found[name])]
     for name in taken:
         own[name].copy_(found[name])
     for name in grown:
@@ -58,5 +59,5 @@ def warm_start(model: nn.Module, weights: str | Path) -> WarmStart:
     return WarmStart(path, taken, grown, [name for name in own if name not in used], [name for name in found if name not in used])
 
 
-def _has_rows_added(own: Tensor, found: Tensor) -> bool:
-    return own.ndim == found.ndim > 0 and own.shape[1:] == found.shape[1:] and len(own) > len(found)
+def _has_rows_added(name: str, own: Tensor, found: Tensor) -> bool:
+    return name.startswith(GROWING) and own.shape[1:] == found.shape[1:] and len(own) > len(found)

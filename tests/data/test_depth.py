@@ -9,8 +9,8 @@ import trimesh
 from ncpifu_cli.data.augment import Placement
 from ncpifu_cli.data.depth import decode_depth, depth_maps, move_depth, spread_depth
 from ncpifu_cli.geometry.camera import HALF_EXTENT_M, Camera, Similarity
+from ncpifu_cli.geometry.inside import InsideTest
 from ncpifu_cli.geometry.mesh import Scan
-from ncpifu_cli.geometry.raster import widest_gap
 
 
 def ball(radius_m: float, centre_m: tuple[float, float, float]) -> Scan:
@@ -21,7 +21,7 @@ def ball(radius_m: float, centre_m: tuple[float, float, float]) -> Scan:
 
 
 def test_front_and_back_of_a_ball() -> None:
-    depth = decode_depth(depth_maps(ball(0.4, (0.1, 0.2, 0.3)), Camera()), 128)
+    depth = decode_depth(maps(ball(0.4, (0.1, 0.2, 0.3))), 128)
     rows, columns = np.mgrid[:128, :128] + 0.5
     x, y = (columns / 64 - 1) * HALF_EXTENT_M - 0.1, (1 - rows / 64) * HALF_EXTENT_M - 0.2
     inner = x**2 + y**2 < 0.38**2
@@ -34,9 +34,13 @@ def test_front_and_back_of_a_ball() -> None:
 def test_the_front_is_towards_the_camera_at_every_yaw() -> None:
     scan = ball(0.2, (0.0, 0.0, 0.5))  # something on the face's side
     for yaw, z in ((0, 0.5), (180, -0.5)):
-        depth = decode_depth(depth_maps(scan, Camera(yaw)), 64)
+        depth = decode_depth(maps(scan, yaw), 64)
         assert np.nanmax(depth[0]) == pytest.approx((z + 0.2) / HALF_EXTENT_M, abs=0.01)
         assert np.nanmin(depth[1]) == pytest.approx((z - 0.2) / HALF_EXTENT_M, abs=0.01)
+
+
+def maps(scan: Scan, yaw_deg: float = 0.0) -> np.ndarray:
+    return depth_maps(scan, InsideTest(scan.vertices, scan.faces), Camera(yaw_deg))
 
 
 def two_balls(apart_m: float) -> Scan:
@@ -48,7 +52,7 @@ def two_balls(apart_m: float) -> Scan:
 
 
 def test_the_gap_between_two_balls() -> None:
-    depth = decode_depth(depth_maps(two_balls(0.15), Camera()), 128)
+    depth = decode_depth(maps(two_balls(0.15)), 128)
     front, back, begin, end = depth
     rows, columns = np.mgrid[:128, :128] + 0.5
     square = ((columns / 64 - 1) ** 2 + (1 - rows / 64) ** 2) * HALF_EXTENT_M**2
@@ -65,20 +69,12 @@ def test_the_gap_between_two_balls() -> None:
 
 def test_what_touches_or_overlaps_has_no_gap() -> None:
     for apart in (0.01, 0.0, -0.1):
-        depth = decode_depth(depth_maps(two_balls(apart), Camera()), 128)
+        depth = decode_depth(maps(two_balls(apart)), 128)
         assert np.abs(depth[2] - depth[3])[63:65, 63:65].max() < 1e-4
 
 
-def test_a_gap_within_overlapping_parts_is_the_one_that_nothing_fills() -> None:
-    """Skin under cloth: two closed surfaces within each other are one inside."""
-    inner, outer = ball(0.1, (0, 0, 0)), ball(0.2, (0, 0, 0))
-    both = np.concatenate([inner.vertices, outer.vertices]) / HALF_EXTENT_M
-    gap = widest_gap(both, np.concatenate([inner.faces, outer.faces + len(inner.vertices)]), 64)
-    assert not gap.any()
-
-
 def test_maps_of_two_layers_have_unknown_gaps() -> None:
-    image = depth_maps(ball(0.3, (0, 0, 0)), Camera())
+    image = maps(ball(0.3, (0, 0, 0)))
     depth = decode_depth(image[:256], 128)
     assert depth.shape == (4, 128, 128)
     assert np.isnan(depth[2:]).all()
@@ -87,8 +83,21 @@ def test_maps_of_two_layers_have_unknown_gaps() -> None:
         decode_depth(image[:384], 128)
 
 
+@pytest.mark.parametrize("flip", [False, True])
+def test_a_moved_gap_is_never_inside_out(flip: bool) -> None:
+    """At its border the gap's begin may jump while its end does not: both are read off by one rule."""
+    depth = decode_depth(maps(two_balls(0.15)), 128)
+    moved = move_depth(depth, Placement(scale=1.1, roll_rad=0.1, flip=flip).image, 128)
+    front, back, begin, end = moved[:, np.isfinite(moved[0])]
+    assert (begin >= end - 1e-6).all() and (front >= begin - 0.02).all() and (end >= back - 0.02).all()
+    share, before = (begin - end > 0.05).mean(), (depth[2] - depth[3])[np.isfinite(depth[0])] > 0.05
+    assert share == pytest.approx(before.mean(), rel=0.1)
+    x = np.argwhere(moved[2] - moved[3] > 0.05)[:, 1].mean()
+    assert x == pytest.approx(63.5, abs=1)
+
+
 def test_flipped_maps_are_mirrored() -> None:
-    image = depth_maps(ball(0.3, (0.3, 0.0, 0.1)), Camera())
+    image = maps(ball(0.3, (0.3, 0.0, 0.1)))
     layers = image.reshape(4, 128, 128)
     flipped = np.concatenate([Placement(flip=True).image(layer, 0) for layer in layers])
     assert np.array_equal(np.isnan(decode_depth(flipped, 128)), np.isnan(decode_depth(image, 128)[:, :, ::-1]))

@@ -16,7 +16,7 @@ from ncpifu_cli.models.api import Prediction
 from ncpifu_cli.models.build import build, build_profile
 from ncpifu_cli.models.checkpoint import load_weights, save_weights
 from ncpifu_cli.models.ema import AveragedWeights
-from ncpifu_cli.models.losses import gap_overlap, loss, scores
+from ncpifu_cli.models.losses import depth_loss, gap_overlap, loss, scores, slope_loss
 from ncpifu_cli.models.ncpifu import LiteralGroups, _around
 
 ABLATIONS = sorted(path.stem for path in (CONFIGS / "ablations").glob("*.yaml"))
@@ -221,6 +221,9 @@ def test_points_beside_a_gap_are_told_their_own_side() -> None:
     told = [_around(scale * z[None, :, None], scale * surfaces.expand(1, 6, 4), scale)[0] / scale for surfaces in (legs, one)]
     assert torch.allclose(told[0], torch.tensor([[0.4, 0.3]] * 3 + [[0.0, -0.1]] * 3))
     assert torch.allclose(told[1], torch.tensor([[0.4, -0.1]] * 6))
+    beyond = torch.tensor([0.4, -0.1, 0.5, -0.3])  # predicted gaps may stick out, surfaces stay in order
+    told = _around(scale * z[None, :, None], scale * beyond.expand(1, 6, 4), scale)[0] / scale
+    assert (told[:, 0] >= told[:, 1]).all() and told.max() <= 0.4001 and told.min() >= -0.1001
     narrow = torch.tensor([0.4, -0.1, 0.155, 0.145])
     assert torch.equal(_around(scale * z[None, :, None], scale * narrow.expand(1, 6, 4), scale)[0], (scale * narrow[:2]).expand(6, 2))
 
@@ -243,7 +246,24 @@ def test_gap_overlap_by_hand() -> None:
     predicted = 8.0 * torch.tensor([0.4, -0.4, 0.3, 0.1]).reshape(1, 4, 1, 1).repeat(1, 1, 1, 3)
     predicted[:, 2:, :, 1] = 8.0 * 0.25  # no gap
     assert gap_overlap(predicted, true, 8.0) == pytest.approx((0.1, 0.3 + 0.2))
+    predicted[:, 2, :, 1] += 8.0 * 0.01  # 1 cm: none that is told to points
+    assert gap_overlap(predicted, true, 8.0) == pytest.approx((0.1, 0.3 + 0.2))
     assert gap_overlap(predicted[:, :2], true[:, :2], 8.0) == (0.0, 0.0)
+
+
+@pytest.mark.parametrize("stride", [2, 4])
+def test_a_fresh_network_and_one_that_learns_from_renders_without_gaps_tell_none(stride: int) -> None:
+    config = load(TrainConfig, "tiny", ["model.surface_depth=true", "model.depth_layers=4", f"model.depth_stride={stride}"]).model
+    network = build(config)
+    true = torch.rand(2, 4, 64 // stride, 64 // stride)
+    true[:, 2:] = float("nan")
+    optimizer = torch.optim.SGD(network.parameters(), 0.1)
+    for _ in range(3):
+        depth = network.encode_depth(torch.rand(2, 3, 64, 64))
+        assert torch.equal(depth[:, :, 2], depth[:, :, 3])
+        (depth_loss(depth, true, 8.0) + slope_loss(depth, true, 8.0)).backward()
+        optimizer.step()
+        optimizer.zero_grad()
 
 
 def test_colours_leave_the_geometry_alone() -> None:

@@ -23,6 +23,8 @@ from ncpifu_cli.stages.train_loader import choose_subjects, in_background
 from ncpifu_cli.stages.train_state import learning_rate
 from ncpifu_cli.stages.train_warm_start import warm_start
 
+DEPTH = {"depth_stride": 4, "depth_layers": 2}
+
 
 @pytest.fixture(scope="module")
 def renders(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -46,11 +48,11 @@ def test_labels_follow_the_points(renders: Path) -> None:
 
 def test_items_are_functions_of_their_index_and_inside_points_project_into_the_mask(renders: Path) -> None:
     config = load(TrainConfig, "tiny")
-    first, second = (RenderDataset(find_subjects(renders), config.data, 64, seed=3, length=8) for _ in range(2))
+    first, second = (RenderDataset(find_subjects(renders), config.data, 64, seed=3, length=8, **DEPTH) for _ in range(2))
     _ = second[5]
     for index in (0, 7):
         assert all(torch.allclose(a.float(), b.float(), 0, 0, equal_nan=True) for a, b in zip(first[index].values(), second[index].values(), strict=True))
-    plain = RenderDataset(find_subjects(renders), config.data, 64, seed=3, length=8, augment=False)[2]
+    plain = RenderDataset(find_subjects(renders), config.data, 64, seed=3, length=8, augment=False, **DEPTH)[2]
     xyz = plain["points"]
     column, row = ((xyz[:, 0] + 1) * 32).long().clamp(0, 63), ((1 - xyz[:, 1]) * 32).long().clamp(0, 63)
     on_subject = plain["image"].abs().sum(0)[row, column] > 0
@@ -147,9 +149,10 @@ def test_a_run_starts_from_other_weights_and_tells_what_did_not_fit(renders: Pat
     train(load(TrainConfig, "tiny", ["steps=1", "optim.lr=1e-12"]), renders, tmp_path / "second", init_from=first.weights)
     moved = load_weights(tmp_path / "second" / "weights.safetensors")[0].state_dict()
     assert all(torch.allclose(value, given[name], atol=1e-6) for name, value in moved.items())
-    wider = build(load(TrainConfig, "tiny", ["model.depth_layers=4"]).model)
+    wider = build(load(TrainConfig, "tiny", ["model.depth_layers=4", "model.width=24"]).model)
     report = warm_start(wider, first.weights)
-    assert report.grown == ["depth_head.read.weight", "depth_head.read.bias"] and not report.fresh
+    assert report.grown == ["depth_head.read.weight", "depth_head.read.bias"]
+    assert "local_branch.fusion.enter.bias" in report.fresh  # rows of other layers are no list that goes on
     assert torch.equal(wider.state_dict()["depth_head.read.weight"][:2], given["depth_head.read.weight"])
     assert "with fresh rows added: depth_head" in str(report)
     with pytest.raises(NcpifuError, match="no tensor"):
@@ -182,7 +185,7 @@ def test_broken_samples_name_the_file(renders: Path, tmp_path: Path) -> None:
 def test_depth_targets_agree_with_the_labels(renders: Path) -> None:
     """Under augmentation too, points beyond the front or the back surface are outside."""
     config = load(TrainConfig, "tiny", ["data.points=2000", "data.augment.mask=0"])  # the picture's own outline tells where there is a surface
-    dataset = RenderDataset(find_subjects(renders), config.data, 256, seed=0, length=6)
+    dataset = RenderDataset(find_subjects(renders), config.data, 256, seed=0, length=6, **DEPTH)
     for index in range(6):
         item = dataset[index]
         size = item["depth"].shape[-1]
@@ -243,9 +246,9 @@ def test_slope_loss_by_hand() -> None:
 
 def test_depth_may_be_asked_for_at_half_the_resolution(renders: Path) -> None:
     config = load(TrainConfig, "tiny", ["model.depth_stride=2", "loss.slope=1"])
-    item = RenderDataset(find_subjects(renders), config.data, 64, seed=0, length=1, depth_stride=2)[0]
+    item = RenderDataset(find_subjects(renders), config.data, 64, seed=0, length=1, depth_stride=2, depth_layers=2)[0]
     assert item["depth"].shape == (2, 32, 32)
-    coarse = RenderDataset(find_subjects(renders), config.data, 64, seed=0, length=1)[0]["depth"]
+    coarse = RenderDataset(find_subjects(renders), config.data, 64, seed=0, length=1, **DEPTH)[0]["depth"]
     known = torch.isfinite(coarse) & torch.isfinite(item["depth"][:, ::2, ::2])
     assert known.sum() > 100
     assert (coarse - item["depth"][:, ::2, ::2])[known].abs().median() < 0.02
@@ -259,7 +262,7 @@ def test_small_networks_read_pictures_at_half_the_size(renders: Path) -> None:
     assert half_rgb.shape == (32, 32, 3) and half_mask.shape == (32, 32)
     assert (half_mask == (cv2.resize(mask.astype(np.float32), (32, 32), interpolation=cv2.INTER_AREA) > 0.5)).mean() > 0.98
     config = load(TrainConfig, "tiny")
-    whole, small = (RenderDataset([subject], config.data, size, seed=0, length=1, augment=False)[0]["image"] for size in (64, 16))
+    whole, small = (RenderDataset([subject], config.data, size, seed=0, length=1, augment=False, **DEPTH)[0]["image"] for size in (64, 16))
     assert small.shape == (3, 16, 16)
     reduced = torch.nn.functional.avg_pool2d(whole[None], 4)[0]
     assert (small - reduced).abs().mean() < 0.06

@@ -11,13 +11,25 @@ from torch import Tensor, nn
 
 from ncpifu_cli.models.blocks.hourglass import group_norm
 
+# A gap that is told to points begins and ends at least so far apart: less than the 2 cm of the labels (`data/depth.py`), since predictions are smoothed.
+GAP_SEEN_NDC = 0.015
+
+
+def _without_gap(read: nn.Conv2d) -> nn.Conv2d:
+    """Begin and end of the gap start as the middle between front and back: there is none until targets tell them apart."""
+    with torch.no_grad():
+        for part in (read.weight, read.bias):
+            assert part is not None
+            part[2:] = part[:2].mean(dim=0)
+    return read
+
 
 class DepthHead(nn.Module):
     """A linear read-out at a quarter of the image's resolution, so that the features themselves must know the depth."""
 
     def __init__(self, channels: int, layers: int = 2) -> None:
         super().__init__()
-        self.read = nn.Conv2d(channels, layers, 1)
+        self.read = _without_gap(nn.Conv2d(channels, layers, 1))
 
     def forward(self, feature_maps: Sequence[Tensor], stem: Tensor) -> Tensor:
         """Feature maps (B, C, H/4, W/4), stem (B, C_stem, H/2, W/2) -> (S, B, L, H/4, W/4)."""
@@ -32,7 +44,7 @@ class FineDepthHead(nn.Module):
 
     def __init__(self, channels: int, stem_channels: int, layers: int = 2, width: int = 32) -> None:
         super().__init__()
-        self.read = nn.Conv2d(channels, layers, 1)
+        self.read = _without_gap(nn.Conv2d(channels, layers, 1))
         self.from_features = nn.Conv2d(channels, width, 1)
         self.from_stem = nn.Conv2d(stem_channels, width, 1)
         mixing = [nn.Sequential(group_norm(width), nn.ReLU(), nn.Conv2d(width, width, 3, padding=1, bias=False)) for _ in range(2)]
