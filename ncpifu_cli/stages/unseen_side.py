@@ -20,6 +20,7 @@ ENOUGH = 0.75  # a colour is on the back too where its share of the outline is a
 LIMB_SHARE = 0.04  # of the picture's side: skin so near to skin on the outline goes round to the back (hands, bare arms and legs, the nape)
 HEAD, CROWN, HEAD_HALF_WIDTH = 0.135, 0.035, 0.075  # of the person's height, which is SUBJECT_SHARE of the picture's, also where the legs are cut off
 LOWEST_CHIN, NECK = 0.175, 0.7  # of the same, under a hat; and how wide a neck is at most, in widths of the face
+CHEEKS, STRANDS_HALF_WIDTH, STRAND_SHARE, LONGEST_HAIR = 0.09, 0.12, 0.01, 0.28  # of the height; a strand's width of the picture's side; of the height
 NAPE, NAPE_SHADE = 0.03, 0.2  # hair ends in an arc, softly; light comes from above
 
 
@@ -110,14 +111,23 @@ def _vote_for_hair(votes: NDArray[np.float32], labels: NDArray[np.int64], inside
     down, aside = (row - top + 0.5) / height, np.abs(column + 0.5 - middle) / height
     near = inside & (aside < HEAD_HALF_WIDTH)
     crown, face = (np.bincount(labels[part], minlength=COLOURS) / max(1, part.sum()) for part in (near & (down < CROWN), near & (down > 0.06) & (down < 0.11)))
-    end = _chin(skin & near, down[:, 0]) - NAPE * (aside / HEAD_HALF_WIDTH) ** 2
-    head = np.where(near & (down > CROWN) & (down < end), np.clip((down - CROWN) / (end - CROWN), 1e-3, 1), 0).astype(np.float32)
     hair = np.clip(crown - face, 0, None)
+    strands = inside & (aside < STRANDS_HALF_WIDTH) & (hair > 0.05)[labels]
+    lowest = _where_hair_ends(strands & (column < middle), strands & (column > middle), down[:, 0], _chin(skin & near, down[:, 0]))
+    end = lowest - NAPE * (aside / HEAD_HALF_WIDTH) ** 2
+    head = np.where(near & (down > CROWN) & (down < end), np.clip((down - CROWN) / (end - CROWN), 1e-3, 1), 0).astype(np.float32)
     if hair.sum() >= 0.2:
         weight = (np.clip((end - down) / 0.02, 0, 1) * near)[..., None].astype(np.float32)  # fades out above the collar
         votes *= 1 - weight
         votes += weight * (hair / hair.sum()).astype(np.float32)
     return head
+
+
+def _where_hair_ends(left: NDArray[np.bool_], right: NDArray[np.bool_], down: NDArray[np.float64], chin: float) -> float:
+    """How far below the top the hair ends at the back: at the chin's height, or where long hair, on both sides from the cheeks on, does on one of them."""
+    both = np.minimum(left.sum(axis=1), right.sum(axis=1)) >= STRAND_SHARE * len(down)
+    ends = np.flatnonzero(~both & (down > CHEEKS))
+    return float(np.clip(down[ends[0]], chin, LONGEST_HAIR)) if len(ends) else chin
 
 
 def _chin(face: NDArray[np.bool_], down: NDArray[np.float64]) -> float:

@@ -27,6 +27,20 @@ def test_no_face_no_shirt_no_hands_on_the_back() -> None:
         assert np.abs(back[place] - colour).max() < 30, place
 
 
+def test_long_hair_on_both_sides_hangs_down_the_back_and_a_coat_of_its_colour_does_not_grow() -> None:
+    picture = dressed()
+    picture[16:60, 74:82] = picture[16:60, 110:118] = HAIR
+    back = unseen_side(picture, picture.any(axis=2)).astype(int)
+    for row in (24, 36, 46):
+        assert np.abs(back[row, 96] - HAIR).max() < 35, row
+    assert np.abs(back[70, 96] - COAT).max() < 30
+    short = dressed()
+    short[34:185, 60:132] = COAT
+    short[50:185, 60:132] = HAIR  # trousers and coat like the hair, below a bright scarf
+    back = unseen_side(short, short.any(axis=2)).astype(int)
+    assert np.abs(back[42, 96] - COAT).max() < 40
+
+
 def test_no_chin_under_the_back_of_a_hat() -> None:
     """A hat moves the face down: what is taken off ends at the neck, wherever it is."""
     picture = dressed()
