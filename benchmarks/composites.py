@@ -32,7 +32,6 @@ from ncpifu_cli.data.scans import find_scans, read_scan
 from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.geometry import metrics
 from ncpifu_cli.geometry.camera import HALF_EXTENT_M, SUBJECT_HEIGHT_M, Camera
-from ncpifu_cli.geometry.inside import InsideTest
 from ncpifu_cli.geometry.mesh import Scan
 from ncpifu_cli.geometry.surface import sample_surface
 from ncpifu_cli.stages.pictures import write_png
@@ -87,7 +86,7 @@ def compose(scan: Scan, backdrops: Backdrops, rng: np.random.Generator) -> Perso
     cover = cv2.warpAffine(cv2.GaussianBlur(drawn.mask.astype(np.float32), (0, 0), 0.8), shift, PHOTO_PX)
     behind = cv2.resize(np.asarray(backdrops.draw(rng, height // 2, width // 2), np.float32), PHOTO_PX)
     photo = camera_faults(rng, rgb * cover[..., None] + behind * (1 - cover[..., None]))
-    outer = metrics.outer_faces(scan.vertices, scan.faces, InsideTest(scan.vertices, scan.faces))
+    outer = metrics.outer_faces(scan.vertices, scan.faces, scan.inside_test)
     return Person(scan.name, photo, cover >= 0.5, view.world_to_ndc(scan.vertices).astype(np.float64) * HALF_EXTENT_M, scan.faces[outer], (left, top, side))
 
 

@@ -5,23 +5,15 @@ Weights that go on training from others forget some of what those knew; between 
 """
 
 import argparse
+import copy
 import sys
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
 from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.models.checkpoint import load_weights, save_weights
-
-
-def between(newer: dict[str, Tensor], older: dict[str, Tensor], share: float) -> dict[str, Tensor]:
-    """share * newer + (1 - share) * older, for the tensors and, of a tensor with rows added, the rows that both have."""
-    mixed = {name: tensor.clone() for name, tensor in newer.items()}
-    for name, tensor in mixed.items():
-        if name in older and older[name].shape[1:] == tensor.shape[1:] and len(older[name]) <= len(tensor):
-            tensor[: len(older[name])].lerp_(older[name], 1 - share)
-    return mixed
+from ncpifu_cli.stages.train_warm_start import warm_start
 
 
 def main() -> None:
@@ -33,8 +25,11 @@ def main() -> None:
     options = parser.parse_args()
     try:
         network, config, meta = load_weights(options.newer)
+        other = copy.deepcopy(network)
+        print(warm_start(other, options.older))  # what the older file has not stays the newer one's
         with torch.no_grad():
-            network.load_state_dict(between(network.state_dict(), load_weights(options.older)[0].state_dict(), options.share))
+            for tensor, older in zip(network.state_dict().values(), other.state_dict().values(), strict=True):
+                tensor.lerp_(older, 1 - options.share)
         save_weights(options.output, network, config, {**meta, "mixed": options.share})
     except NcpifuError as error:
         sys.exit(f"{error.message}\n{error.hint}")

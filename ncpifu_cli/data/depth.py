@@ -13,7 +13,6 @@ from scipy.ndimage import distance_transform_edt
 
 from ncpifu_cli.geometry.camera import Camera
 from ncpifu_cli.geometry.gaps import widest_gap
-from ncpifu_cli.geometry.inside import InsideTest
 from ncpifu_cli.geometry.mesh import Scan
 from ncpifu_cli.geometry.raster import rasterise
 
@@ -24,15 +23,12 @@ JUMP_NDC = 0.03  # 3 cm between neighbours: another surface
 FULL_SCALE = 65534  # steps over NDC -1..1; 0 is kept for "nothing here"
 
 
-def depth_maps(scan: Scan, test: InsideTest, camera: Camera, size_px: int = SIZE_PX) -> NDArray[np.uint16]:
-    """(4 S, S) uint16: front, back, begin and end of the gap, one above the other; 1 + (z_ndc + 1) / 2 * 65534, 0 where there is no surface.
-
-    test: the scan's, in its own frame.
-    """
+def depth_maps(scan: Scan, camera: Camera, size_px: int = SIZE_PX) -> NDArray[np.uint16]:
+    """(4 S, S) uint16: front, back, begin and end of the gap, one above the other; 1 + (z_ndc + 1) / 2 * 65534, 0 where there is no surface."""
     points = camera.world_to_ndc(scan.vertices)
     front = rasterise(points, scan.faces, size_px)
     back = rasterise(points * np.array([1, 1, -1], np.float32), scan.faces, size_px)
-    begin, end = widest_gap(points, scan.faces, size_px, lambda at: test.inside(camera.ndc_to_world(at)), SMALLEST_GAP_NDC)
+    begin, end = widest_gap(points, scan.faces, size_px, lambda at: scan.inside_test.inside(camera.ndc_to_world(at)), SMALLEST_GAP_NDC)
     middle = (front.depth_ndc - back.depth_ndc) / 2
     layers = [front.depth_ndc, -back.depth_ndc, np.where(begin > end, begin, middle), np.where(begin > end, end, middle)]
     return encode_depth(np.concatenate(layers), np.concatenate([front.mask] * LAYERS))

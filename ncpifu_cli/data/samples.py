@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from ncpifu_cli.data.scans import sample_texture
 from ncpifu_cli.errors import NcpifuError
-from ncpifu_cli.geometry.inside import InsideTest
 from ncpifu_cli.geometry.mesh import Scan
 from ncpifu_cli.geometry.surface import NEAR_PER_UNIFORM, SurfacePoints, sample_near, sample_outer_surface, sample_uniform
 
@@ -66,11 +65,12 @@ def dequantise(quantised: NDArray[np.uint16], low: float = BOUNDS_M[0], high: fl
     return (low + quantised.astype(np.float64) / 65535 * (high - low)).astype(np.float32)
 
 
-def write_samples(path: Path, scan: Scan, test: InsideTest, near_points: int, rng: np.random.Generator) -> dict[str, float]:
+def write_samples(path: Path, scan: Scan, near_points: int, rng: np.random.Generator) -> dict[str, float]:
     """Sample a subject and label it by its inside test, write the file; return counts and label balance for the manifest.
 
     Raises NcpifuError where the surface bounds nothing.
     """
+    test = scan.inside_test
     try:
         surface = sample_outer_surface(scan.vertices, scan.faces, test, max(near_points // NEAR_PER_SURFACE, 1), rng)
     except ValueError as error:

@@ -51,6 +51,11 @@ def ndc_to_px(xy_ndc: NDArray[np.floating], size_px: int) -> NDArray[np.floating
     return np.stack([u, v], axis=-1)
 
 
+def points_to_px(points_ndc: NDArray[np.floating], size_px: int) -> NDArray[np.float32]:
+    """(V, 3) NDC -> (V, 3) float32: u right, v down in pixels, z in NDC."""
+    return np.column_stack([ndc_to_px(points_ndc, size_px), points_ndc[:, 2]]).astype(np.float32)
+
+
 @dataclass(frozen=True)
 class Similarity:
     """normalised = scale * rotation @ (raw - centre). Kept beside every result so that it can be mapped back.

@@ -11,7 +11,8 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from ncpifu_cli.geometry.raster import Bools, Floats, Ints, edge, front_first, span, to_px
+from ncpifu_cli.geometry.camera import points_to_px
+from ncpifu_cli.geometry.raster import FAR, Bools, Floats, Ints, depth_at, front_first, span
 
 MOST = 64  # crossings kept per ray, the first ones found
 
@@ -31,7 +32,7 @@ def widest_gap(
     """
     count = np.zeros((size_px, size_px), np.int32)
     depth, enters = np.zeros((size_px, size_px, MOST), np.float32), np.zeros((size_px, size_px, MOST), np.bool_)
-    _crossings(to_px(points_ndc, size_px), np.ascontiguousarray(faces, np.int32), count, depth, enters)
+    _crossings(points_to_px(points_ndc, size_px), np.ascontiguousarray(faces, np.int32), count, depth, enters)
     pieces = ~enters[..., :-1] & enters[..., 1:] & (np.arange(1, MOST) < count[..., None])
     row, column, place = np.nonzero(pieces & (depth[..., :-1] - depth[..., 1:] >= smallest_ndc))
     begin, end = depth[row, column, place], depth[row, column, place + 1]
@@ -53,19 +54,13 @@ def _crossings(points: Floats, faces: Ints, count: Ints, depth: Floats, enters: 
         face = order[step] if step < front else order[back + step - front]
         sign = np.float32(-1) if step < front else np.float32(1)
         a, b, c = faces[face, 0], faces[face, 1], faces[face, 2]
-        ax, ay, bx, by, cx, cy = points[a, 0], points[a, 1], points[b, 0], points[b, 1], points[c, 0], points[c, 1]
-        first_x, last_x = span(ax, bx, cx, size)
-        first_y, last_y = span(ay, by, cy, size)
+        first_x, last_x = span(points[a, 0], points[b, 0], points[c, 0], size)
+        first_y, last_y = span(points[a, 1], points[b, 1], points[c, 1], size)
         for row in range(first_y, last_y + 1):
             y = np.float32(row) + half
             for column in range(first_x, last_x + 1):
-                x = np.float32(column) + half
-                wa = sign * edge(bx, by, cx, cy, x, y)
-                wb = sign * edge(cx, cy, ax, ay, x, y)
-                wc = sign * edge(ax, ay, bx, by, x, y)
-                total = wa + wb + wc
-                if wa >= 0 and wb >= 0 and wc >= 0 and total > 0 and count[row, column] < MOST:
-                    z = (wa * points[a, 2] + wb * points[b, 2] + wc * points[c, 2]) / total
+                z = depth_at(points, a, b, c, sign, np.float32(column) + half, y)
+                if z > FAR and count[row, column] < MOST:
                     _insert(depth[row, column], enters[row, column], count[row, column], z, step < front)
                     count[row, column] += 1
 

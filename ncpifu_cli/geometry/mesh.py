@@ -1,11 +1,16 @@
 """A triangle mesh as plain arrays: what every stage hands to the next."""
 
 from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ncpifu_cli.geometry.camera import Similarity
+
+if TYPE_CHECKING:
+    from ncpifu_cli.geometry.inside import InsideTest
 
 
 @dataclass(frozen=True)
@@ -41,3 +46,10 @@ class Scan:
     shaded: bool = False
     notes: tuple[str, ...] = field(default=())
     units: str = "own"
+
+    @cached_property
+    def inside_test(self) -> "InsideTest":
+        """Of points in this frame; its tree is built when first asked for. Raises ValueError for a scan without faces."""
+        from ncpifu_cli.geometry.inside import InsideTest  # previews draw scans and ask nothing
+
+        return InsideTest(self.vertices, self.faces)

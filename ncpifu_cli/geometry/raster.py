@@ -11,9 +11,9 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from ncpifu_cli.geometry.camera import ndc_to_px
+from ncpifu_cli.geometry.camera import ndc_to_px, points_to_px
 
-_FAR = np.float32(-1e30)
+FAR = np.float32(-1e30)
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int32]
 Bools = NDArray[np.bool_]
@@ -62,18 +62,13 @@ def rasterise(points_ndc: NDArray[np.floating], faces: NDArray[np.integer], size
     """
     if size_px < 1:
         raise ValueError(f"size_px must be at least 1, not {size_px}")
-    points_px = to_px(points_ndc, size_px)
+    points_px = points_to_px(points_ndc, size_px)
     corners = np.ascontiguousarray(faces, np.int32)
-    depth = np.full((size_px, size_px), _FAR, np.float32)
+    depth = np.full((size_px, size_px), FAR, np.float32)
     face_id = np.full((size_px, size_px), -1, np.int32)
     _fill(points_px, corners, cull, depth, face_id)
     depth[face_id < 0] = 0
     return RasterBuffer(face_id, depth, points_px, corners)
-
-
-def to_px(points_ndc: NDArray[np.floating], size_px: int) -> NDArray[np.float32]:
-    """(V, 3) NDC -> (V, 3) float32: u right, v down in pixels, z in NDC."""
-    return np.column_stack([ndc_to_px(points_ndc, size_px), points_ndc[:, 2]]).astype(np.float32)
 
 
 def interpolate(buffer: RasterBuffer, faces: NDArray[np.integer], attributes: NDArray[np.floating]) -> NDArray[np.float32]:
@@ -171,6 +166,19 @@ def front_first(points: Floats, faces: Ints, cull: bool, size: int) -> tuple[Int
 
 
 @numba.njit(nogil=True, cache=True)
+def depth_at(points: Floats, a: int, b: int, c: int, sign: np.float32, x: np.float32, y: np.float32) -> np.float32:
+    """z of the triangle with corners a, b, c at (x, y), `FAR` beside it. sign: -1 for one seen from its front, 1 from behind."""
+    ax, ay, bx, by, cx, cy = points[a, 0], points[a, 1], points[b, 0], points[b, 1], points[c, 0], points[c, 1]
+    wa = sign * edge(bx, by, cx, cy, x, y)
+    wb = sign * edge(cx, cy, ax, ay, x, y)
+    wc = sign * edge(ax, ay, bx, by, x, y)
+    total = wa + wb + wc
+    if wa >= 0 and wb >= 0 and wc >= 0 and total > 0:
+        return (wa * points[a, 2] + wb * points[b, 2] + wc * points[c, 2]) / total
+    return FAR
+
+
+@numba.njit(nogil=True, cache=True)
 def _fill(points: Floats, faces: Ints, cull: bool, depth: Floats, face_id: Ints) -> None:
     size = depth.shape[0]
     half = np.float32(0.5)
@@ -179,26 +187,18 @@ def _fill(points: Floats, faces: Ints, cull: bool, depth: Floats, face_id: Ints)
         face = order[step] if step < front else order[back + step - front]
         sign = np.float32(-1) if step < front else np.float32(1)
         a, b, c = faces[face, 0], faces[face, 1], faces[face, 2]
-        ax, ay, bx, by, cx, cy = points[a, 0], points[a, 1], points[b, 0], points[b, 1], points[c, 0], points[c, 1]
-        az, bz, cz = points[a, 2], points[b, 2], points[c, 2]
-        nearest = max(az, max(bz, cz))
-        first_x, last_x = span(ax, bx, cx, size)
-        first_y, last_y = span(ay, by, cy, size)
+        nearest = max(points[a, 2], max(points[b, 2], points[c, 2]))
+        first_x, last_x = span(points[a, 0], points[b, 0], points[c, 0], size)
+        first_y, last_y = span(points[a, 1], points[b, 1], points[c, 1], size)
         for row in range(first_y, last_y + 1):
             y = np.float32(row) + half
             for column in range(first_x, last_x + 1):
                 if nearest <= depth[row, column]:
                     continue
-                x = np.float32(column) + half
-                wa = sign * edge(bx, by, cx, cy, x, y)
-                wb = sign * edge(cx, cy, ax, ay, x, y)
-                wc = sign * edge(ax, ay, bx, by, x, y)
-                total = wa + wb + wc
-                if wa >= 0 and wb >= 0 and wc >= 0 and total > 0:
-                    z = (wa * az + wb * bz + wc * cz) / total
-                    if z > depth[row, column]:
-                        depth[row, column] = z
-                        face_id[row, column] = face
+                z = depth_at(points, a, b, c, sign, np.float32(column) + half, y)
+                if z > depth[row, column]:
+                    depth[row, column] = z
+                    face_id[row, column] = face
 
 
 @numba.njit(nogil=True, cache=True)

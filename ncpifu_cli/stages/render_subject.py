@@ -18,7 +18,6 @@ from ncpifu_cli.data.samples import write_samples
 from ncpifu_cli.data.scans import ScanSource
 from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.geometry.camera import Camera
-from ncpifu_cli.geometry.inside import InsideTest
 from ncpifu_cli.geometry.mesh import Scan
 
 FORMAT, VERSION = "ncpifu-subject", 3
@@ -34,9 +33,8 @@ def render_subject(scan: Scan, digest: str, out: Path, settings: RenderSettings,
     transfer = _transfer(scan, settings)
     renderer.load(scan)
     with atomic_folder(out / scan.name) as folder:
-        test = InsideTest(scan.vertices, scan.faces)
-        views = _draw_views(scan, test, transfer, renderer, folder, settings, np.random.default_rng([*seed, 0]))
-        balance = write_samples(folder / "samples.npz", scan, test, settings.near_points, np.random.default_rng([*seed, 1]))
+        views = _draw_views(scan, transfer, renderer, folder, settings, np.random.default_rng([*seed, 0]))
+        balance = write_samples(folder / "samples.npz", scan, settings.near_points, np.random.default_rng([*seed, 1]))
         similarity = {"scale": scan.similarity.scale, "rotation": scan.similarity.rotation, "centre": scan.similarity.centre}
         manifest = {
             "format": FORMAT,
@@ -70,13 +68,7 @@ def _transfer(scan: Scan, settings: RenderSettings) -> NDArray[np.float32] | Non
 
 
 def _draw_views(
-    scan: Scan,
-    test: InsideTest,
-    transfer: NDArray[np.float32] | None,
-    renderer: Renderer,
-    folder: Path,
-    settings: RenderSettings,
-    rng: np.random.Generator,
+    scan: Scan, transfer: NDArray[np.float32] | None, renderer: Renderer, folder: Path, settings: RenderSettings, rng: np.random.Generator
 ) -> list[dict[str, Any]]:
     views = []
     for pitch in settings.pitch_deg:
@@ -84,7 +76,7 @@ def _draw_views(
             camera = Camera(float(yaw), float(pitch))
             stem = f"{yaw:03d}" if len(settings.pitch_deg) == 1 else f"{yaw:03d}_{pitch:+g}"
             files = {"mask": f"mask/{stem}.png", "depth": f"depth/{stem}.png"}
-            _write_image(folder / files["depth"], depth_maps(scan, test, camera))
+            _write_image(folder / files["depth"], depth_maps(scan, camera))
             files |= _draw_maps(renderer.surface(camera), folder, stem, settings) if settings.maps else {}
             for number in range(settings.lights_per_view):
                 light = lighting.environment(rng) if transfer is not None else lighting.white()

@@ -9,7 +9,6 @@ import trimesh
 from ncpifu_cli.data.augment import Placement
 from ncpifu_cli.data.depth import decode_depth, depth_maps, move_depth, spread_depth
 from ncpifu_cli.geometry.camera import HALF_EXTENT_M, Camera, Similarity
-from ncpifu_cli.geometry.inside import InsideTest
 from ncpifu_cli.geometry.mesh import Scan
 
 
@@ -40,7 +39,7 @@ def test_the_front_is_towards_the_camera_at_every_yaw() -> None:
 
 
 def maps(scan: Scan, yaw_deg: float = 0.0) -> np.ndarray:
-    return depth_maps(scan, InsideTest(scan.vertices, scan.faces), Camera(yaw_deg))
+    return depth_maps(scan, Camera(yaw_deg))
 
 
 def two_balls(apart_m: float) -> Scan:

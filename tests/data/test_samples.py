@@ -17,10 +17,6 @@ def scan(tmp_path: Path) -> Scan:
     return read_scan(find_scans(tmp_path / "scans")[0])
 
 
-def inside_test(scan: Scan) -> InsideTest:
-    return InsideTest(scan.vertices, scan.faces)
-
-
 def test_quantisation_is_to_a_fiftieth_of_a_millimetre() -> None:
     points = np.random.default_rng(0).uniform(*BOUNDS_M, (1000, 3))
     assert abs(dequantise(quantise(points)) - points).max() < 2.1e-5
@@ -29,7 +25,7 @@ def test_quantisation_is_to_a_fiftieth_of_a_millimetre() -> None:
 
 def test_written_labels_are_exact_and_the_ratio_is_sixteen_to_one(tmp_path: Path, scan: Scan) -> None:
     path = tmp_path / "samples.npz"
-    balance = write_samples(path, scan, inside_test(scan), 4000, np.random.default_rng(0))
+    balance = write_samples(path, scan, 4000, np.random.default_rng(0))
     samples = read_samples(path)
     assert (len(samples.near), len(samples.uniform), len(samples.surface)) == (4000, 250, 1000)
     test = InsideTest(scan.vertices, scan.faces)
@@ -49,10 +45,10 @@ def test_written_labels_are_exact_and_the_ratio_is_sixteen_to_one(tmp_path: Path
 
 
 def test_surface_points_carry_the_albedo(tmp_path: Path, scan: Scan) -> None:
-    write_samples(tmp_path / "a.npz", scan, inside_test(scan), 4000, np.random.default_rng(0))
+    write_samples(tmp_path / "a.npz", scan, 4000, np.random.default_rng(0))
     write_thuman2(tmp_path / "textured")
     textured = read_scan(find_scans(tmp_path / "textured")[0])
-    write_samples(tmp_path / "b.npz", textured, inside_test(textured), 4000, np.random.default_rng(0))
+    write_samples(tmp_path / "b.npz", textured, 4000, np.random.default_rng(0))
     for name in ("a.npz", "b.npz"):
         samples = read_samples(tmp_path / name)
         front = samples.surface[:, 2] > 0.06
@@ -64,7 +60,7 @@ def test_surface_points_carry_the_albedo(tmp_path: Path, scan: Scan) -> None:
 
 def test_equal_seeds_give_equal_files(tmp_path: Path, scan: Scan) -> None:
     for name in ("a.npz", "b.npz"):
-        write_samples(tmp_path / name, scan, inside_test(scan), 800, np.random.default_rng([0, 3]))
+        write_samples(tmp_path / name, scan, 800, np.random.default_rng([0, 3]))
     a, b = read_samples(tmp_path / "a.npz"), read_samples(tmp_path / "b.npz")
     assert all(np.array_equal(getattr(a, key), getattr(b, key)) for key in vars(a))
 
@@ -72,7 +68,7 @@ def test_equal_seeds_give_equal_files(tmp_path: Path, scan: Scan) -> None:
 def test_a_surface_that_bounds_nothing_is_refused(tmp_path: Path, scan: Scan) -> None:
     inverted = Scan(**{**vars(scan), "faces": np.ascontiguousarray(scan.faces[:, ::-1])})
     with pytest.raises(NcpifuError, match="nothing lies inside"):
-        write_samples(tmp_path / "x.npz", inverted, inside_test(inverted), 800, np.random.default_rng(0))
+        write_samples(tmp_path / "x.npz", inverted, 800, np.random.default_rng(0))
 
 
 def test_a_broken_file_is_named(tmp_path: Path) -> None:
@@ -85,7 +81,7 @@ def test_a_broken_file_is_named(tmp_path: Path) -> None:
 
 def test_no_damage_escapes_as_anything_else(tmp_path: Path, scan: Scan) -> None:
     """A damaged archive gives zip, zlib, header and value errors; all are the file's."""
-    write_samples(tmp_path / "a.npz", scan, inside_test(scan), 800, np.random.default_rng(0))
+    write_samples(tmp_path / "a.npz", scan, 800, np.random.default_rng(0))
     content, rng = (tmp_path / "a.npz").read_bytes(), np.random.default_rng(1)
     refused = 0
     for _ in range(60):
