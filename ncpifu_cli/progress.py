@@ -45,3 +45,8 @@ class Silent:
 
 
 SILENT: Reporter = Silent()
+
+
+def counted(number: int, noun: str) -> str:
+    """ "1 subject", "2 subjects"."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"

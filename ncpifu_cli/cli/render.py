@@ -10,6 +10,7 @@ from ncpifu_cli.cli.console import handle_errors, print_json, print_line, report
 from ncpifu_cli.config.base import validate
 from ncpifu_cli.config.render import RenderSettings
 from ncpifu_cli.errors import NcpifuError
+from ncpifu_cli.progress import counted
 
 PARTLY_FAILED = 3  # exit code: some scans were left out, all others are complete
 _DEFAULT = RenderSettings()
@@ -38,13 +39,15 @@ def render_cli(
     engine: Annotated[str, typer.Option(help="processes of this machine, or ray: the nodes of a Ray cluster.")] = _DEFAULT.engine,
     address: Annotated[str | None, typer.Option(help="The Ray cluster: HOST:6379, or auto. Default: Ray on this machine.")] = None,
     seed: Annotated[int, typer.Option(help="Fixes lights and points.")] = _DEFAULT.seed,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Draw subjects anew that are there with other settings.")] = _DEFAULT.overwrite,
     sheet: Annotated[Path | None, typer.Option(help="Also write a contact sheet of the subjects to this PNG or JPEG.")] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Render every scan from all around, with light, masks and inside/outside points: what `train` learns from.
 
-    Complete subjects are skipped, so the same command goes on where it stopped. A scan that cannot be used is named and left out (exit code 3).
+    Complete subjects are skipped, so the same command goes on where it stopped; those drawn with other settings are only replaced with
+    --overwrite. A scan that cannot be used is named and left out (exit code 3).
     """
     values: dict[str, Any] = {
         "dataset": dataset,
@@ -65,6 +68,7 @@ def render_cli(
         "engine": engine,
         "address": address,
         "seed": seed,
+        "overwrite": overwrite,
     }
     settings = validate(RenderSettings, values, "render", _OPTIONS)
     from ncpifu_cli.stages.contact_sheet import check_sheet_path, write_contact_sheet
@@ -80,7 +84,9 @@ def render_cli(
     if as_json:
         print_json({**vars(report), "out": str(report.out), "seconds": round(report.seconds, 2), "sheet": str(sheet) if sheet else None})
     else:
-        print_line(f"{target}: {len(report.done)} subjects rendered ({report.views} views, {report.seconds:.0f} s), {len(report.skipped)} already there")
+        print_line(
+            f"{target}: {counted(len(report.done), 'subject')} rendered ({report.views} views, {report.seconds:.0f} s), {len(report.skipped)} already there"
+        )
     if report.failed:
         total = len(report.failed) + len(report.done) + len(report.skipped)
         names = ", ".join(sorted(report.failed)[:3]) + (", ..." if len(report.failed) > 3 else "")

@@ -1,5 +1,6 @@
 """`ncpifu synth`: make clothed humans to train on."""
 
+from collections import Counter
 from pathlib import Path
 from typing import Annotated
 
@@ -33,6 +34,7 @@ def synth_cli(
     from ncpifu_cli.config.base import load, validate
     from ncpifu_cli.config.synth import SynthConfig, Wishes
     from ncpifu_cli.errors import NcpifuError
+    from ncpifu_cli.progress import counted
     from ncpifu_cli.stages.synth import synth
 
     if person is not None and not person.is_file():
@@ -54,4 +56,6 @@ def synth_cli(
     elif not quiet:
         left_out = len(result.rejected) + len(result.failed)
         more = f", {left_out} left out (see the warnings above)" if left_out else ""
-        print_line(f"{len(result.subjects)} humans in {result.folder} ({len(result.made)} new, {len(result.kept)} kept{more})")
+        splits = Counter(name.split("-")[0] for name in result.subjects)
+        which = ", ".join(f"{number} {split}" for split, number in splits.items())
+        print_line(f"{counted(len(result.subjects), 'human')} in {result.folder} ({which}; {len(result.made)} new, {len(result.kept)} kept{more})")

@@ -10,7 +10,7 @@ from ncpifu_cli.cli.console import handle_errors, print_json, print_line, report
 
 @handle_errors
 def train_cli(
-    data: Annotated[Path | None, typer.Argument(help="Folder written by `ncpifu render`; without it data/renders.")] = None,
+    data: Annotated[Path | None, typer.Argument(help="Folder written by `ncpifu render`; without it data/renders, or the one of the run that goes on.")] = None,
     output: Annotated[Path | None, typer.Option("-o", "--output", help="Folder of the run; without it data/runs/CONFIG.")] = None,
     config: Annotated[str, typer.Option(help="Profile (compact, paper, tiny) or a YAML file.")] = "compact",
     ablation: Annotated[str | None, typer.Option(help="A row of the ablation table (no_integration, no_gate, ...) or the baseline pifu.")] = None,
@@ -45,7 +45,7 @@ def train_cli(
     settings = load(TrainConfig, own, overrides) if goes_on else load(TrainConfig, config, overrides, ablation=ablation)
     result = train(
         settings,
-        data or default_root() / "renders",
+        data,
         folder,
         resume=resume,
         init_from=init_from,

@@ -34,13 +34,15 @@ class RenderSettings(EngineSettings):
     jpeg_quality: int = Field(95, ge=50, le=100, description="of the colour pictures")
     seed: int = Field(0, ge=0, description="equal seeds give equal files")
     renderer: RendererName = Field("auto", description="pyrender (OpenGL), raster (numba, no GL), or auto: pyrender where its GL works")
+    overwrite: bool = Field(False, description="draw subjects anew that the folder holds with other settings; else that is an error")
     layout: Layout = Field("ncpifu", description="pifu: also PIFu's RENDER, MASK, PARAM and GEO folders beside the subjects")
 
     @field_validator("yaw_step_deg")
     @classmethod
     def _closes_the_circle(cls, step: int) -> int:
         if 360 % step:
-            raise ValueError(f"{step} does not divide 360: the last view would be nearer to the first than the others are to each other")
+            near = sorted((n for n in range(1, 361) if 360 % n == 0), key=lambda n: abs(n - step))[:2]
+            raise ValueError(f"{step} does not divide 360, so one view would stand too near to the next; {min(near)} or {max(near)} would do")
         return step
 
     @field_validator("pitch_deg")
@@ -61,6 +63,6 @@ class RenderSettings(EngineSettings):
 
     def decisive(self) -> dict[str, Any]:
         """What decides which files a subject consists of: all but where it is computed, who draws it, what else is drawn, and how it is also laid out."""
-        others = {*EngineSettings.model_fields, "renderer", "dataset", "split", "layout"}
+        others = {*EngineSettings.model_fields, "renderer", "dataset", "split", "layout", "overwrite"}
         others |= set() if self.maps else {"maps"}  # subjects drawn before there were maps stay valid
         return {key: value for key, value in dump(self).items() if key not in others}

@@ -96,12 +96,12 @@ def _automatic(photo: Photo, box: Box | None, person: Person, mask_model: str, r
         return Mask(rembg_coverage(photo.rgb, *model), f"rembg {model[0]}")
     matte = _matte(photo, box, person) if mask_model == "auto" else None
     by_color = _smooth(photo) if box is None else None
-    if matte is not None and matte.trusted and (by_color is None or _overlap(matte, by_color) < AGREEMENT):
-        return matte
+    if matte is not None and matte.trusted:
+        # Before a smooth background colour draws the finer outline; what it outlines is the person where the network sees one there as well.
+        return matte if by_color is None or _overlap(matte, by_color) < AGREEMENT else replace(by_color, warnings=())
     if box is not None:
         note = "masked by colour inside the box: look at the outline in the preview"
         return Mask(_to_coverage(grabcut.box_grabcut(photo.rgb, box)), "person box", warnings=(note,))
-    # Before a smooth background colour draws the finer outline; what it outlines is the person where the network sees one there as well.
     return by_color or matte or Mask(_to_coverage(grabcut.guess(photo.rgb)), "guess", trusted=False)
 
 

@@ -28,15 +28,15 @@ def save_tensors(path: Path, tensors: dict[str, Tensor], header: dict[str, Any])
             raise NcpifuError(f"cannot write {path}: {error}", "free some space; what was saved before is untouched") from error
 
 
-def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Tensors and header of a safetensors file; NcpifuError names the file when it is missing, broken or foreign."""
+def read_tensors(path: Path, *, header_only: bool = False) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Tensors (none with `header_only`) and header of a safetensors file; NcpifuError names the file when it is missing, broken or foreign."""
     path = Path(path)
     if not path.is_file():
         raise NcpifuError(f"weights file {path} does not exist", "give --weights FILE.safetensors or a released name such as compact")
     try:
         with safe_open(path, framework="pt") as file:
             header = {key: json.loads(value) for key, value in (file.metadata() or {}).items()}
-            return {name: file.get_tensor(name) for name in file.keys()}, header  # noqa: SIM118 (not a dict)
+            return {} if header_only else {name: file.get_tensor(name) for name in file.keys()}, header  # noqa: SIM118 (not a dict)
     except json.JSONDecodeError as error:
         raise NcpifuError(f"{path} holds no {FORMAT} weights", "it is of another network, or of another program") from error
     except (SafetensorError, OSError) as error:

@@ -5,6 +5,7 @@ import time
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from ncpifu_cli.artifacts import check_writable, read_json, remove_leftovers
 from ncpifu_cli.config.render import RenderSettings
@@ -12,7 +13,7 @@ from ncpifu_cli.data.renderers import Renderer, choose_renderer, make_renderer
 from ncpifu_cli.data.scan_repair import WARNING
 from ncpifu_cli.data.scans import ScanSource, find_scans, read_scan
 from ncpifu_cli.errors import NcpifuError
-from ncpifu_cli.progress import SILENT, Reporter
+from ncpifu_cli.progress import SILENT, Reporter, counted
 from ncpifu_cli.stages import pifu_layout
 from ncpifu_cli.stages.engine import run_tasks
 from ncpifu_cli.stages.eval_inputs import read_split
@@ -54,12 +55,14 @@ class _Rendered:
 def render(scans: Path, out: Path, settings: RenderSettings | None = None, reporter: Reporter = SILENT) -> RenderReport:
     """Render every scan under `scans` into `out/<subject>/`.
 
-    Subjects that are complete with the same settings and the same scan are skipped, a scan that cannot be used is reported and the rest goes on.
+    Subjects that are complete with the same settings and the same scan are skipped, those of an older version or another scan are drawn anew. A scan that
+    cannot be used is reported and the rest goes on.
 
     Args:
         scans: a data set as downloaded, a folder of meshes, or one mesh. out: where the subjects' folders go.
 
-    Raises NcpifuError where there is nothing to render, no renderer works, or `out` cannot be written.
+    Raises NcpifuError where there is nothing to render, no renderer works, `out` cannot be written, or it holds some of the subjects with other settings
+    (unless `settings.overwrite`).
     """
     settings = settings or RenderSettings()
     started = time.monotonic()
@@ -72,6 +75,8 @@ def render(scans: Path, out: Path, settings: RenderSettings | None = None, repor
     report = RenderReport(out)
     report.skipped = [source.name for source in sources if _is_complete(source, out, settings)]
     todo = [source for source in sources if source.name not in set(report.skipped)]
+    if not settings.overwrite:
+        _refuse_to_replace(todo, out, settings)
     if report.skipped:
         reporter.info(f"{len(report.skipped)} of {len(sources)} subjects are complete already")
     if settings.layout == "pifu" and settings.yaw_step_deg != 1:
@@ -80,13 +85,46 @@ def render(scans: Path, out: Path, settings: RenderSettings | None = None, repor
         report.renderer, fallback = choose_renderer(settings.renderer)
         if fallback:
             reporter.warn(fallback)
-        reporter.info(f"{len(todo)} subjects with the {report.renderer} renderer")
+        reporter.info(f"{counted(len(todo), 'subject')} with the {report.renderer} renderer")
         _render_all([_Task(source, out, settings, report.renderer) for source in todo], report, reporter)
         remove_leftovers(out)  # of processes that died in this run
     if settings.layout == "pifu" and (out / "RENDER").is_dir():
         pifu_layout.write_validation_list(out)
     report.seconds = time.monotonic() - started
     return report
+
+
+def _refuse_to_replace(todo: list[ScanSource], out: Path, settings: RenderSettings) -> None:
+    """Raise NcpifuError where a subject to draw is there with other settings: hours of rendering may be in it."""
+    held = {source.name: recorded for source in todo if (recorded := _other_settings(out / source.name, settings)) is not None}
+    if held:
+        name, recorded = next(iter(held.items()))
+        wanted = settings.decisive()
+        keys = [key for key in {**wanted, **recorded} if recorded.get(key) != wanted.get(key)]
+        how = "; ".join(f"{key} {_told(recorded.get(key))}, now {_told(wanted.get(key))}" for key in keys) if recorded else "not recorded"
+        raise NcpifuError(
+            f"{out} holds {len(held)} of {len(todo)} subjects with other settings ({name}: {how})",
+            "give the same settings, another folder with -o, or --overwrite to draw them anew",
+        )
+
+
+def _other_settings(subject: Path, settings: RenderSettings) -> dict[str, Any] | None:
+    """What a complete subject was drawn with, {} where an older version did not record it; None where it was drawn with these settings, or is not complete."""
+    manifest = _manifest(subject)
+    if manifest is None:
+        return None
+    recorded = manifest.get("settings", {})
+    return None if recorded == settings.decisive() else recorded
+
+
+def _told(value: Any) -> str:
+    return (
+        ",".join(f"{part:g}" if isinstance(part, float) else str(part) for part in value)
+        if isinstance(value, list)
+        else "none"
+        if value is None
+        else str(value)
+    )
 
 
 def _find(scans: Path, settings: RenderSettings, reporter: Reporter) -> list[ScanSource]:
@@ -153,10 +191,20 @@ def _is_complete(source: ScanSource, out: Path, settings: RenderSettings) -> boo
 
 
 def _is_drawn(source: ScanSource, out: Path, settings: RenderSettings) -> bool:
-    manifest = out / source.name / "subject.json"
-    if not manifest.is_file():
-        return False
+    manifest = _manifest(out / source.name)
     try:
-        return bool(read_json(manifest).get("hash") == subject_hash(source, settings))
-    except (NcpifuError, OSError, AttributeError):
-        return False  # not readable: draw it again
+        return manifest is not None and manifest.get("hash") == subject_hash(source, settings)
+    except OSError:
+        return False  # the scan is not readable: say so in its turn
+
+
+def _manifest(subject: Path) -> dict[str, Any] | None:
+    """What a complete subject's folder says about itself; None where nothing is readable there, so that it is drawn again."""
+    path = subject / "subject.json"
+    if not path.is_file():
+        return None
+    try:
+        manifest = read_json(path)
+    except (NcpifuError, OSError):
+        return None
+    return manifest if isinstance(manifest, dict) else None

@@ -8,7 +8,7 @@ from typing import Any
 from ncpifu_cli.artifacts import atomic_folder, atomic_path, check_writable, default_root, read_json, remove_leftovers, write_json
 from ncpifu_cli.config.synth import NO_WISHES, SynthConfig, Wishes
 from ncpifu_cli.errors import NcpifuError
-from ncpifu_cli.progress import SILENT, Reporter
+from ncpifu_cli.progress import SILENT, Reporter, counted
 from ncpifu_cli.stages.engine import run_tasks
 from ncpifu_cli.synth.streams import GENERATOR_VERSION, subject_name
 
@@ -88,7 +88,7 @@ def synth(config: SynthConfig, out: Path | None = None, sheet: Path | None = Non
         else:
             jobs.append(_Job(split, number, str(folder.absolute()), budget, config.device, mesh_file, wishes))
     if result.kept:
-        reporter.info(f"{len(result.kept)} humans are there already and are kept")
+        reporter.info(f"there already, and kept: {counted(len(result.kept), 'human')}")
     if jobs:
         _run(jobs, config, result, reporter)
     if not result.subjects:
@@ -166,7 +166,7 @@ def _run(jobs: list[_Job], config: SynthConfig, result: SynthResult, reporter: R
                 result.made.append(outcome.name)
                 if outcome.reason:
                     result.retried[outcome.name] = outcome.reason
-                    reporter.info(f"{outcome.name} had to be posed anew: {outcome.reason}")
+                    reporter.info(f"{outcome.name} made, at the second or third try (before: {outcome.reason})")
             else:
                 (result.rejected if outcome.status == "rejected" else result.failed)[outcome.name] = outcome.reason
                 reporter.warn(f"{outcome.name} {outcome.status}: {outcome.reason}")

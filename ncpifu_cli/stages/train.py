@@ -10,24 +10,23 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ncpifu_cli.artifacts import remove_leftovers, stable_hash, write_json
-from ncpifu_cli.config.base import dump
 from ncpifu_cli.config.train import TrainConfig
 from ncpifu_cli.data.dataset import RenderedSubject, find_subjects
 from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.models.api import CodebookReport, Prediction
-from ncpifu_cli.models.build import Network, build
+from ncpifu_cli.models.build import Network
 from ncpifu_cli.models.checkpoint import save_weights
 from ncpifu_cli.models.losses import color_loss, depth_loss, loss, scores, slope_loss
-from ncpifu_cli.progress import SILENT, Reporter
+from ncpifu_cli.progress import SILENT, Reporter, counted
 from ncpifu_cli.stages.train_calibrate import surface_logit
 from ncpifu_cli.stages.train_loader import BadItems, Batch, batches, choose_subjects, worker_count
 from ncpifu_cli.stages.train_log import MetricsLog, Pace
 from ncpifu_cli.stages.train_processes import Processes, join_processes
+from ncpifu_cli.stages.train_start import data_folder, find_run, is_finished, keep_beginning, starting_state
 from ncpifu_cli.stages.train_state import FILE_NAME, TrainingState, learning_rate
 from ncpifu_cli.stages.train_stop import StopRequest, stop_requests
-from ncpifu_cli.stages.train_warm_start import warm_start
 from ncpifu_cli.stages.train_watch import progress_picture, readable, validate
+from ncpifu_cli.stages.weights import find_weights
 
 REVIVE_UNTIL = 0.75  # of the run: then the codes settle
 
@@ -49,7 +48,7 @@ class TrainResult:
 
 def train(
     config: TrainConfig,
-    data: Path,
+    data: Path | None,
     run: Path,
     *,
     resume: bool = False,
@@ -58,7 +57,7 @@ def train(
     limit_seconds: float | None = None,
     reporter: Reporter = SILENT,
 ) -> TrainResult:
-    """Train a network on the subjects in `data` and keep everything in the folder `run`.
+    """Train a network on the subjects in `data` (None: those a resumed run had; else renders/ under the data root) and keep everything in the folder `run`.
 
     Writes config.json, metrics.csv, pictures/, last.safetensors (the whole state, to resume from) and weights.safetensors (averaged, to use). The images
     of a step are a function of (seed, images seen), so a resumed run goes on with the very batches it would have seen. Ctrl-C, SIGTERM or the time
@@ -70,44 +69,26 @@ def train(
     """
     with join_processes(device) as processes, stop_requests(limit_seconds) as stop:
         said = reporter if processes.main else SILENT
-        training, watched = choose_subjects(find_subjects(data), config.data)
+        found = find_run(run, resume, processes, said)
+        if init_from is not None and found is None:
+            find_weights(init_from)  # what is wrong with the command is told before what is wrong with the data
+        folder = data or data_folder(found)
+        training, watched = choose_subjects(find_subjects(folder), config.data)
         watched = readable(watched, config, said)
-        state = _begin(config, run, training, processes, init_from, resume, said)
+        state = starting_state(config, training, folder, found, init_from, processes, said)
+        if is_finished(state, run, processes):
+            asked = "" if state.step == config.steps else f", and {config.steps} were asked for"
+            said.warn(f"{run} has done its {state.step} steps{asked}: nothing is left to do; --resume --max-steps N goes on to step N")
+            return TrainResult(run / "weights.safetensors", state.step, {}, processes.main)
+        keep_beginning(state, run, processes)
         trainer = _Trainer(config, run, state, watched, processes, said)
         said.info(
-            f"{len(training)} subjects to train on, {len(watched)} to watch, {sum(p.numel() for p in state.model.parameters()) / 1e6:.1f} M weights, "
+            f"{counted(len(training), 'subject')} to train on, {len(watched)} to watch, from {folder}; "
+            f"{sum(p.numel() for p in state.model.parameters()) / 1e6:.1f} M weights, "
             f"{processes.count} x {processes.device}, {worker_count(config.data, processes)} loader processes"
         )
         metrics = trainer.run(batches(config, training, state.position, processes), stop)
         return TrainResult(run / "weights.safetensors", state.step, metrics, processes.main, stop.signal_number)
-
-
-def _begin(
-    config: TrainConfig, run: Path, subjects: list[RenderedSubject], processes: Processes, init_from: str | Path | None, resume: bool, reporter: Reporter
-) -> TrainingState:
-    """The state to start with: the run's own, or a fresh one, which is on disk before the first step."""
-    path = run / FILE_NAME
-    found = bool(processes.from_main(torch.tensor(float(path.exists()), device=processes.device)))
-    if found and not resume:
-        raise NcpifuError(f"{run} already holds a run", "go on with --resume, or choose another folder with -o")
-    if processes.device.type == "cpu":
-        torch.set_num_threads(config.threads or torch.get_num_threads())
-    torch.manual_seed(config.seed)
-    model = build(config.model).to(processes.device)
-    if init_from is not None and not found:
-        reporter.info(str(warm_start(model, init_from)))
-    state = TrainingState(model, config, stable_hash([[subject.name, subject.content] for subject in subjects]))
-    if found:
-        warning = state.load(path)
-        if warning:
-            reporter.warn(warning)
-    if processes.main:
-        remove_leftovers(run)
-        remove_leftovers(run / "pictures")
-        write_json(run / "config.json", dump(config))  # before the state: one without its settings would be resumed with others
-        if not found:
-            state.save(path)
-    return state
 
 
 class _Trainer:
@@ -124,8 +105,7 @@ class _Trainer:
         """Train until the last step or a request to stop; returns the last validation's scores."""
         config, state = self.config, self.state
         metrics: dict[str, float] = {}
-        note, stopping = "", False
-        saved = state.step if self.already_complete() else -1
+        note, stopping, saved = "", False, -1
         with self.reporter.task("training", config.steps) as bar:
             bar.advance(state.step)
             while state.step < config.steps and not stopping:
@@ -144,7 +124,7 @@ class _Trainer:
                         metrics, saved = self.validate_and_save(), state.step
                 bar.advance(1, note)
         if stopping:
-            self.reporter.warn(f"stopped at step {state.step} ({stop.reason}); go on with --resume")
+            self.reporter.warn(f"stopped at step {state.step} ({stop.reason}); go on with --resume -o {self.folder}")
         if saved != state.step:
             metrics = self.validate_and_save()
         if self.log is not None:
@@ -170,11 +150,6 @@ class _Trainer:
             return
         self.reporter.warn(f"step {state.step} left out: {', '.join(odd)} not finite; the weights stay as they were")
         state.count_skip()
-
-    def already_complete(self) -> bool:
-        """Whether an earlier run reached the last step and saved everything: weights are written before the state."""
-        complete = self.state.step >= self.config.steps and (self.folder / "weights.safetensors").is_file()
-        return bool(self.processes.from_main(torch.tensor(float(complete), device=self.processes.device)))
 
     def validate_and_save(self) -> dict[str, float]:
         """Score the averaged weights on the watched subjects; then weights, state and, when it is time, a picture go to disk.

@@ -15,7 +15,7 @@ from ncpifu_cli.artifacts import read_json, write_json
 from ncpifu_cli.config.train import DataConfig, TrainConfig
 from ncpifu_cli.data.dataset import RenderDataset, RenderedSubject
 from ncpifu_cli.errors import NcpifuError
-from ncpifu_cli.progress import Reporter
+from ncpifu_cli.progress import Reporter, counted
 from ncpifu_cli.stages.train_processes import Processes
 
 T = TypeVar("T")
@@ -47,7 +47,10 @@ def choose_subjects(subjects: list[RenderedSubject], config: DataConfig) -> tupl
     if watched == 0:
         return subjects, []
     if len(subjects) <= watched:
-        raise NcpifuError(f"{len(subjects)} subjects are too few to keep {watched} for validation", "render more, or --set data.validation_subjects=0")
+        fewer = min(len(subjects) - 1, max(1, len(subjects) // 5))
+        raise NcpifuError(
+            f"{counted(len(subjects), 'subject')}: too few to keep {watched} for validation", f"render more, or --set data.validation_subjects={fewer}"
+        )
     stride = len(subjects) // watched
     chosen = set(range(stride - 1, stride * watched, stride))
     return [s for i, s in enumerate(subjects) if i not in chosen], [subjects[i] for i in sorted(chosen)]

@@ -51,6 +51,10 @@ class Processes:
             dist.broadcast(values, 0)
         return values
 
+    def main_says(self, what: bool) -> bool:
+        """The main process's answer in every process."""
+        return bool(self.from_main(torch.tensor(float(what), device=self.device)))
+
 
 @contextmanager
 def join_processes(device: str = "auto") -> Iterator[Processes]:

@@ -31,17 +31,23 @@ def learning_rate(config: TrainConfig, step: int) -> float:
     return optim.lr * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, progress))))
 
 
+def recorded_data(path: Path) -> Path | None:
+    """The folder of the subjects that the run saved at `path` learnt from; None where it did not say. Raises NcpifuError for a damaged file."""
+    data = read_tensors(path, header_only=True)[1].get("data")
+    return Path(data) if data else None
+
+
 class TrainingState:
     """Network, optimiser, averaged weights, codebook usage and position in the data.
 
     The rest is a function of these: the learning rate of the step, an image and its augmentation of its number. Nothing in a step draws random numbers.
 
     Attributes: step: optimiser steps done. position: images seen. skipped: steps left out because loss or gradient was not finite; bad_steps of
-    them in a row up to now. subjects: hash of the training subjects, by name and content.
+    them in a row up to now. subjects: hash of the training subjects, by name and content. data: where they lie.
     """
 
-    def __init__(self, model: Network, config: TrainConfig, subjects: str = "") -> None:
-        self.model, self.config, self.subjects = model, config, subjects
+    def __init__(self, model: Network, config: TrainConfig, subjects: str = "", data: Path | None = None) -> None:
+        self.model, self.config, self.subjects, self.data = model, config, subjects, data
         self.optimizer = torch.optim.AdamW(model.parameters(), lr=config.optim.lr, weight_decay=config.optim.weight_decay)
         self.average = AveragedWeights(model, config.optim.ema)
         self.keeper = CodebookKeeper(model)
@@ -70,6 +76,7 @@ class TrainingState:
             for key, value in self.optimizer.state.get(parameter, {}).items():
                 tensors[f"optimizer/{key}/{name}"] = value
         counters = {"step": self.step, "position": self.position, "skipped": self.skipped, "subjects": self.subjects}
+        counters["data"] = str(self.data.absolute()) if self.data else None
         # state_dict of model and average may share storage with nothing, but safetensors refuses shared memory: clone.
         save_tensors(path, {name: value.clone() for name, value in tensors.items()}, {"format": FORMAT, "config": dump(self.config), **counters})
 

@@ -169,8 +169,9 @@ def test_refusals(renders: Path, tmp_path: Path) -> None:
         train(other, renders, tmp_path / "run", resume=True)
     with pytest.raises(NcpifuError, match="no rendered training subjects"):
         train(config, tmp_path, tmp_path / "other")
-    with pytest.raises(NcpifuError, match="too few"):
+    with pytest.raises(NcpifuError, match="4 subjects: too few to keep 4") as caught:
         train(load(TrainConfig, "tiny", ["data.validation_subjects=4"]), renders, tmp_path / "third")
+    assert "--set data.validation_subjects=1" in (caught.value.hint or "")
     (tmp_path / "run" / "last.safetensors").write_bytes(b"cut off")
     with pytest.raises(NcpifuError, match=r"last\.safetensors"):
         train(config, renders, tmp_path / "run", resume=True)
