@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from ncpifu_cli.config.base import Settings
 from ncpifu_cli.config.model import ModelConfig
@@ -47,6 +47,7 @@ class OptimConfig(Settings):
     """Adam with warm-up and decay (paper: Adam, 1e-4 with decay, batch 8)."""
 
     lr: float = Field(1e-4, gt=0, description="peak learning rate")
+    encoder_rate: float = Field(1.0, ge=0, le=1, description="the same for image encoder and depth head, as a share of lr; 0 leaves them as they are")
     batch_size: int = Field(8, ge=1, description="images per pass of each process")
     accumulate: int = Field(1, ge=1, description="passes of batch_size images whose gradients are added up to one step")
     warmup_steps: int = Field(200, ge=0, description="linear warm-up")
@@ -85,3 +86,9 @@ class TrainConfig(Settings):
     picture_resolution: int = Field(128, ge=16, le=512, description="cells per axis of its meshes")
     revive_every: int = Field(100, ge=1, description="steps between revivals of unused codes")
     threads: int = Field(0, ge=0, description="CPU threads, 0 for all cores")
+
+    @model_validator(mode="after")
+    def _something_learns(self) -> "TrainConfig":
+        if self.loss.occupancy == 0 and self.optim.encoder_rate == 0:
+            raise ValueError("loss.occupancy=0 trains the encoder alone, which optim.encoder_rate=0 leaves as it is: nothing would learn")
+        return self

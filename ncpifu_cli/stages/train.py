@@ -199,8 +199,7 @@ def _step(
     Returns the named loss terms (with scores where asked for) and the length of the gradient, and whether any process was asked to stop.
     """
     model, device = state.model.train(), processes.device
-    for group in state.optimizer.param_groups:
-        group["lr"] = learning_rate(config, state.step)
+    state.set_learning_rate()
     sums: dict[str, Tensor] = {}
     reports: list[dict[str, CodebookReport]] = []
     for batch in passes:

@@ -2,9 +2,10 @@
 
 import math
 from pathlib import Path
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ncpifu_cli.config.base import dump, validate
 from ncpifu_cli.config.model import ModelConfig
@@ -18,6 +19,7 @@ from ncpifu_cli.stages.train_codebooks import CodebookKeeper
 FILE_NAME = "last.safetensors"
 FORMAT = "ncpifu-training-state-1"
 MAX_BAD_STEPS = 20
+ENCODER = ("encoder.", "depth_head.")  # parameters of what is trained alone by `loss.occupancy=0`
 
 
 def learning_rate(config: TrainConfig, step: int) -> float:
@@ -29,6 +31,19 @@ def learning_rate(config: TrainConfig, step: int) -> float:
         return optim.lr
     progress = (step - optim.warmup_steps) / max(1, config.steps - optim.warmup_steps)
     return optim.lr * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, progress))))
+
+
+def _parameter_groups(model: Network, config: TrainConfig) -> list[dict[str, Any]]:
+    """The encoder with its depth head, and all that reads from it, each with its share `rate` of the learning rate; at 0 no gradients are computed."""
+    of_encoder: list[nn.Parameter] = []
+    others: list[nn.Parameter] = []
+    for name, parameter in model.named_parameters():
+        (of_encoder if name.startswith(ENCODER) else others).append(parameter)
+    if config.optim.encoder_rate == 0:
+        for parameter in of_encoder:
+            parameter.requires_grad_(False)
+        return [{"params": others, "rate": 1.0}]
+    return [{"params": of_encoder, "rate": config.optim.encoder_rate}, {"params": others, "rate": 1.0}]
 
 
 def recorded_data(path: Path) -> Path | None:
@@ -48,10 +63,15 @@ class TrainingState:
 
     def __init__(self, model: Network, config: TrainConfig, subjects: str = "", data: Path | None = None) -> None:
         self.model, self.config, self.subjects, self.data = model, config, subjects, data
-        self.optimizer = torch.optim.AdamW(model.parameters(), lr=config.optim.lr, weight_decay=config.optim.weight_decay)
+        self.optimizer = torch.optim.AdamW(_parameter_groups(model, config), lr=config.optim.lr, weight_decay=config.optim.weight_decay)
         self.average = AveragedWeights(model, config.optim.ema)
         self.keeper = CodebookKeeper(model)
         self.step = self.position = self.skipped = self.bad_steps = 0
+
+    def set_learning_rate(self) -> None:
+        """That of the step to do."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = group["rate"] * learning_rate(self.config, self.step)
 
     @property
     def device(self) -> torch.device:

@@ -10,6 +10,7 @@ from render_fixtures import write_balls
 from ncpifu_cli.config.base import load
 from ncpifu_cli.config.train import TrainConfig
 from ncpifu_cli.data.dataset import find_subjects
+from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.models.checkpoint import load_weights
 from ncpifu_cli.stages.train import train
 from ncpifu_cli.stages.train_calibrate import surface_logit
@@ -18,13 +19,17 @@ from ncpifu_cli.stages.train_loader import choose_subjects
 CPU = torch.device("cpu")
 
 
+def tiny(*overrides: str) -> TrainConfig:
+    return load(TrainConfig, "tiny", list(overrides))
+
+
 @pytest.fixture(scope="module")
 def renders(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_balls(tmp_path_factory.mktemp("renders"))
 
 
 def test_saved_weights_have_the_surface_in_place(renders: Path, tmp_path: Path) -> None:
-    config = load(TrainConfig, "tiny", ["steps=2"])
+    config = tiny("steps=2")
     model, _, meta = load_weights(train(config, renders, tmp_path / "run", device="cpu").weights)
     _, watched = choose_subjects(find_subjects(renders), config.data)
     # Lowered once by what was measured, the same measurement finds nothing left to do.
@@ -33,7 +38,7 @@ def test_saved_weights_have_the_surface_in_place(renders: Path, tmp_path: Path) 
 
 
 def test_a_network_that_says_inside_too_often_is_lowered(renders: Path, tmp_path: Path) -> None:
-    config = load(TrainConfig, "tiny", ["steps=1"])
+    config = tiny("steps=1")
     model, _, _ = load_weights(train(config, renders, tmp_path / "run", device="cpu").weights)
     _, watched = choose_subjects(find_subjects(renders), config.data)
     model.classifier.lower(-3.0)
@@ -41,16 +46,31 @@ def test_a_network_that_says_inside_too_often_is_lowered(renders: Path, tmp_path
 
 
 def test_the_encoder_alone(renders: Path, tmp_path: Path) -> None:
-    config = load(TrainConfig, "tiny", ["steps=3", "loss.occupancy=0", "loss.depth=1"])
+    config = tiny("steps=3", "loss.occupancy=0", "loss.depth=1")
     result = train(config, renders, tmp_path / "run", device="cpu")
     with open(tmp_path / "run" / "metrics.csv", encoding="utf-8") as file:
         logged = {row["name"] for row in csv.DictReader(file)}
     assert logged >= {"depth", "val_depth_cm"}
     assert not logged & {"occupancy", "val_iou"}
-    before = load_weights(train(load(TrainConfig, "tiny", ["steps=1", "optim.lr=1e-9"]), renders, tmp_path / "other", device="cpu").weights)[0].state_dict()
+    before = load_weights(train(tiny("steps=1", "optim.lr=1e-9"), renders, tmp_path / "other", device="cpu").weights)[0].state_dict()
     after = load_weights(result.weights)[0].state_dict()
     changed = {name.split(".")[0] for name in after if not torch.allclose(before[name], after[name], atol=1e-5)}
     assert changed - {"classifier"} == {"encoder", "depth_head"}  # the other run's classifier was lowered
+
+
+@pytest.mark.parametrize("rate", [0.0, 0.01])
+def test_what_reads_from_the_encoder_may_be_trained_beside_one_that_keeps_still(renders: Path, tmp_path: Path, rate: float) -> None:
+    first = train(tiny("steps=2"), renders, tmp_path / "first")
+    config = tiny("steps=3", "optim.ema=0", f"optim.encoder_rate={rate}")
+    second = train(config, renders, tmp_path / "second", init_from=first.weights)
+    before, after = (load_weights(result.weights)[0].state_dict() for result in (first, second))
+    moved = {name: (after[name] - before[name]).abs().max().item() for name in before if before[name].is_floating_point()}
+    of_encoder = max(change for name, change in moved.items() if name.startswith(("encoder.", "depth_head.")))
+    assert 0 <= of_encoder < 0.1 * moved["global_branch.fusion.enter.weight"]
+    assert (of_encoder == 0) == (rate == 0)
+    train(tiny("steps=4", f"optim.encoder_rate={rate}"), renders, tmp_path / "second", resume=True)  # with moments for those that move
+    with pytest.raises(NcpifuError, match="nothing would learn"):
+        tiny("loss.occupancy=0", "optim.encoder_rate=0")
 
 
 def test_gaps_are_scored_where_the_network_and_the_renders_know_them(renders: Path, tmp_path: Path) -> None:
