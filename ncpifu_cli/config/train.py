@@ -64,6 +64,7 @@ class LossConfig(Settings):
     occupancy: float = Field(1.0, ge=0, description="occupancy error, mean over supervised stacks; 0 trains the encoder alone, by depth, several times as fast")
     kind: Literal["bce", "mse"] = Field("bce", description="binary cross entropy on logits, or PIFu's squared error on sigmoids")
     depth: float = Field(0.5, ge=0, description="depths of the surfaces along each ray, read off the feature map; 0 trains by points alone, as the paper does")
+    gap: float = Field(1.0, gt=0, description="weight of the ends of gaps among those depths, where there is one: more finds more gaps, and invents more")
     slope: float = Field(0.0, ge=0, description="steps of those depths from pixel to pixel: folds, and limbs that are round")
     color: float = Field(1.0, ge=0, description="colours of the surface, where the network has a colour head (only the head learns from it)")
     balance: float = Field(0.02, ge=0, description="codebook balance: KL of the mean code use from uniform, against collapse")

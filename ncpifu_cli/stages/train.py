@@ -244,7 +244,7 @@ def _forward(model: Network, batch: dict[str, Tensor], config: TrainConfig) -> t
 
 def _depth_terms(predicted: Tensor, true_ndc: Tensor, config: TrainConfig) -> dict[str, Tensor]:
     """The encoder's own loss: its terms and their weighted sum `total`."""
-    terms = {"depth": depth_loss(predicted, true_ndc, config.model.depth_scale)}
+    terms = {"depth": depth_loss(predicted, true_ndc, config.model.depth_scale, config.loss.gap)}
     total = config.loss.depth * terms["depth"]
     if config.loss.slope:
         terms["slope"] = slope_loss(predicted, true_ndc, config.model.depth_scale)

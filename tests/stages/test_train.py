@@ -210,6 +210,16 @@ def test_depth_loss_by_hand() -> None:
     assert depth_loss(predicted, true, 8.0).item() == pytest.approx(1.95)
 
 
+def test_gaps_may_count_more_than_their_absence() -> None:
+    predicted = torch.zeros(1, 1, 4, 1, 2)
+    true = torch.tensor([0.25, -0.25, 0.125, -0.125]).view(1, 4, 1, 1).repeat(1, 1, 1, 2)
+    true[0, 2:, 0, 1] = 0  # the second pixel has no gap
+    each = [0.95 if unit == 1 else 1.95 if unit == 2 else 0.0 for unit in (2, 2, 1, 1, 2, 2, 0, 0)]
+    assert depth_loss(predicted, true, 8.0).item() == pytest.approx(sum(each) / 8)
+    assert depth_loss(predicted, true, 8.0, gap_weight=3).item() == pytest.approx((sum(each) + 2 * 2 * 0.95) / 8)
+    assert depth_loss(predicted[:, :, :2], true[:, :2], 8.0, gap_weight=3).item() == pytest.approx(1.95)
+
+
 def test_learning_rate_schedule() -> None:
     config = load(TrainConfig, "tiny", ["steps=102", "optim.warmup_steps=2", "optim.lr=1.0"])
     assert learning_rate(config, 0) == pytest.approx(0.5)
