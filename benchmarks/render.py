@@ -143,9 +143,9 @@ def measure_subject(scan: Scan) -> str:
     settings = RenderSettings(renderer="raster")
     renderer = make_renderer("raster", settings.size_px)
     with tempfile.TemporaryDirectory() as folder:
-        render_subject(scan, "", Path(folder), settings.model_copy(update={"yaw_step_deg": 360}), renderer)  # compiles
+        render_subject(scan, {}, Path(folder), settings.model_copy(update={"yaw_step_deg": 360}), renderer)  # compiles
         start = time.process_time()
-        render_subject(scan, "", Path(folder), settings, renderer)
+        render_subject(scan, {}, Path(folder), settings, renderer)
     megabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return f"{time.process_time() - start:.1f} | {megabytes:.0f}"
 

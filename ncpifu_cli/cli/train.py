@@ -38,10 +38,10 @@ def train_cli(
     folder = output or default_root() / "runs" / (Path(config).stem + (f"-{ablation}" if ablation else ""))
     own = folder / "config.json"
     goes_on = resume and own.exists()
-    if goes_on:
-        ignored = {"--config": config != "compact", "--ablation": ablation is not None, "--init-from": init_from is not None}
-        if any(ignored.values()):
-            reporter(quiet).warn(f"{folder} holds a run, which goes on with its own settings: {', '.join(k for k, v in ignored.items() if v)} ignored")
+    begun = resume and (folder / "last.safetensors").exists()  # else it was stopped before its first step, and only its settings are there
+    ignored = {"--config": goes_on and config != "compact", "--ablation": goes_on and ablation is not None, "--init-from": begun and init_from is not None}
+    if any(ignored.values()):
+        reporter(quiet).warn(f"{folder} holds a run, which goes on with its own settings: {', '.join(k for k, v in ignored.items() if v)} ignored")
     settings = load(TrainConfig, own, overrides) if goes_on else load(TrainConfig, config, overrides, ablation=ablation)
     result = train(
         settings,

@@ -90,6 +90,6 @@ class TrainConfig(Settings):
 
     @model_validator(mode="after")
     def _something_learns(self) -> "TrainConfig":
-        if self.loss.occupancy == 0 and self.optim.encoder_rate == 0:
-            raise ValueError("loss.occupancy=0 trains the encoder alone, which optim.encoder_rate=0 leaves as it is: nothing would learn")
+        if self.loss.occupancy == 0 and (self.optim.encoder_rate == 0 or self.loss.depth == self.loss.slope == 0):
+            raise ValueError("loss.occupancy=0 trains the encoder alone, by depth: with optim.encoder_rate=0, or loss.depth=0 and loss.slope=0, nothing learns")
         return self

@@ -21,6 +21,7 @@ from ncpifu_cli.progress import SILENT, Reporter
 MIN_PERSON_PX = 24  # height of the smallest person worth an answer
 TRUSTED_MATTE = 0.65  # expected intersection over union above which the matting network is believed (docs/matting.md)
 SURE_MATTE = 0.8  # below it, the outline must be plausible, and a look at it is asked for
+SAME = 0.9  # from which on they draw the same outline: two that know nothing of each other, so no look at it is asked for
 AGREEMENT = 0.7  # intersection over union from which on colour and matting network speak of the same person
 BORDER = 0.003  # of the photo's longer side: a mask that comes so close to the border has reached it; outlines are smoothed there
 CROWN = 0.1  # of the mask's height: at its top a whole head is narrower, a face, neck or trunk that the border cuts wider
@@ -98,7 +99,10 @@ def _automatic(photo: Photo, box: Box | None, person: Person, mask_model: str, r
     by_color = _smooth(photo) if box is None else None
     if matte is not None and matte.trusted:
         # Before a smooth background colour draws the finer outline; what it outlines is the person where the network sees one there as well.
-        return matte if by_color is None or _overlap(matte, by_color) < AGREEMENT else replace(by_color, warnings=())
+        overlap = 0.0 if by_color is None else _overlap(matte, by_color)
+        if by_color is None or overlap < AGREEMENT:
+            return matte
+        return replace(by_color, warnings=(*(by_color.warnings if overlap < SAME else ()), *matte.warnings))
     if box is not None:
         note = "masked by colour inside the box: look at the outline in the preview"
         return Mask(_to_coverage(grabcut.box_grabcut(photo.rgb, box)), "person box", warnings=(note,))

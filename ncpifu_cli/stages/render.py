@@ -5,7 +5,6 @@ import time
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 from ncpifu_cli.artifacts import check_writable, read_json, remove_leftovers
 from ncpifu_cli.config.render import RenderSettings
@@ -17,7 +16,8 @@ from ncpifu_cli.progress import SILENT, Reporter, counted
 from ncpifu_cli.stages import pifu_layout
 from ncpifu_cli.stages.engine import run_tasks
 from ncpifu_cli.stages.eval_inputs import read_split
-from ncpifu_cli.stages.render_subject import render_subject, subject_hash
+from ncpifu_cli.stages.render_kept import difference, is_complete, is_drawn
+from ncpifu_cli.stages.render_subject import provenance, render_subject
 
 
 @dataclass
@@ -55,7 +55,7 @@ class _Rendered:
 def render(scans: Path, out: Path, settings: RenderSettings | None = None, reporter: Reporter = SILENT) -> RenderReport:
     """Render every scan under `scans` into `out/<subject>/`.
 
-    Subjects that are complete with the same settings and the same scan are skipped, those of an older version or another scan are drawn anew. A scan that
+    Subjects that are complete with the same settings and the same scan are skipped, those of another scan or version are drawn anew. A scan that
     cannot be used is reported and the rest goes on.
 
     Args:
@@ -73,10 +73,13 @@ def render(scans: Path, out: Path, settings: RenderSettings | None = None, repor
     check_writable(out)
     remove_leftovers(out)
     report = RenderReport(out)
-    report.skipped = [source.name for source in sources if _is_complete(source, out, settings)]
+    report.skipped = [source.name for source in sources if _is_done(source, out, settings)]
     todo = [source for source in sources if source.name not in set(report.skipped)]
+    stale = [source for source in todo if is_complete(source, out) and not is_drawn(source, out, settings)]
     if not settings.overwrite:
-        _refuse_to_replace(todo, out, settings)
+        _refuse_to_replace(stale, out, settings)
+    if stale:
+        reporter.warn(f"{counted(len(stale), 'subject')} drawn anew, in place of what is there: the scan, the version or the settings are others")
     if report.skipped:
         reporter.info(f"{len(report.skipped)} of {len(sources)} subjects are complete already")
     if settings.layout == "pifu" and settings.yaw_step_deg != 1:
@@ -96,35 +99,13 @@ def render(scans: Path, out: Path, settings: RenderSettings | None = None, repor
 
 def _refuse_to_replace(todo: list[ScanSource], out: Path, settings: RenderSettings) -> None:
     """Raise NcpifuError where a subject to draw is there with other settings: hours of rendering may be in it."""
-    held = {source.name: recorded for source in todo if (recorded := _other_settings(out / source.name, settings)) is not None}
+    held = {source.name: how for source in todo if (how := difference(source, out, settings))}
     if held:
-        name, recorded = next(iter(held.items()))
-        wanted = settings.decisive()
-        keys = [key for key in {**wanted, **recorded} if recorded.get(key) != wanted.get(key)]
-        how = "; ".join(f"{key} {_told(recorded.get(key))}, now {_told(wanted.get(key))}" for key in keys) if recorded else "not recorded"
+        name, how = next(iter(held.items()))
         raise NcpifuError(
-            f"{out} holds {len(held)} of {len(todo)} subjects with other settings ({name}: {how})",
+            f"{out} holds {counted(len(held), 'subject')} drawn otherwise ({name}: {how})",
             "give the same settings, another folder with -o, or --overwrite to draw them anew",
         )
-
-
-def _other_settings(subject: Path, settings: RenderSettings) -> dict[str, Any] | None:
-    """What a complete subject was drawn with, {} where an older version did not record it; None where it was drawn with these settings, or is not complete."""
-    manifest = _manifest(subject)
-    if manifest is None:
-        return None
-    recorded = manifest.get("settings", {})
-    return None if recorded == settings.decisive() else recorded
-
-
-def _told(value: Any) -> str:
-    return (
-        ",".join(f"{part:g}" if isinstance(part, float) else str(part) for part in value)
-        if isinstance(value, list)
-        else "none"
-        if value is None
-        else str(value)
-    )
 
 
 def _find(scans: Path, settings: RenderSettings, reporter: Reporter) -> list[ScanSource]:
@@ -166,9 +147,11 @@ def _render_one(task: _Task) -> _Rendered | NcpifuError:
     """What was drawn, or what is wrong with this one scan. Raises NcpifuError where no other subject would fare better."""
     source, out, settings = task.source, task.out, task.settings
     try:
-        if not _is_drawn(source, out, settings):  # a task whose node was lost may have finished without being able to say so
+        if not is_drawn(source, out, settings):  # a task whose node was lost may have finished without being able to say so
+            if not settings.overwrite and (how := difference(source, out, settings)):
+                return NcpifuError(f"another command drew it meanwhile ({how})", "give each its own folder with -o")
             renderer = _process_renderer(task.renderer, settings.size_px)
-            render_subject(read_scan(source, settings.up, settings.units), subject_hash(source, settings), out, settings, renderer)
+            render_subject(read_scan(source, settings.up, settings.units), provenance(source, settings), out, settings, renderer)
         if settings.layout == "pifu" and not pifu_layout.is_laid_out(out, source.name):
             pifu_layout.lay_out(out, read_scan(source, settings.up, settings.units))
         manifest = read_json(out / source.name / "subject.json")
@@ -186,25 +169,5 @@ def _process_renderer(name: str, size_px: int) -> Renderer:
     return make_renderer(name, size_px)  # one per process: a second GL context's end would take the first one down
 
 
-def _is_complete(source: ScanSource, out: Path, settings: RenderSettings) -> bool:
-    return _is_drawn(source, out, settings) and (settings.layout != "pifu" or pifu_layout.is_laid_out(out, source.name))
-
-
-def _is_drawn(source: ScanSource, out: Path, settings: RenderSettings) -> bool:
-    manifest = _manifest(out / source.name)
-    try:
-        return manifest is not None and manifest.get("hash") == subject_hash(source, settings)
-    except OSError:
-        return False  # the scan is not readable: say so in its turn
-
-
-def _manifest(subject: Path) -> dict[str, Any] | None:
-    """What a complete subject's folder says about itself; None where nothing is readable there, so that it is drawn again."""
-    path = subject / "subject.json"
-    if not path.is_file():
-        return None
-    try:
-        manifest = read_json(path)
-    except (NcpifuError, OSError):
-        return None
-    return manifest if isinstance(manifest, dict) else None
+def _is_done(source: ScanSource, out: Path, settings: RenderSettings) -> bool:
+    return is_drawn(source, out, settings) and (settings.layout != "pifu" or pifu_layout.is_laid_out(out, source.name))

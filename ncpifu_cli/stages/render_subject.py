@@ -23,11 +23,11 @@ from ncpifu_cli.geometry.mesh import Scan
 FORMAT, VERSION = "ncpifu-subject", 3
 
 
-def render_subject(scan: Scan, digest: str, out: Path, settings: RenderSettings, renderer: Renderer) -> dict[str, Any]:
+def render_subject(scan: Scan, provenance: dict[str, Any], out: Path, settings: RenderSettings, renderer: Renderer) -> dict[str, Any]:
     """Draw and label one subject into `out/<name>/`, which appears when it is complete; returns its manifest (`subject.json`).
 
     Args:
-        digest: from `subject_hash`, kept in the manifest.
+        provenance: from the function of this name, kept in the manifest.
     """
     seed = [settings.seed, zlib.crc32(scan.name.encode())]
     transfer = _transfer(scan, settings)
@@ -40,8 +40,7 @@ def render_subject(scan: Scan, digest: str, out: Path, settings: RenderSettings,
             "format": FORMAT,
             "version": VERSION,
             "name": scan.name,
-            "hash": digest,
-            "settings": settings.decisive(),
+            **provenance,
             "size_px": settings.size_px,
             "renderer": renderer.name,
             "similarity": similarity,
@@ -52,6 +51,16 @@ def render_subject(scan: Scan, digest: str, out: Path, settings: RenderSettings,
         }
         write_json(folder / "subject.json", manifest)
     return manifest
+
+
+def provenance(source: ScanSource, settings: RenderSettings) -> dict[str, Any]:
+    """{"hash", "settings"} of what a subject is drawn from: whether it is up to date, and if not, what differs."""
+    return {"hash": subject_hash(source, settings), "settings": recorded_settings(source, settings)}
+
+
+def recorded_settings(source: ScanSource, settings: RenderSettings) -> dict[str, Any]:
+    """All that decides how this subject is drawn, but the scan itself."""
+    return {"dataset": source.dataset, **settings.decisive()}
 
 
 def subject_hash(source: ScanSource, settings: RenderSettings) -> str:

@@ -22,7 +22,7 @@ from ncpifu_cli.stages.train_calibrate import surface_logit
 from ncpifu_cli.stages.train_loader import BadItems, Batch, batches, choose_subjects, worker_count
 from ncpifu_cli.stages.train_log import MetricsLog, Pace
 from ncpifu_cli.stages.train_processes import Processes, join_processes
-from ncpifu_cli.stages.train_start import data_folder, find_run, is_finished, keep_beginning, starting_state
+from ncpifu_cli.stages.train_start import data_folder, find_run, keep_beginning, starting_state
 from ncpifu_cli.stages.train_state import FILE_NAME, TrainingState, learning_rate
 from ncpifu_cli.stages.train_stop import StopRequest, stop_requests
 from ncpifu_cli.stages.train_watch import progress_picture, readable, validate
@@ -70,17 +70,18 @@ def train(
     with join_processes(device) as processes, stop_requests(limit_seconds) as stop:
         said = reporter if processes.main else SILENT
         found = find_run(run, resume, processes, said)
+        if found is not None and processes.main_says(found.is_finished(config.steps)):
+            asked = "" if found.step == config.steps else f", and {config.steps} were asked for"
+            said.info(f"{run} has done its {found.step} steps{asked}: nothing is left to do; --resume -o {run} --max-steps N goes on to step N")
+            return TrainResult(run / "weights.safetensors", found.step, {}, processes.main)
         if init_from is not None and found is None:
             find_weights(init_from)  # what is wrong with the command is told before what is wrong with the data
-        folder = data or data_folder(found)
+        told = Path(data) if data is not None else found.data if found is not None else None
+        folder = data_folder(told, run)
         training, watched = choose_subjects(find_subjects(folder), config.data)
         watched = readable(watched, config, said)
-        state = starting_state(config, training, folder, found, init_from, processes, said)
-        if is_finished(state, run, processes):
-            asked = "" if state.step == config.steps else f", and {config.steps} were asked for"
-            said.warn(f"{run} has done its {state.step} steps{asked}: nothing is left to do; --resume --max-steps N goes on to step N")
-            return TrainResult(run / "weights.safetensors", state.step, {}, processes.main)
-        keep_beginning(state, run, processes)
+        state = starting_state(config, training, told, found, init_from, processes, said)
+        keep_beginning(state, run, found, processes)
         trainer = _Trainer(config, run, state, watched, processes, said)
         said.info(
             f"{counted(len(training), 'subject')} to train on, {len(watched)} to watch, from {folder}; "

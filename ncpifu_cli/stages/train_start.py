@@ -1,5 +1,6 @@
 """How a run begins: a new one, one from other weights, or one that goes on."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -10,31 +11,76 @@ from ncpifu_cli.config.train import TrainConfig
 from ncpifu_cli.data.dataset import RenderedSubject
 from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.models.build import build
+from ncpifu_cli.models.checkpoint import read_tensors
 from ncpifu_cli.progress import Reporter
 from ncpifu_cli.stages.train_processes import Processes
-from ncpifu_cli.stages.train_state import FILE_NAME, TrainingState, recorded_data
+from ncpifu_cli.stages.train_state import FILE_NAME, TrainingState
 from ncpifu_cli.stages.train_warm_start import warm_start
 
 
-def find_run(run: Path, resume: bool, processes: Processes, reporter: Reporter) -> Path | None:
-    """The state of a run to go on with, None where there is none. Raises NcpifuError where there is one and nobody asked for it."""
+@dataclass(frozen=True)
+class FoundRun:
+    """A run on disk that can go on.
+
+    Attributes: state: its file. step: steps done; weights_step: those behind its weights, fewer where the last scoring failed. data: the folder it was told to
+    learn from, None where it took the default.
+    """
+
+    state: Path
+    step: int
+    weights_step: int
+    data: Path | None
+
+    def is_finished(self, steps: int) -> bool:
+        """Whether nothing is left to do for a run of so many steps."""
+        return self.step >= steps and self.weights_step >= self.step
+
+
+def find_run(run: Path, resume: bool, processes: Processes, reporter: Reporter) -> FoundRun | None:
+    """The run to go on with, None where there is none. Raises NcpifuError where there is one and nobody asked for it, or where its state is damaged."""
     found = processes.main_says((run / FILE_NAME).exists())
     if found and not resume:
-        raise NcpifuError(f"{run} already holds a run", "go on with --resume, or choose another folder with -o")
+        raise occupied(run)
     if resume and not found:
-        reporter.info(f"there is no run in {run} to go on with: a new one begins")
-    return run / FILE_NAME if found else None
+        reporter.warn(f"there is no run in {run} to go on with: a new one begins")
+    if not found:
+        return None
+    header = read_tensors(run / FILE_NAME, header_only=True)[1]
+    data = header.get("data")
+    return FoundRun(run / FILE_NAME, int(header.get("step", 0)), _weights_step(run / "weights.safetensors"), Path(data) if data else None)
 
 
-def data_folder(found: Path | None) -> Path:
-    """Where the subjects are when nobody says: where the run that goes on had them, else renders/ under the data root."""
-    return (recorded_data(found) if found is not None else None) or default_root() / "renders"
+def occupied(run: Path) -> NcpifuError:
+    """For a folder with a run that nobody asked to go on with."""
+    return NcpifuError(f"{run} already holds a run", "go on with --resume, or choose another folder with -o")
+
+
+def _weights_step(path: Path) -> int:
+    try:
+        return int(read_tensors(path, header_only=True)[1].get("meta", {}).get("steps", 0))
+    except NcpifuError:
+        return 0  # missing or damaged: they are written again
+
+
+def data_folder(told: Path | None, run: Path) -> Path:
+    """Where the subjects are: where this or an earlier command told, else renders/ under the data root. Raises NcpifuError where that folder is gone."""
+    if told is None:
+        return default_root() / "renders"
+    if not told.is_dir():
+        raise NcpifuError(f"the renders in {told} are not there", f"give the folder that holds them now: ncpifu train FOLDER -o {run}")
+    return told
 
 
 def starting_state(
-    config: TrainConfig, subjects: list[RenderedSubject], data: Path, found: Path | None, init_from: str | Path | None, processes: Processes, reporter: Reporter
+    config: TrainConfig,
+    subjects: list[RenderedSubject],
+    data: Path | None,
+    found: FoundRun | None,
+    init_from: str | Path | None,
+    processes: Processes,
+    reporter: Reporter,
 ) -> TrainingState:
-    """The state to start with: the one `found` of the run, else a fresh one, with what fits of the weights `init_from`."""
+    """The state to start with: that of the run `found`, else a fresh one, with what fits of the weights `init_from`. `data` is what it remembers."""
     if processes.device.type == "cpu":
         torch.set_num_threads(config.threads or torch.get_num_threads())
     torch.manual_seed(config.seed)
@@ -43,22 +89,20 @@ def starting_state(
         reporter.info(str(warm_start(model, init_from)))
     state = TrainingState(model, config, stable_hash([[subject.name, subject.content] for subject in subjects]), data)
     if found is not None:
-        warning = state.load(found)
+        warning = state.load(found.state)
         if warning:
             reporter.warn(warning)
     return state
 
 
-def is_finished(state: TrainingState, run: Path, processes: Processes) -> bool:
-    """Whether an earlier run reached the last step and saved everything: weights are written before the state."""
-    return processes.main_says(state.step >= state.config.steps and (run / "weights.safetensors").is_file())
-
-
-def keep_beginning(state: TrainingState, run: Path, processes: Processes) -> None:
-    """Settings and, of a new run, the state are on disk before the first step."""
-    if processes.main:
-        remove_leftovers(run)
-        remove_leftovers(run / "pictures")
-        write_json(run / "config.json", dump(state.config))  # before the state: one without its settings would be resumed with others
-        if not (run / FILE_NAME).exists():
-            state.save(run / FILE_NAME)
+def keep_beginning(state: TrainingState, run: Path, found: FoundRun | None, processes: Processes) -> None:
+    """Settings and, of a new run, the state are on disk before the first step. Raises NcpifuError where another command began a run here meanwhile."""
+    if not processes.main:
+        return
+    if found is None and (run / FILE_NAME).exists():
+        raise occupied(run)
+    remove_leftovers(run)
+    remove_leftovers(run / "pictures")
+    write_json(run / "config.json", dump(state.config))  # before the state: one without its settings would be resumed with others
+    if found is None:
+        state.save(run / FILE_NAME)

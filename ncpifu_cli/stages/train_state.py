@@ -34,22 +34,12 @@ def learning_rate(config: TrainConfig, step: int) -> float:
 
 
 def _parameter_groups(model: Network, config: TrainConfig) -> list[dict[str, Any]]:
-    """The encoder with its depth head, and all that reads from it, each with its share `rate` of the learning rate; at 0 no gradients are computed."""
+    """The encoder with its depth head, and all that reads from it, each with its share `rate` of the learning rate."""
     of_encoder: list[nn.Parameter] = []
     others: list[nn.Parameter] = []
     for name, parameter in model.named_parameters():
         (of_encoder if name.startswith(ENCODER) else others).append(parameter)
-    if config.optim.encoder_rate == 0:
-        for parameter in of_encoder:
-            parameter.requires_grad_(False)
-        return [{"params": others, "rate": 1.0}]
     return [{"params": of_encoder, "rate": config.optim.encoder_rate}, {"params": others, "rate": 1.0}]
-
-
-def recorded_data(path: Path) -> Path | None:
-    """The folder of the subjects that the run saved at `path` learnt from; None where it did not say. Raises NcpifuError for a damaged file."""
-    data = read_tensors(path, header_only=True)[1].get("data")
-    return Path(data) if data else None
 
 
 class TrainingState:
@@ -58,11 +48,15 @@ class TrainingState:
     The rest is a function of these: the learning rate of the step, an image and its augmentation of its number. Nothing in a step draws random numbers.
 
     Attributes: step: optimiser steps done. position: images seen. skipped: steps left out because loss or gradient was not finite; bad_steps of
-    them in a row up to now. subjects: hash of the training subjects, by name and content. data: where they lie.
+    them in a row up to now. subjects: hash of the training subjects, by name and content. data: where they
+    lie, None for the default.
     """
 
     def __init__(self, model: Network, config: TrainConfig, subjects: str = "", data: Path | None = None) -> None:
         self.model, self.config, self.subjects, self.data = model, config, subjects, data
+        if config.optim.encoder_rate == 0:  # no gradients are computed then, which is faster
+            for name, parameter in model.named_parameters():
+                parameter.requires_grad_(not name.startswith(ENCODER))
         self.optimizer = torch.optim.AdamW(_parameter_groups(model, config), lr=config.optim.lr, weight_decay=config.optim.weight_decay)
         self.average = AveragedWeights(model, config.optim.ema)
         self.keeper = CodebookKeeper(model)

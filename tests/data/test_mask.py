@@ -233,12 +233,18 @@ def test_colour_draws_the_outline_of_whom_the_network_sees(monkeypatch: pytest.M
     from ncpifu_cli.data import matting
 
     rgb, mask = wall_photo()
-    seen = {"alpha": cv2.dilate(mask.astype(np.float32), np.ones((9, 9)))}  # the right person, a rough outline
+    seen = {"alpha": cv2.dilate(mask.astype(np.float32), np.ones((3, 3))), "sure": 0.9}
     monkeypatch.setattr(matting, "find_matting_weights", lambda: tmp_path)
-    monkeypatch.setattr(matting, "estimate_mask", lambda rgb, box: matting.MatteEstimate(seen["alpha"], 0.9))
+    monkeypatch.setattr(matting, "estimate_mask", lambda rgb, box: matting.MatteEstimate(seen["alpha"], seen["sure"]))
     found = find_mask(photo_from_array(rgb))
     assert (found.source, found.warnings) == ("smooth background", ())  # two that know nothing of each other agree
     assert iou(found.binary, mask) > 0.97
+    seen["sure"] = 0.7
+    assert ["only fairly sure" in warning for warning in find_mask(photo_from_array(rgb)).warnings] == [True]
+    seen |= {"alpha": cv2.dilate(mask.astype(np.float32), np.ones((9, 9))), "sure": 0.9}  # the right person, a rough outline
+    found = find_mask(photo_from_array(rgb))
+    assert found.source == "smooth background"
+    assert ["look at the outline" in warning for warning in found.warnings] == [True]
     seen["alpha"] = np.roll(mask, mask.shape[1] // 3, axis=1).astype(np.float32)  # somebody else
     assert find_mask(photo_from_array(rgb)).source == "matting network"
 

@@ -91,28 +91,11 @@ def test_a_second_run_only_does_what_is_missing(scans: Path, tmp_path: Path) -> 
     assert (report.done, report.skipped) == (["train-000002"], ["train-000001"])
     assert (out / "train-000001" / "subject.json").stat().st_mtime_ns == before
     assert render(scans, out, settings(jobs=3)).done == []  # how it is computed does not count
-    before = contents(out)
-    with pytest.raises(NcpifuError, match=r"2 of 2 subjects with other settings \(train-000001: light prt, now sh; maps none, now normal\)") as caught:
-        render(scans, out, settings(light="sh", maps=("normal",)))  # what comes out does
-    assert "--overwrite" in (caught.value.hint or "")
-    assert contents(out) == before
     assert render(scans, out, settings(light="sh", overwrite=True)).done == ["train-000001", "train-000002"]
     assert render(scans, out, settings(light="sh", overwrite=True)).done == []
     write_draco(scans / "train-000001" / "mesh.drc").write_bytes((scans / "train-000002" / "mesh.drc").read_bytes()[:-1] + b"\0")
     (out / "train-000002" / "subject.json").write_text("{broken")
     assert render(scans, out, settings(light="sh")).skipped == []  # another scan, a broken manifest: drawn anew unasked
-
-
-def test_renders_that_do_not_record_their_settings_are_kept(scans: Path, tmp_path: Path) -> None:
-    out = tmp_path / "renders"
-    render(scans, out, settings())
-    old = manifest(out / "train-000001")
-    del old["settings"]
-    (out / "train-000001" / "subject.json").write_text(json.dumps(old))
-    assert render(scans, out, settings()).done == []  # the hash tells that nothing changed
-    (out / "train-000001" / "subject.json").write_text(json.dumps({**old, "hash": "of an older version"}))
-    with pytest.raises(NcpifuError, match=r"1 of 1 subjects with other settings \(train-000001: not recorded\)"):
-        render(scans, out, settings())
 
 
 def test_a_broken_scan_is_named_and_the_rest_goes_on(scans: Path, tmp_path: Path) -> None:

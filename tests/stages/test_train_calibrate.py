@@ -68,9 +68,17 @@ def test_what_reads_from_the_encoder_may_be_trained_beside_one_that_keeps_still(
     of_encoder = max(change for name, change in moved.items() if name.startswith(("encoder.", "depth_head.")))
     assert 0 <= of_encoder < 0.1 * moved["global_branch.fusion.enter.weight"]
     assert (of_encoder == 0) == (rate == 0)
-    train(tiny("steps=4", f"optim.encoder_rate={rate}"), renders, tmp_path / "second", resume=True)  # with moments for those that move
-    with pytest.raises(NcpifuError, match="nothing would learn"):
-        tiny("loss.occupancy=0", "optim.encoder_rate=0")
+    resumed = train(tiny("steps=4", "optim.ema=0", f"optim.encoder_rate={rate}"), renders, tmp_path / "second", resume=True)
+    last = load_weights(resumed.weights)[0].state_dict()
+    still = [torch.equal(last[name], after[name]) for name in last if name.startswith(("encoder.", "depth_head."))]
+    assert all(still) == (rate == 0)
+    assert not torch.equal(last["global_branch.fusion.enter.weight"], after["global_branch.fusion.enter.weight"])
+
+
+@pytest.mark.parametrize("nothing", [("optim.encoder_rate=0",), ("loss.depth=0", "loss.slope=0")])
+def test_an_encoder_that_could_not_learn_is_refused(nothing: tuple[str, ...]) -> None:
+    with pytest.raises(NcpifuError, match="nothing learns"):
+        tiny("loss.occupancy=0", *nothing)
 
 
 def test_gaps_are_scored_where_the_network_and_the_renders_know_them(renders: Path, tmp_path: Path) -> None:

@@ -200,39 +200,6 @@ def test_a_training_state_is_no_weights_file_and_the_hint_names_one(renders: Pat
     assert str(result.weights) in caught.value.hint
 
 
-def test_a_finished_run_has_nothing_more_to_do(renders: Path, tmp_path: Path) -> None:
-    train(small("steps=2"), renders, tmp_path / "run")
-    before = (tmp_path / "run" / "metrics.csv").read_text()
-    kept = sorted(path.name for path in (tmp_path / "run").rglob("*"))
-    listener = Listener()
-    assert train(small("steps=2"), renders, tmp_path / "run", resume=True, reporter=listener).steps == 2
-    assert listener.told == [f"{tmp_path / 'run'} has done its 2 steps: nothing is left to do; --resume --max-steps N goes on to step N"]
-    assert train(small("steps=1"), renders, tmp_path / "run", resume=True, reporter=listener).steps == 2
-    assert "has done its 2 steps, and 1 were asked for" in listener.told[1]
-    assert read_json(tmp_path / "run" / "config.json")["steps"] == 2
-    assert (tmp_path / "run" / "metrics.csv").read_text() == before
-    assert sorted(path.name for path in (tmp_path / "run").rglob("*")) == kept
-
-
-def test_a_run_remembers_where_its_subjects_are(renders: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("NCPIFU_DATA", str(tmp_path / "nothing"))
-    listener = Listener()
-    train(small("steps=1"), renders, tmp_path / "run", resume=True, reporter=listener)
-    assert listener.told[0] == f"there is no run in {tmp_path / 'run'} to go on with: a new one begins"
-    assert train(small("steps=2"), None, tmp_path / "run", resume=True, reporter=listener).steps == 2
-    assert f"from {renders}; " in listener.told[-2]
-    with pytest.raises(NcpifuError, match=f"no rendered training subjects in {tmp_path / 'nothing' / 'renders'}"):
-        train(small("steps=2"), None, tmp_path / "other")
-
-
-def test_what_is_wrong_with_the_command_is_told_before_what_is_wrong_with_the_data(renders: Path, tmp_path: Path) -> None:
-    with pytest.raises(NcpifuError, match="no weights of the file"):
-        train(small("steps=1"), tmp_path / "nothing", tmp_path / "run", init_from=tmp_path / "none.safetensors")
-    train(small("steps=1"), renders, tmp_path / "run")
-    with pytest.raises(NcpifuError, match="already holds a run"):
-        train(small("steps=1"), tmp_path / "nothing", tmp_path / "run")
-
-
 def test_unreadable_items_stop_the_run_or_are_replaced_and_listed(renders: Path, tmp_path: Path) -> None:
     damaged = tmp_path / "renders"
     shutil.copytree(renders, damaged)
