@@ -18,7 +18,7 @@ from ncpifu_cli.stages.train import train
 SMALL = ("model.image_size_px=32", "data.points=32", "picture_every=0", "steps=5", "validate_every=5")
 
 
-def member(rank: int, port: int, config: TrainConfig, renders: Path, run: Path) -> None:
+def member(rank: int, port: int, config: TrainConfig, renders: Path | None, run: Path) -> None:
     """One of two processes, with the environment that torchrun gives."""
     os.environ.update(RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE="2", LOCAL_WORLD_SIZE="2", MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
 
@@ -29,12 +29,12 @@ def member(rank: int, port: int, config: TrainConfig, renders: Path, run: Path) 
             return metrics
 
     train_stage._Trainer = Remembers
-    result = train(config, renders, run, device="cpu")
+    result = train(config, renders, run, resume=renders is None, device="cpu")
     assert result.main == (rank == 0)
 
 
-def in_two_processes(config: TrainConfig, renders: Path, run: Path) -> tuple[np.ndarray, np.ndarray]:
-    """The weights that each of two processes ends with."""
+def in_two_processes(config: TrainConfig, renders: Path | None, run: Path) -> tuple[np.ndarray, np.ndarray]:
+    """The weights that each of two processes ends with; without `renders` they go on with the run."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -65,3 +65,10 @@ def test_processes_stay_together_with_every_loss_and_with_revival(tmp_path: Path
     renders = write_balls(tmp_path / "renders")
     first, second = in_two_processes(load(TrainConfig, "tiny", [*SMALL, "steps=20", "revive_every=2"]), renders, tmp_path / "run")
     assert np.array_equal(first, second)
+    longer = load(TrainConfig, "tiny", [*SMALL, "steps=22", "revive_every=2"])
+    third, fourth = in_two_processes(longer, None, tmp_path / "run")  # both find the subjects again
+    assert np.array_equal(third, fourth)
+    assert not np.array_equal(first, third)
+    before = (tmp_path / "run" / "last.safetensors").stat().st_mtime_ns
+    in_two_processes(longer, None, tmp_path / "run")  # both see that nothing is left
+    assert (tmp_path / "run" / "last.safetensors").stat().st_mtime_ns == before
