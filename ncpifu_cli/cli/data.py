@@ -8,6 +8,7 @@ import typer
 from ncpifu_cli.artifacts import default_root
 from ncpifu_cli.cli.console import handle_errors, print_json, print_line, reporter
 from ncpifu_cli.errors import NcpifuError
+from ncpifu_cli.progress import counted
 
 if TYPE_CHECKING:
     from ncpifu_cli.stages.data_check import DataReport
@@ -42,12 +43,16 @@ def data_check_cli(
     else:
         _print(report)
     if report.problems:
-        raise NcpifuError(f"{len(report.problems)} subjects in {source} have problems", "delete their folders and run `ncpifu render` again", PROBLEMS)
+        raise NcpifuError(
+            f"problems with {counted(len(report.problems), 'subject')} in {source}", "delete their folders and run `ncpifu render` again", PROBLEMS
+        )
 
 
 def _print(report: "DataReport") -> None:
-    print_line(f"{report.folder}: {report.subjects} subjects ({report.held_out} held out), {report.views} views, {report.checked_views} of them opened")
-    print_line("picture size: " + ", ".join(f"{size} px ({count} subjects)" for size, count in report.sizes_px.items()))
+    print_line(
+        f"{report.folder}: {counted(report.subjects, 'subject')} ({report.held_out} held out), {report.views} views, {report.checked_views} of them opened"
+    )
+    print_line("picture size: " + ", ".join(f"{size} px ({counted(count, 'subject')})" for size, count in report.sizes_px.items()))
     for units, heights in report.heights.items():
         scale = "a scale of their own" if units == "own" else units
         print_line(f"raw heights of {report.units[units]} subjects in {scale}, lowest / median / highest: {{:.4g}} / {{:.4g}} / {{:.4g}}".format(*heights))
@@ -58,7 +63,7 @@ def _print(report: "DataReport") -> None:
     if report.leftovers:
         print_line(f"left by interrupted runs, may be deleted: {_some(report.leftovers)}")
     for note, count in report.notes.items():
-        print_line(f"noted in {count} subjects: {note}")
+        print_line(f"noted in {counted(count, 'subject')}: {note}")
     for name, problems in list(report.problems.items())[:SHOWN]:
         print_line(f"PROBLEM {name}: {'; '.join(problems[:3])}")
 

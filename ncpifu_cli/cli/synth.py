@@ -11,7 +11,7 @@ from ncpifu_cli.cli.console import handle_errors, print_json, print_line, report
 
 @handle_errors
 def synth_cli(
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder for the humans.", show_default="data/scans")] = None,
+    out: Annotated[Path | None, typer.Option("--output", "-o", "--out", help="Folder for the humans.", show_default="data/scans")] = None,
     count: Annotated[int, typer.Option(help="How many. Without --split: so many for training and a tenth (at least 2) for testing.")] = 20,
     seed: Annotated[int, typer.Option(help="Number of the first human; the following numbers are used up.")] = 1,
     split: Annotated[str | None, typer.Option(help="train, test, or ood (garments, poses, patterns and hair that train never shows).")] = None,

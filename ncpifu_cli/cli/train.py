@@ -19,7 +19,7 @@ def train_cli(
         bool, typer.Option("--resume", help="Go on with the run in the output folder, with its own settings (and --set); where there is none, start it.")
     ] = False,
     init_from: Annotated[str | None, typer.Option(help="Start a new run from weights (a file or a released name); what does not fit stays fresh.")] = None,
-    max_steps: Annotated[int | None, typer.Option(help="Optimiser steps, also the length of the learning-rate schedule.")] = None,
+    max_steps: Annotated[int | None, typer.Option(min=1, help="Optimiser steps, also the length of the learning-rate schedule.")] = None,
     overfit: Annotated[int | None, typer.Option(min=1, help="Train on the first N subjects alone, without augmentation, and watch the same.")] = None,
     skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Replace items that cannot be read and list them in skipped.json; else stop.")] = False,
     limit_time: Annotated[str | None, typer.Option(help="Stop cleanly after this long: 90s, 25m, 2h.")] = None,
@@ -33,15 +33,21 @@ def train_cli(
     from ncpifu_cli.config.train import TrainConfig
     from ncpifu_cli.stages.train import train
 
-    flags = {"steps": max_steps, "data.overfit": overfit, "data.skip_bad": skip_bad or None}
-    overrides = [*(set_ or []), *(f"{key}={str(value).lower()}" for key, value in flags.items() if value is not None)]
     folder = output or default_root() / "runs" / (Path(config).stem + (f"-{ablation}" if ablation else ""))
     own = folder / "config.json"
     goes_on = resume and own.exists()
+    profile = load(TrainConfig, own).model.profile if goes_on else ""
     begun = resume and (folder / "last.safetensors").exists()  # else it was stopped before its first step, and only its settings are there
-    ignored = {"--config": goes_on and config != "compact", "--ablation": goes_on and ablation is not None, "--init-from": begun and init_from is not None}
+    ignored = {
+        "--config": goes_on and config not in ("compact", profile),
+        "--ablation": goes_on and ablation is not None,
+        "--overfit": goes_on and overfit is not None,
+        "--init-from": begun and init_from is not None,
+    }
     if any(ignored.values()):
         reporter(quiet).warn(f"{folder} holds a run, which goes on with its own settings: {', '.join(k for k, v in ignored.items() if v)} ignored")
+    flags = {"steps": max_steps, "data.overfit": None if goes_on else overfit, "data.skip_bad": skip_bad or None}
+    overrides = [*(set_ or []), *(f"{key}={str(value).lower()}" for key, value in flags.items() if value is not None)]
     settings = load(TrainConfig, own, overrides) if goes_on else load(TrainConfig, config, overrides, ablation=ablation)
     result = train(
         settings,

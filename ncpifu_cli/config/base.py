@@ -93,6 +93,9 @@ def _find(source: str | Path) -> Path:
     for candidate in candidates:
         if candidate.is_file():
             return candidate
+    if path.parent.name == "ablations":
+        rows = sorted(p.stem for p in (CONFIGS / "ablations").glob("*.yaml"))
+        raise NcpifuError(f"there is no ablation {path.stem!r}", f"one of: {', '.join(rows)}")
     names = sorted(str(p.relative_to(CONFIGS).with_suffix("")) for p in CONFIGS.rglob("*.yaml"))
     raise NcpifuError(f"no configuration {str(source)!r}", f"give a YAML file or one of: {', '.join(names)}")
 

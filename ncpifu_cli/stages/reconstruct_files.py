@@ -31,8 +31,12 @@ class Written:
 
 
 def model_loader(weights: str | Path | None = None, device: str = "auto", profile: str | None = None) -> Callable[[], LoadedModel]:
-    """Find the weights now (NcpifuError where there are none), load them when the first photo needs them, and only once."""
+    """Find weights and device now (NcpifuError where they are not there), load them when the first photo needs them, and only once."""
     path = find_weights(weights)
+    if device not in ("auto", "cpu"):
+        from ncpifu_cli.stages.device import pick_device
+
+        pick_device(device)  # a device that is not there is told before any work
 
     @cache
     def load() -> LoadedModel:

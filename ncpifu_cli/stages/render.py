@@ -79,7 +79,8 @@ def render(scans: Path, out: Path, settings: RenderSettings | None = None, repor
     if not settings.overwrite:
         _refuse_to_replace(stale, out, settings)
     if stale:
-        reporter.warn(f"{counted(len(stale), 'subject')} drawn anew, in place of what is there: the scan, the version or the settings are others")
+        how = next(filter(None, (difference(source, out, settings) for source in stale)), "their scans or this version are others")
+        reporter.warn(f"{counted(len(stale), 'subject')} drawn anew, in place of what is there ({how})")
     if report.skipped:
         reporter.info(f"{len(report.skipped)} of {len(sources)} subjects are complete already")
     if settings.layout == "pifu" and settings.yaw_step_deg != 1:

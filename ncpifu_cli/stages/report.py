@@ -12,6 +12,7 @@ from ncpifu_cli.config.base import dump
 from ncpifu_cli.config.eval import EvalConfig
 from ncpifu_cli.geometry.protocols import COLUMNS, PROTOCOLS, Protocol
 from ncpifu_cli.geometry.statistics import Estimate, bootstrap_mean, mean_by_group, paired_difference
+from ncpifu_cli.progress import counted
 from ncpifu_cli.stages.eval_methods import Method
 from ncpifu_cli.stages.eval_score import METRICS, Row, column
 
@@ -116,7 +117,9 @@ class Report:
     def lines(self) -> list[str]:
         """The result in a few lines for a terminal."""
         width = max(len(method.name) for method in self.methods)
-        lines = [f"{len(self.subjects)} subjects, {len(self.config.views)} view(s), protocol {self.config.protocols[0]}; mean [95 % interval]"]
+        lines = [
+            f"{counted(len(self.subjects), 'subject')}, {counted(len(self.config.views), 'view')}, protocol {self.config.protocols[0]}; mean [95 % interval]"
+        ]
         for method in self.methods:
             scores = self.summary(method.name)
             parts = [f"{title} {interval(scores[metric])}" for metric, (title, _) in list(self.headline.items())[:4]]

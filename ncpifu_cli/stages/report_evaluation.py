@@ -4,8 +4,9 @@ import csv
 from pathlib import Path
 
 from ncpifu_cli import __version__
-from ncpifu_cli.artifacts import atomic_path, write_json
+from ncpifu_cli.artifacts import atomic_path, read_json, write_json
 from ncpifu_cli.config.eval import EvalConfig
+from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.geometry.metrics import CM_PER_M
 from ncpifu_cli.geometry.protocols import COLUMNS, PROTOCOLS, Protocol
 from ncpifu_cli.geometry.statistics import Estimate
@@ -28,9 +29,23 @@ FEW_SUBJECTS = 20  # of which a percentile bootstrap makes too little
 HEALTH = ("watertight", "components", "crossing_faces", "vertices", "faces")
 
 
+def _tell_what_is_replaced(report: Report, reporter: Reporter) -> None:
+    path = report.folder / "report.json"
+    try:
+        before = [method["name"] for method in read_json(path)["methods"]] if path.is_file() else []
+    except (NcpifuError, KeyError, TypeError):
+        before = []  # damaged, or of another version: nothing to keep
+    lost = [name for name in before if name not in {method.name for method in report.methods}]
+    if lost:
+        reporter.warn(
+            f"the report in {report.folder} no longer has {', '.join(lost)}: name all in one command (--weights may be repeated), or keep both with -o"
+        )
+
+
 def write_report(report: Report, tasks: dict[str, SubjectTask], reporter: Reporter) -> None:
     """Write everything into the report's folder. Args: tasks, by subject: where the meshes of the pictures lie."""
     folder = report.folder
+    _tell_what_is_replaced(report, reporter)
     write_json(folder / "report.json", report.document() | {"scan_notes": report.notes, "rows": report.rows})
     with atomic_path(folder / "per_subject.csv") as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
         columns = ["subject", "view_deg", "method", "status", *report.metrics, *HEALTH, "note", "aligned"]

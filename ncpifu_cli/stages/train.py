@@ -22,7 +22,7 @@ from ncpifu_cli.stages.train_calibrate import surface_logit
 from ncpifu_cli.stages.train_loader import BadItems, Batch, batches, choose_subjects, worker_count
 from ncpifu_cli.stages.train_log import MetricsLog, Pace
 from ncpifu_cli.stages.train_processes import Processes, join_processes
-from ncpifu_cli.stages.train_start import data_folder, find_run, keep_beginning, starting_state
+from ncpifu_cli.stages.train_start import data_folder, find_run, keep_beginning, runs_beside, starting_state
 from ncpifu_cli.stages.train_state import FILE_NAME, TrainingState, learning_rate
 from ncpifu_cli.stages.train_stop import StopRequest, stop_requests
 from ncpifu_cli.stages.train_watch import progress_picture, readable, validate
@@ -69,23 +69,27 @@ def train(
     """
     with join_processes(device) as processes, stop_requests(limit_seconds) as stop:
         said = reporter if processes.main else SILENT
-        found = find_run(run, resume, processes, said)
+        found = find_run(run, resume, processes)
         if found is not None and processes.main_says(found.is_finished(config.steps)):
             asked = "" if found.step == config.steps else f", and {config.steps} were asked for"
-            said.info(f"{run} has done its {found.step} steps{asked}: nothing is left to do; --resume -o {run} --max-steps N goes on to step N")
+            said.info(f"{run} has done its {found.step} steps{asked}: nothing is left to do; for more: ncpifu train --resume -o {run} --max-steps N")
             return TrainResult(run / "weights.safetensors", found.step, {}, processes.main)
         if init_from is not None and found is None:
             find_weights(init_from)  # what is wrong with the command is told before what is wrong with the data
         told = Path(data) if data is not None else found.data if found is not None else None
-        folder = data_folder(told, run)
+        folder = data_folder(told, run, found)
         training, watched = choose_subjects(find_subjects(folder), config.data)
         watched = readable(watched, config, said)
         state = starting_state(config, training, told, found, init_from, processes, said)
+        if resume and found is None:
+            said.warn(f"there is no run in {run} to go on with{runs_beside(run)}: a new one begins")
+        if not watched:
+            said.warn("nobody is watched: no scores will be told")
         keep_beginning(state, run, found, processes)
         trainer = _Trainer(config, run, state, watched, processes, said)
         said.info(
             f"{counted(len(training), 'subject')} to train on, {len(watched)} to watch, from {folder}; "
-            f"{sum(p.numel() for p in state.model.parameters()) / 1e6:.1f} M weights, "
+            f"{sum(p.numel() for p in state.model.parameters()) / 1e6:.2g} M weights, "
             f"{processes.count} x {processes.device}, {worker_count(config.data, processes)} loader processes"
         )
         metrics = trainer.run(batches(config, training, state.position, processes), stop)
@@ -125,7 +129,7 @@ class _Trainer:
                         metrics, saved = self.validate_and_save(), state.step
                 bar.advance(1, note)
         if stopping:
-            self.reporter.warn(f"stopped at step {state.step} ({stop.reason}); go on with --resume -o {self.folder}")
+            self.reporter.warn(f"stopped at step {state.step} ({stop.reason}); go on with: ncpifu train --resume -o {self.folder}")
         if saved != state.step:
             metrics = self.validate_and_save()
         if self.log is not None:
@@ -139,8 +143,9 @@ class _Trainer:
         if self.log is not None:
             self.log.write(state.step, values)
         iou = f"  iou {values['iou']:.2f}" if "iou" in values else ""
+        waits = f"  {values['data_wait']:.0%} waiting for data" if values["data_wait"] > 0.05 else ""
         skipped = f"  {state.skipped} skipped" if state.skipped else ""
-        return f"loss {values['total']:.3f}{iou}  {values['images_per_s']:.1f} images/s  data wait {values['data_wait']:.0%}{skipped}"
+        return f"loss {values['total']:.3f}{iou}  {values['images_per_s']:.1f} images/s{waits}{skipped}"
 
     def _explain_skip(self, values: dict[str, float]) -> None:
         """Say why a step was left out, and count it: too many in a row end the run."""

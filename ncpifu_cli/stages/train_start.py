@@ -36,23 +36,39 @@ class FoundRun:
         return self.step >= steps and self.weights_step >= self.step
 
 
-def find_run(run: Path, resume: bool, processes: Processes, reporter: Reporter) -> FoundRun | None:
-    """The run to go on with, None where there is none. Raises NcpifuError where there is one and nobody asked for it, or where its state is damaged."""
-    found = processes.main_says((run / FILE_NAME).exists())
-    if found and not resume:
-        raise occupied(run)
-    if resume and not found:
-        reporter.warn(f"there is no run in {run} to go on with: a new one begins")
-    if not found:
+def find_run(run: Path, resume: bool, processes: Processes) -> FoundRun | None:
+    """The run to go on with, None where there is none.
+
+    Raises NcpifuError where there is one and nobody asked for it, where its state is damaged, and where weights are left of one whose state is gone.
+    """
+    weights = run / "weights.safetensors"
+    if not processes.main_says((run / FILE_NAME).exists()):
+        if processes.main_says(weights.exists()):
+            raise NcpifuError(f"{run} holds weights, but no {FILE_NAME} to go on from", _start_from(weights))
         return None
-    header = read_tensors(run / FILE_NAME, header_only=True)[1]
+    if not resume:
+        raise occupied(run)
+    try:
+        header = read_tensors(run / FILE_NAME, header_only=True)[1]
+    except NcpifuError as error:
+        raise NcpifuError(f"cannot go on: {error.message}", _start_from(weights) if weights.exists() else "start another run with -o") from error
     data = header.get("data")
-    return FoundRun(run / FILE_NAME, int(header.get("step", 0)), _weights_step(run / "weights.safetensors"), Path(data) if data else None)
+    return FoundRun(run / FILE_NAME, int(header.get("step", 0)), _weights_step(weights), Path(data) if data else None)
 
 
 def occupied(run: Path) -> NcpifuError:
     """For a folder with a run that nobody asked to go on with."""
     return NcpifuError(f"{run} already holds a run", "go on with --resume, or choose another folder with -o")
+
+
+def _start_from(weights: Path) -> str:
+    return f"its weights can start another run: --init-from {weights} -o FOLDER"
+
+
+def runs_beside(run: Path) -> str:
+    """The names of other runs in the same folder, for who mistyped one, in brackets; "" without any."""
+    names = sorted(path.parent.name for path in run.absolute().parent.glob(f"*/{FILE_NAME}") if path.parent.name != run.name)
+    return f" (runs beside it: {', '.join(names[:8])})" if names else ""
 
 
 def _weights_step(path: Path) -> int:
@@ -62,13 +78,12 @@ def _weights_step(path: Path) -> int:
         return 0  # missing or damaged: they are written again
 
 
-def data_folder(told: Path | None, run: Path) -> Path:
-    """Where the subjects are: where this or an earlier command told, else renders/ under the data root. Raises NcpifuError where that folder is gone."""
-    if told is None:
-        return default_root() / "renders"
-    if not told.is_dir():
-        raise NcpifuError(f"the renders in {told} are not there", f"give the folder that holds them now: ncpifu train FOLDER -o {run}")
-    return told
+def data_folder(told: Path | None, run: Path, found: FoundRun | None) -> Path:
+    """Where the subjects are: where this or an earlier command told, else renders/ under the data root. Raises NcpifuError where those of a run are gone."""
+    folder = told or default_root() / "renders"
+    if found is not None and not folder.is_dir():
+        raise NcpifuError(f"the renders in {folder} are not there", f"give the folder that holds them now: ncpifu train FOLDER --resume -o {run}")
+    return folder
 
 
 def starting_state(
@@ -86,7 +101,8 @@ def starting_state(
     torch.manual_seed(config.seed)
     model = build(config.model).to(processes.device)
     if init_from is not None and found is None:
-        reporter.info(str(warm_start(model, init_from)))
+        start = warm_start(model, init_from)
+        (reporter.info if start.fits else reporter.warn)(str(start))
     state = TrainingState(model, config, stable_hash([[subject.name, subject.content] for subject in subjects]), data)
     if found is not None:
         warning = state.load(found.state)

@@ -26,7 +26,7 @@ class StopRequest:
         """Why, for a message."""
         if self.signal_number is not None:
             return signal.Signals(self.signal_number).name
-        return f"{self.limit_s:g} s are over" if self.requested else "another process was asked to"
+        return f"the time limit of {self.limit_s:g} s" if self.requested else "another process was asked to"
 
     def on_signal(self, number: int, _frame: FrameType | None) -> None:
         """Note the request; a second Ctrl-C does not wait for the step."""

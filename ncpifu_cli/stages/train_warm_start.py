@@ -10,7 +10,7 @@ from ncpifu_cli.models.checkpoint import FORMAT, read_tensors
 from ncpifu_cli.stages.weights import find_weights
 
 GROWING = ("depth_head.read.", "depth_head.correct.")  # layers that get further outputs at their end; in others, rows mean something by their place
-NAMED = 6  # tensors told by name in a message
+NAMED = 3  # tensors told by name in a message
 
 
 @dataclass(frozen=True)
@@ -27,12 +27,17 @@ class WarmStart:
     fresh: list[str]
     unused: list[str]
 
+    @property
+    def fits(self) -> bool:
+        """Whether the weights are of this kind of network: most tensors were taken over."""
+        return len(self.taken) > len(self.fresh)
+
     def __str__(self) -> str:
         text = f"{len(self.taken)} of {len(self.taken) + len(self.grown) + len(self.fresh)} tensors from {self.path}"
         for what, names in (("with fresh rows added", self.grown), ("fresh", self.fresh), ("unused", self.unused)):
             if names:
                 text += f"; {len(names)} {what}: {', '.join(names[:NAMED])}{', ...' if len(names) > NAMED else ''}"
-        return text
+        return text if self.fits else f"almost nothing fits, is it of another profile? {text}"
 
 
 def warm_start(model: nn.Module, weights: str | Path) -> WarmStart:

@@ -66,9 +66,9 @@ def find_weights(weights: str | Path | None = None) -> Path:
     released = released_weights()
     if wanted in released:
         return released[wanted]
-    have = f"released weights here: {', '.join(released)}" if released else "no released weights are installed: run from a clone, or train with `ncpifu train`"
-    what = "file" if path.suffix or len(path.parts) > 1 else "name"
-    raise NcpifuError(f"there are no weights of the {what} {wanted!r}", f"{have}; a .safetensors file or such a name is taken")
+    have = f"one of: {', '.join(released)}" if released else "train some with `ncpifu train`: no released weights are installed, they come with a clone"
+    missing = f"there is no weights file {wanted}" if path.suffix or len(path.parts) > 1 else f"there are no weights named {wanted!r}"
+    raise NcpifuError(missing, f"give a .safetensors file, or {have}")
 
 
 def released_weights() -> dict[str, Path]:

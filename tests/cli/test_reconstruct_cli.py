@@ -245,7 +245,7 @@ def test_bad_weights(run: Run, tmp_path: Path) -> None:
     for name, message in cases.items():
         assert_one_clear_line(run(photo, "-o", "mesh.obj", "--weights", tmp_path / name), message)
         assert files() == []
-    assert_one_clear_line(run(photo, "-o", "mesh.obj", "--weights", "gigantic"), "no weights of the name 'gigantic'")
+    assert_one_clear_line(run(photo, "-o", "mesh.obj", "--weights", "gigantic"), "no weights named 'gigantic'")
     assert_one_clear_line(run(photo, "-o", "mesh.obj", "--weights", good, "--profile", "paper"), "profile 'tiny', not 'paper'")
     assert files() == []
 

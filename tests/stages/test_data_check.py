@@ -96,4 +96,4 @@ def test_the_command(renders: Path, tmp_path: Path) -> None:
     assert result.exit_code == 3
     document = json.loads(result.stdout)
     assert (document["subjects"], document["checked_views"], list(document["problems"])) == (3, 3, ["0007"])
-    assert "1 subjects" in result.stderr
+    assert "problems with 1 subject in" in result.stderr

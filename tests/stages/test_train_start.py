@@ -30,7 +30,7 @@ def test_a_finished_run_has_nothing_more_to_do(renders: Path, tmp_path: Path) ->
     listener = Listener()
     assert train(small("steps=2"), tmp_path / "gone", run, resume=True, reporter=listener).steps == 2  # needs no data
     assert train(small("steps=1"), None, run, resume=True, reporter=listener).steps == 2
-    left = f"nothing is left to do; --resume -o {run} --max-steps N goes on to step N"
+    left = f"nothing is left to do; for more: ncpifu train --resume -o {run} --max-steps N"
     assert listener.told == [f"{run} has done its 2 steps: {left}", f"{run} has done its 2 steps, and 1 were asked for: {left}"]
     assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
 
@@ -57,13 +57,13 @@ def test_a_run_remembers_the_folder_it_was_told(renders: Path, tmp_path: Path, m
     shutil.copytree(renders, here)
     monkeypatch.setenv("NCPIFU_DATA", str(tmp_path / "nothing"))
     train(small("steps=1"), str(here), run, resume=True, reporter=listener)  # type: ignore[arg-type] (a str will do)
-    assert listener.told[0] == f"there is no run in {run} to go on with: a new one begins"
+    assert f"there is no run in {run} to go on with: a new one begins" in listener.told
     assert train(small("steps=2"), None, run, resume=True, reporter=listener).steps == 2
     assert f"from {here}; " in listener.told[-2]
     here.rename(tmp_path / "there")
     with pytest.raises(NcpifuError, match=f"the renders in {here} are not there") as caught:
         train(small("steps=3"), None, run, resume=True)
-    assert f"ncpifu train FOLDER -o {run}" in caught.value.hint
+    assert f"ncpifu train FOLDER --resume -o {run}" in caught.value.hint
     train(small("steps=3"), tmp_path / "there", run, resume=True)
     assert read_tensors(run / FILE_NAME, header_only=True)[1]["data"] == str(tmp_path / "there")
 
@@ -75,13 +75,15 @@ def test_the_default_folder_is_looked_up_every_time(renders: Path, tmp_path: Pat
     (tmp_path / "first").rename(tmp_path / "second")  # a project that moved, another machine
     monkeypatch.setenv("NCPIFU_DATA", str(tmp_path / "second"))
     assert train(small("steps=2"), None, tmp_path / "run", resume=True).steps == 2
+    monkeypatch.setenv("NCPIFU_DATA", str(tmp_path / "third"))
+    with pytest.raises(NcpifuError, match="the renders in .* are not there"):
+        train(small("steps=3"), None, tmp_path / "run", resume=True)
     with pytest.raises(NcpifuError, match="no rendered training subjects in"):
-        monkeypatch.setenv("NCPIFU_DATA", str(tmp_path / "third"))
         train(small("steps=2"), None, tmp_path / "other")
 
 
 def test_what_is_wrong_with_the_command_is_told_before_what_is_wrong_with_the_data(renders: Path, tmp_path: Path) -> None:
-    with pytest.raises(NcpifuError, match="no weights of the file"):
+    with pytest.raises(NcpifuError, match="no weights file"):
         train(small("steps=1"), tmp_path / "nothing", tmp_path / "run", init_from=tmp_path / "none.safetensors")
     train(small("steps=1"), renders, tmp_path / "run")
     with pytest.raises(NcpifuError, match="already holds a run"):
@@ -113,3 +115,36 @@ def test_a_run_stopped_before_its_first_step_starts_from_the_weights_that_are_na
     assert "a new one begins" in told
     assert "tensors from" in told
     assert "--init-from ignored" in CliRunner().invoke(app, [*arguments, "--max-steps", "2"]).stderr.replace("\n", " ")
+
+
+@pytest.mark.parametrize("resume", [False, True])
+def test_weights_without_a_state_are_never_replaced(renders: Path, tmp_path: Path, resume: bool) -> None:
+    run = tmp_path / "run"
+    weights = train(small("steps=1"), renders, run).weights
+    before = weights.read_bytes()
+    (run / FILE_NAME).unlink()
+    with pytest.raises(NcpifuError, match=r"holds weights, but no last\.safetensors") as caught:
+        train(small("steps=1"), renders, run, resume=resume)
+    assert f"--init-from {weights}" in caught.value.hint
+    assert weights.read_bytes() == before
+
+
+def test_a_damaged_state_names_the_weights_that_are_left(renders: Path, tmp_path: Path) -> None:
+    weights = train(small("steps=1"), renders, tmp_path / "run").weights
+    (tmp_path / "run" / FILE_NAME).write_bytes(b"cut off")
+    with pytest.raises(NcpifuError, match=r"cannot go on: .*last\.safetensors") as caught:
+        train(small("steps=2"), renders, tmp_path / "run", resume=True)
+    assert f"--init-from {weights}" in caught.value.hint
+
+
+def test_a_mistyped_run_is_told_what_there_is(renders: Path, tmp_path: Path) -> None:
+    train(small("steps=1"), renders, tmp_path / "mine")
+    listener = Listener()
+    train(small("steps=1"), renders, tmp_path / "mien", resume=True, reporter=listener)
+    assert f"there is no run in {tmp_path / 'mien'} to go on with (runs beside it: mine): a new one begins" in listener.told
+
+
+def test_weights_of_another_profile_are_warned_of(renders: Path, tmp_path: Path) -> None:
+    listener = Listener()
+    train(small("steps=1"), renders, tmp_path / "run", init_from="compact", reporter=listener)
+    assert listener.told[0].startswith("almost nothing fits, is it of another profile? ")

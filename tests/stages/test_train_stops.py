@@ -267,7 +267,7 @@ def test_the_command_resumes_with_the_runs_own_settings_and_tells_the_shell_of_a
     assert CliRunner().invoke(app, [*arguments, "--resume", "--set", "optim.lr=0.5"]).exit_code == 143
     fresh, resumed = seen
     assert (fresh.seed, fresh.steps, fresh.data.overfit, fresh.data.skip_bad) == (0, 9, 2, True)
-    assert (resumed.seed, resumed.optim.lr, resumed.model.image_size_px, resumed.data.overfit) == (5, 0.5, 32, 2)
+    assert (resumed.seed, resumed.optim.lr, resumed.model.image_size_px, resumed.data.overfit) == (5, 0.5, 32, 0)  # whom it learns from is the run's own
 
 
 def test_overfit_watches_what_it_trains_on_and_accumulation_is_a_larger_batch(renders: Path, tmp_path: Path) -> None:
