@@ -1,4 +1,4 @@
-"""Weights between two releases: `python benchmarks/mix_weights.py NEWER OLDER --share 0.7 -o mixed.safetensors` (docs/training.md).
+"""Weights between two releases: `python benchmarks/mix_weights.py NEWER OLDER --share 0.7 -o mixed.safetensors` (docs/releases.md).
 
 Weights that go on training from others forget some of what those knew; between the two, predictions are better than at either end (Wortsman et al. 2022,
 "Robust fine-tuning of zero-shot models"). What the older network has not (a depth head that knows fewer surfaces) is the newer one's.

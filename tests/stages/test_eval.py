@@ -5,7 +5,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
 import DracoPy
 import numpy as np
@@ -21,6 +21,7 @@ from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.geometry.camera import HALF_EXTENT_M, rotation_y
 from ncpifu_cli.geometry.extract import EmptySurface
 from ncpifu_cli.geometry.protocols import COLUMNS
+from ncpifu_cli.progress import Silent
 from ncpifu_cli.stages import detail, eval_score, reconstruct
 from ncpifu_cli.stages import eval as eval_stage
 from ncpifu_cli.stages.engine import DIED
@@ -214,6 +215,21 @@ def test_scores_do_not_depend_on_which_others_are_evaluated(tmp_path: Path, scan
     one = evaluate(settings(tmp_path, scans, weights=weights, limit=1))
     all_of_them = evaluate(settings(tmp_path, scans, weights=weights))
     assert one.rows == [row for row in all_of_them.rows if row["subject"] == "test-000000"]
+
+
+def test_a_report_tells_whom_it_no_longer_has(tmp_path: Path, scans: Path, truth: trimesh.Trimesh, networks: FakeNetworks) -> None:
+    class Listener(Silent):
+        told: ClassVar[list[str]] = []
+
+        def warn(self, message: str) -> None:
+            self.told.append(message)
+
+    first, second = networks.add("first", lambda: truth), networks.add("second", lambda: truth)
+    evaluate(settings(tmp_path, scans, weights=(first,)))
+    evaluate(settings(tmp_path, scans, weights=(first, second)), Listener())
+    assert Listener.told == []
+    evaluate(settings(tmp_path, scans, weights=(second,)), Listener())
+    assert Listener.told[0].startswith(f"the report in {tmp_path / 'report'} no longer has first")
 
 
 def test_stale_mixes_are_refused(tmp_path: Path, scans: Path, truth: trimesh.Trimesh, networks: FakeNetworks) -> None:
