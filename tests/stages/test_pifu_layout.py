@@ -90,7 +90,7 @@ def test_a_second_run_adds_only_what_is_missing(tmp_path: Path) -> None:
     assert render(tmp_path / "own", tmp_path / "out", small).done == ["train-000001"]
     assert (tmp_path / "out" / "train-000001" / "subject.json").stat().st_mtime_ns == drawn  # laid out, not drawn again
     assert render(tmp_path / "own", tmp_path / "out", small).skipped == ["train-000001"]
-    changed = small.model_copy(update={"yaw_step_deg": 180})
+    changed = small.model_copy(update={"yaw_step_deg": 180, "overwrite": True})
     assert render(tmp_path / "own", tmp_path / "out", changed).done == ["train-000001"]
     assert len(list((tmp_path / "out" / "RENDER" / "train-000001").iterdir())) == 2
     assert not list((tmp_path / "out").rglob(".tmp-*"))
