@@ -32,23 +32,23 @@ def train_cli(
     from ncpifu_cli.config.base import load
     from ncpifu_cli.config.train import TrainConfig
     from ncpifu_cli.stages.train import train
+    from ncpifu_cli.stages.train_state import FILE_NAME
 
     folder = output or default_root() / "runs" / (Path(config).stem + (f"-{ablation}" if ablation else ""))
     own = folder / "config.json"
     goes_on = resume and own.exists()
-    profile = load(TrainConfig, own).model.profile if goes_on else ""
-    begun = resume and (folder / "last.safetensors").exists()  # else it was stopped before its first step, and only its settings are there
+    flags = {"steps": max_steps, "data.overfit": None if goes_on else overfit, "data.skip_bad": skip_bad or None}
+    overrides = [*(set_ or []), *(f"{key}={str(value).lower()}" for key, value in flags.items() if value is not None)]
+    settings = load(TrainConfig, own, overrides) if goes_on else load(TrainConfig, config, overrides, ablation=ablation)
+    begun = resume and (folder / FILE_NAME).exists()  # else it was stopped before its first step, and only its settings are there
     ignored = {
-        "--config": goes_on and config not in ("compact", profile),
+        "--config": goes_on and config not in ("compact", settings.model.profile),
         "--ablation": goes_on and ablation is not None,
         "--overfit": goes_on and overfit is not None,
         "--init-from": begun and init_from is not None,
     }
     if any(ignored.values()):
         reporter(quiet).warn(f"{folder} holds a run, which goes on with its own settings: {', '.join(k for k, v in ignored.items() if v)} ignored")
-    flags = {"steps": max_steps, "data.overfit": None if goes_on else overfit, "data.skip_bad": skip_bad or None}
-    overrides = [*(set_ or []), *(f"{key}={str(value).lower()}" for key, value in flags.items() if value is not None)]
-    settings = load(TrainConfig, own, overrides) if goes_on else load(TrainConfig, config, overrides, ablation=ablation)
     result = train(
         settings,
         data,

@@ -73,14 +73,11 @@ def render(scans: Path, out: Path, settings: RenderSettings | None = None, repor
     check_writable(out)
     remove_leftovers(out)
     report = RenderReport(out)
-    report.skipped = [source.name for source in sources if _is_done(source, out, settings)]
+    drawn = {source.name for source in sources if is_drawn(source, out, settings)}
+    report.skipped = [source.name for source in sources if source.name in drawn and _is_laid_out(source, out, settings)]
     todo = [source for source in sources if source.name not in set(report.skipped)]
-    stale = [source for source in todo if is_complete(source, out) and not is_drawn(source, out, settings)]
-    if not settings.overwrite:
-        _refuse_to_replace(stale, out, settings)
-    if stale:
-        how = next(filter(None, (difference(source, out, settings) for source in stale)), "their scans or this version are others")
-        reporter.warn(f"{counted(len(stale), 'subject')} drawn anew, in place of what is there ({how})")
+    stale = [source for source in todo if source.name not in drawn and is_complete(source, out)]
+    _tell_what_is_replaced({source.name: difference(source, out, settings) for source in stale}, out, settings, reporter)
     if report.skipped:
         reporter.info(f"{len(report.skipped)} of {len(sources)} subjects are complete already")
     if settings.layout == "pifu" and settings.yaw_step_deg != 1:
@@ -98,15 +95,21 @@ def render(scans: Path, out: Path, settings: RenderSettings | None = None, repor
     return report
 
 
-def _refuse_to_replace(todo: list[ScanSource], out: Path, settings: RenderSettings) -> None:
-    """Raise NcpifuError where a subject to draw is there with other settings: hours of rendering may be in it."""
-    held = {source.name: how for source in todo if (how := difference(source, out, settings))}
-    if held:
-        name, how = next(iter(held.items()))
+def _tell_what_is_replaced(stale: dict[str, str | None], out: Path, settings: RenderSettings, reporter: Reporter) -> None:
+    """Warn of subjects that will be drawn in place of others; raise NcpifuError where those have other settings: hours of rendering may be in them.
+
+    Args: stale, by name: in what they were drawn otherwise, None where it is not the settings.
+    """
+    otherwise = {name: how for name, how in stale.items() if how}
+    if otherwise and not settings.overwrite:
+        name, how = next(iter(otherwise.items()))
         raise NcpifuError(
-            f"{out} holds {counted(len(held), 'subject')} drawn otherwise ({name}: {how})",
+            f"{out} holds {counted(len(otherwise), 'subject')} drawn otherwise ({name}: {how})",
             "give the same settings, another folder with -o, or --overwrite to draw them anew",
         )
+    if stale:
+        how = next(iter(otherwise.values()), "their scans or this version are others")
+        reporter.warn(f"{counted(len(stale), 'subject')} drawn anew, in place of what is there ({how})")
 
 
 def _find(scans: Path, settings: RenderSettings, reporter: Reporter) -> list[ScanSource]:
@@ -170,5 +173,5 @@ def _process_renderer(name: str, size_px: int) -> Renderer:
     return make_renderer(name, size_px)  # one per process: a second GL context's end would take the first one down
 
 
-def _is_done(source: ScanSource, out: Path, settings: RenderSettings) -> bool:
-    return is_drawn(source, out, settings) and (settings.layout != "pifu" or pifu_layout.is_laid_out(out, source.name))
+def _is_laid_out(source: ScanSource, out: Path, settings: RenderSettings) -> bool:
+    return settings.layout != "pifu" or pifu_layout.is_laid_out(out, source.name)

@@ -48,16 +48,18 @@ class TrainingState:
     The rest is a function of these: the learning rate of the step, an image and its augmentation of its number. Nothing in a step draws random numbers.
 
     Attributes: step: optimiser steps done. position: images seen. skipped: steps left out because loss or gradient was not finite; bad_steps of
-    them in a row up to now. subjects: hash of the training subjects, by name and content. data: where they
-    lie, None for the default.
+    them in a row up to now. subjects: hash of the training subjects, by name and content. data: where they lie,
+    None for the default.
     """
 
     def __init__(self, model: Network, config: TrainConfig, subjects: str = "", data: Path | None = None) -> None:
         self.model, self.config, self.subjects, self.data = model, config, subjects, data
-        if config.optim.encoder_rate == 0:  # no gradients are computed then, which is faster
-            for name, parameter in model.named_parameters():
-                parameter.requires_grad_(not name.startswith(ENCODER))
-        self.optimizer = torch.optim.AdamW(_parameter_groups(model, config), lr=config.optim.lr, weight_decay=config.optim.weight_decay)
+        groups = _parameter_groups(model, config)
+        for group in groups:
+            if group["rate"] == 0:  # no gradients are computed then, which is faster
+                for parameter in group["params"]:
+                    parameter.requires_grad_(False)
+        self.optimizer = torch.optim.AdamW(groups, lr=config.optim.lr, weight_decay=config.optim.weight_decay)
         self.average = AveragedWeights(model, config.optim.ema)
         self.keeper = CodebookKeeper(model)
         self.step = self.position = self.skipped = self.bad_steps = 0
