@@ -15,6 +15,7 @@ class EncoderConfig(Settings):
     channels: int = Field(256, gt=0, multiple_of=4, description="channels of each hourglass output")
     stacks: int = Field(4, ge=1, description="number of hourglasses in a row")
     depth: int = Field(2, ge=1, description="how often each hourglass halves its input")
+    rounds: int = Field(0, ge=0, description="further rounds of convolution and attention at both the lowest maps of the U-Net")
 
 
 class CodebookConfig(Settings):

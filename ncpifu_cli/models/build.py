@@ -64,7 +64,7 @@ def build_profile(name: str) -> Network:
 
 def _encoder(config: EncoderConfig) -> StackedHourglass | UNet:
     if config.kind == "unet":
-        return UNet(config.stem_channels, config.channels)
+        return UNet(config.stem_channels, config.channels, config.rounds)
     return StackedHourglass(config.stem_channels, config.channels, config.stacks, config.depth)
 
 

@@ -91,6 +91,24 @@ class TestUNet:
         maps[0].square().sum().backward()
         assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in encoder.parameters())
 
+    def test_further_rounds_start_as_the_identity(self) -> None:
+        plain, deeper = UNet(8, 16), UNet(8, 16, rounds=2)
+        fresh = deeper.load_state_dict(plain.state_dict(), strict=False).missing_keys
+        assert fresh
+        assert all(name.startswith("further.") for name in fresh)
+        image = torch.randn(1, 3, 64, 64)
+        assert torch.equal(plain(image)[0][0], deeper(image)[0][0])
+
+    def test_further_rounds_learn(self) -> None:
+        encoder = UNet(8, 16, rounds=1)
+        optimizer = torch.optim.SGD(encoder.parameters(), lr=0.1)
+        before = {name: value.clone() for name, value in encoder.further.named_parameters()}
+        for _ in range(2):  # the first step wakes the last layers, the second those before them
+            optimizer.zero_grad()
+            encoder(torch.randn(1, 3, 64, 64))[0][0].square().mean().backward()
+            optimizer.step()
+        assert not [name for name, value in encoder.further.named_parameters() if torch.equal(value, before[name])]
+
 
 class TestSampling:
     def test_pixel_centres(self) -> None:

@@ -43,13 +43,22 @@ class WholeImageAttention(nn.Module):
         return x + self.out_proj(mixed).transpose(1, 2).view(batch, channels, height, width)
 
 
+def _round(channels: int) -> nn.Sequential:
+    residual, attention = Residual(channels), WholeImageAttention(channels, 8)
+    for last in (residual.layers[-1], attention.out_proj):
+        for parameter in last.parameters():
+            nn.init.zeros_(parameter)
+    return nn.Sequential(residual, attention)
+
+
 class UNet(nn.Module):
     """RGB -> one feature map at a quarter of the resolution and the stem's map at half of it: the hourglass's contract with a single stack.
 
-    Down to 1/32 with twice `channels`, where all places attend to each other, and up again by adding what was there on the way down.
+    Down to 1/32 with twice `channels`, where all places attend to each other, and up again by adding what was there on the way down. `rounds` more of
+    convolution and attention, at 1/16 and at 1/32 each, start as the identity: weights without them give the same features here.
     """
 
-    def __init__(self, stem_channels: int, channels: int) -> None:
+    def __init__(self, stem_channels: int, channels: int, rounds: int = 0) -> None:
         super().__init__()
         half, double = channels // 2, 2 * channels
         self.stem = _conv(3, stem_channels, 2)
@@ -61,6 +70,7 @@ class UNet(nn.Module):
                 nn.Sequential(_conv(double, double, 2), Residual(double), WholeImageAttention(double, 8), Residual(double), WholeImageAttention(double, 8)),
             ]
         )
+        self.further = nn.ModuleList([nn.Sequential(*(_round(double) for _ in range(rounds))) for _ in range(2)])  # at 1/16 and 1/32
         self.narrow = nn.ModuleList([nn.Conv2d(double, double, 1), nn.Conv2d(double, channels, 1), nn.Conv2d(channels, half, 1)])
         self.up = nn.ModuleList([Residual(double), Residual(channels), Residual(half)])
         self.output = nn.Conv2d(half, channels, 1)
@@ -69,8 +79,8 @@ class UNet(nn.Module):
         """(B, 3, H, W) in [-1, 1] -> ([(B, C, H/4, W/4)], (B, C_stem, H/2, W/2))."""
         stem = self.stem(image)
         levels = [self.quarter(stem)]
-        for down in self.down:
-            levels.append(down(levels[-1]))
+        for down, further in zip(self.down, (nn.Identity(), *self.further), strict=True):
+            levels.append(further(down(levels[-1])))
         current = levels.pop()
         for narrow, up in zip(self.narrow, self.up, strict=True):
             current = up(F.interpolate(narrow(current), scale_factor=2.0, mode="nearest") + levels.pop())
