@@ -37,7 +37,7 @@ class DataConfig(Settings):
     validation_subjects: int = Field(8, ge=0, description="training subjects kept out of training to watch over-fitting; their views are never trained on")
     watch: tuple[str, ...] = Field((), description="names of the subjects to keep out instead, so that adding subjects does not change which they are")
     validation_views: int = Field(2, ge=1, description="views per validation subject")
-    workers: int = Field(-1, ge=-1, description="loader processes; 0 loads in a thread; -1 is 0 beside a CPU and one per spare core, at most 8, beside a GPU")
+    workers: int = Field(-1, ge=-1, description="loader processes; 0 loads in a thread; -1 is 0 beside a CPU and one per spare core, at most 16, beside a GPU")
     overfit: int = Field(0, ge=0, description="train on the first so many subjects alone, without augmentation, and watch the same; 0 trains on all")
     skip_bad: bool = Field(False, description="replace items that cannot be read by others and list them, in place of stopping")
     augment: AugmentConfig = AugmentConfig()
@@ -51,7 +51,9 @@ class OptimConfig(Settings):
     batch_size: int = Field(8, ge=1, description="images per pass of each process")
     accumulate: int = Field(1, ge=1, description="passes of batch_size images whose gradients are added up to one step")
     warmup_steps: int = Field(200, ge=0, description="linear warm-up")
-    schedule: Literal["cosine", "constant"] = Field("cosine", description="decay after warm-up, to 1 % at the last step")
+    schedule: Literal["cosine", "constant", "time"] = Field(
+        "cosine", description="decay after warm-up, to 1 % at the last step; `time`: to 1 % at the end of --limit-time, however many steps that allows"
+    )
     weight_decay: float = Field(0.0, ge=0, description="decoupled weight decay")
     clip_norm: float = Field(1.0, gt=0, description="gradients longer than this are shortened to it")
     ema: float = Field(0.999, ge=0, lt=1, description="decay of the averaged weights that are evaluated and released")

@@ -23,7 +23,7 @@ from ncpifu_cli.stages.train_loader import BadItems, Batch, batches, choose_subj
 from ncpifu_cli.stages.train_log import MetricsLog, Pace
 from ncpifu_cli.stages.train_processes import Processes, join_processes
 from ncpifu_cli.stages.train_start import data_folder, find_run, keep_beginning, runs_beside, starting_state
-from ncpifu_cli.stages.train_state import FILE_NAME, TrainingState, learning_rate
+from ncpifu_cli.stages.train_state import FILE_NAME, TrainingState
 from ncpifu_cli.stages.train_stop import StopRequest, stop_requests
 from ncpifu_cli.stages.train_watch import progress_picture, readable, validate
 from ncpifu_cli.stages.weights import find_weights
@@ -69,6 +69,8 @@ def train(
     """
     with join_processes(device) as processes, stop_requests(limit_seconds) as stop:
         said = reporter if processes.main else SILENT
+        if config.optim.schedule == "time" and limit_seconds is None:
+            raise NcpifuError("optim.schedule=time needs a time limit", "add --limit-time 25m")
         found = find_run(run, resume, processes)
         if found is not None and processes.main_says(found.is_finished(config.steps)):
             asked = "" if found.step == config.steps else f", and {config.steps} were asked for"
@@ -117,13 +119,14 @@ class _Trainer:
                 with self.pace.waiting():
                     passes = [self.bad_items.check(next(source)) for _ in range(config.optim.accumulate)]
                 logged = (state.step + 1) % config.log_every == 0
-                values, stopping = _step(state, passes, config, self.processes, stop.requested, with_scores=logged)
+                rate = state.learning_rate
+                values, stopping = _step(state, passes, config, self.processes, stop, with_scores=logged)
                 self._explain_skip(values)
                 self.pace.count(config.optim.batch_size * config.optim.accumulate * self.processes.count)
-                if state.step % config.revive_every == 0 and state.step < REVIVE_UNTIL * config.steps:
+                if state.step % config.revive_every == 0 and state.progress < REVIVE_UNTIL:
                     state.keeper.revive(self.processes)
                 if logged:
-                    note = self._log_line(values)
+                    note = self._log_line({**values, "lr": rate})
                 if state.step % config.validate_every == 0 or state.step == config.steps:
                     with self.pace.pause():
                         metrics, saved = self.validate_and_save(), state.step
@@ -139,7 +142,7 @@ class _Trainer:
     def _log_line(self, values: dict[str, float]) -> str:
         """Log a step; returns the short text beside the progress bar."""
         state = self.state
-        values = {**values, **state.keeper.health(), **self.pace.read(), "lr": learning_rate(self.config, state.step - 1), "skipped": state.skipped}
+        values = {**values, **state.keeper.health(), **self.pace.read(), "skipped": state.skipped}
         if self.log is not None:
             self.log.write(state.step, values)
         iou = f"  iou {values['iou']:.2f}" if "iou" in values else ""
@@ -198,7 +201,7 @@ class _Trainer:
 
 
 def _step(
-    state: TrainingState, passes: list[dict[str, Tensor]], config: TrainConfig, processes: Processes, stop: bool, with_scores: bool
+    state: TrainingState, passes: list[dict[str, Tensor]], config: TrainConfig, processes: Processes, stop: StopRequest, with_scores: bool
 ) -> tuple[dict[str, float], bool]:
     """One optimiser step over one or more passes; weights stay as they are where loss or gradient is not finite.
 
@@ -220,14 +223,15 @@ def _step(
     processes.average_gradients(model.parameters())
     norm = torch.nn.utils.clip_grad_norm_(model.parameters(), config.optim.clip_norm)
     # One message and one wait for the device: what is told and what is decided must be the same in every process.
-    shared = processes.average(torch.stack([*sums.values(), norm, torch.tensor(float(stop), device=device)]))
-    *told, stopping = shared.tolist()
+    shared = processes.average(torch.stack([*sums.values(), norm, *torch.tensor([stop.time_share, float(stop.requested)], device=device)]))
+    *told, time_share, stopping = shared.tolist()
     if all(math.isfinite(value) for value in told):
         state.optimizer.step()
         state.average.update(model, state.step)
         state.keeper.watch(reports, processes)
     state.optimizer.zero_grad(set_to_none=True)
     state.step += 1
+    state.note_time(time_share)
     state.position += config.optim.batch_size * len(passes) * processes.count
     return dict(zip((*sums, "grad_norm"), told, strict=True)), stopping > 0
 

@@ -21,7 +21,7 @@ from ncpifu_cli.stages.train_processes import Processes
 T = TypeVar("T")
 TRIES = 20  # items tried in place of a broken one
 LEAP = 7_368_787  # a prime: the items tried next are of other epochs, so as a rule of other subjects
-MOST_WORKERS = 8
+MOST_WORKERS = 16
 
 
 class Batch(NamedTuple):

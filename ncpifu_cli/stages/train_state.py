@@ -22,15 +22,17 @@ MAX_BAD_STEPS = 20
 ENCODER = ("encoder.", "depth_head.")  # parameters of what is trained alone by `loss.occupancy=0`
 
 
-def learning_rate(config: TrainConfig, step: int) -> float:
-    """Linear warm-up, then a cosine to 1 % at the last step (or constant)."""
+def learning_rate(config: TrainConfig, step: int, time_share: float = 0.0) -> float:
+    """Linear warm-up, then a cosine to 1 % at the last step, or at the end of the time limit of which `time_share` is over (or constant)."""
     optim = config.optim
-    if step < optim.warmup_steps:
-        return optim.lr * (step + 1) / optim.warmup_steps
+    warm = min(1.0, (step + 1) / max(1, optim.warmup_steps))
     if optim.schedule == "constant":
-        return optim.lr
-    progress = (step - optim.warmup_steps) / max(1, config.steps - optim.warmup_steps)
-    return optim.lr * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, progress))))
+        return optim.lr * warm
+    if optim.schedule == "time":
+        progress = time_share
+    else:
+        progress = max(0, step - optim.warmup_steps) / max(1, config.steps - optim.warmup_steps)
+    return optim.lr * warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, progress))))
 
 
 def _parameter_groups(model: Network, config: TrainConfig) -> list[dict[str, Any]]:
@@ -45,11 +47,12 @@ def _parameter_groups(model: Network, config: TrainConfig) -> list[dict[str, Any
 class TrainingState:
     """Network, optimiser, averaged weights, codebook usage and position in the data.
 
-    The rest is a function of these: the learning rate of the step, an image and its augmentation of its number. Nothing in a step draws random numbers.
+    The rest is a function of these: the learning rate of the step (but with `optim.schedule=time`), an image and its augmentation of its number. Nothing in a
+    step draws random numbers.
 
     Attributes: step: optimiser steps done. position: images seen. skipped: steps left out because loss or gradient was not finite; bad_steps of
     them in a row up to now. subjects: hash of the training subjects, by name and content. data: where they lie,
-    None for the default.
+    None for the default. time_share: of the time limit that is over; a resumed run begins where it was and has the rest of the way for its own limit.
     """
 
     def __init__(self, model: Network, config: TrainConfig, subjects: str = "", data: Path | None = None) -> None:
@@ -63,11 +66,26 @@ class TrainingState:
         self.average = AveragedWeights(model, config.optim.ema)
         self.keeper = CodebookKeeper(model)
         self.step = self.position = self.skipped = self.bad_steps = 0
+        self.time_share = self._time_share_begun = 0.0
+
+    @property
+    def progress(self) -> float:
+        """Share of the run that is done."""
+        return self.time_share if self.config.optim.schedule == "time" else self.step / self.config.steps
+
+    @property
+    def learning_rate(self) -> float:
+        """That of the step to do."""
+        return learning_rate(self.config, self.step, self.time_share)
+
+    def note_time(self, share: float) -> None:
+        """Of this process's time limit `share` is over."""
+        self.time_share = self._time_share_begun + (1 - self._time_share_begun) * share
 
     def set_learning_rate(self) -> None:
-        """That of the step to do."""
+        """Tell the optimiser that of the step to do."""
         for group in self.optimizer.param_groups:
-            group["lr"] = group["rate"] * learning_rate(self.config, self.step)
+            group["lr"] = group["rate"] * self.learning_rate
 
     @property
     def device(self) -> torch.device:
@@ -91,7 +109,7 @@ class TrainingState:
         for name, parameter in self.model.named_parameters():
             for key, value in self.optimizer.state.get(parameter, {}).items():
                 tensors[f"optimizer/{key}/{name}"] = value
-        counters = {"step": self.step, "position": self.position, "skipped": self.skipped, "subjects": self.subjects}
+        counters = {"step": self.step, "position": self.position, "skipped": self.skipped, "subjects": self.subjects, "time_share": self.time_share}
         counters["data"] = str(self.data.absolute()) if self.data else None
         # state_dict of model and average may share storage with nothing, but safetensors refuses shared memory: clone.
         save_tensors(path, {name: value.clone() for name, value in tensors.items()}, {"format": FORMAT, "config": dump(self.config), **counters})
@@ -124,5 +142,6 @@ class TrainingState:
         self.keeper.usage = {name: value.to(self.device) for name, value in parts["usage"].items()}
         self.step, self.skipped, self.bad_steps = int(header["step"]), int(header.get("skipped", 0)), 0
         self.position = int(header.get("position", self.step * self.config.optim.batch_size))
+        self.time_share = self._time_share_begun = float(header.get("time_share", 0.0))
         same = header.get("subjects", self.subjects) == self.subjects
         return "" if same else "the training subjects are not those of the checkpoint: the run goes on with other images"

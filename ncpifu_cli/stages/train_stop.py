@@ -14,12 +14,17 @@ class StopRequest:
     def __init__(self, limit_s: float | None = None) -> None:
         self.signal_number: int | None = None
         self.limit_s = limit_s
-        self._deadline = None if limit_s is None else time.monotonic() + limit_s
+        self._begun = time.monotonic()
 
     @property
     def requested(self) -> bool:
         """Whether it is time to stop."""
-        return self.signal_number is not None or (self._deadline is not None and time.monotonic() >= self._deadline)
+        return self.signal_number is not None or self.time_share >= 1
+
+    @property
+    def time_share(self) -> float:
+        """How much of the time limit is over, 0 to 1; 0 without one."""
+        return 0.0 if self.limit_s is None else min(1.0, (time.monotonic() - self._begun) / self.limit_s)
 
     @property
     def reason(self) -> str:

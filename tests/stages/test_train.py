@@ -228,6 +228,14 @@ def test_learning_rate_schedule() -> None:
     assert learning_rate(config, 102) == pytest.approx(0.01)
 
 
+def test_learning_rate_over_a_time_limit() -> None:
+    config = load(TrainConfig, "tiny", ["steps=1000000", "optim.warmup_steps=2", "optim.lr=1.0", "optim.schedule=time"])
+    assert learning_rate(config, 0, 0.0) == pytest.approx(0.5)
+    assert learning_rate(config, 7, 0.0) == pytest.approx(1.0)
+    assert learning_rate(config, 7, 0.5) == pytest.approx(0.01 + 0.99 * 0.5)
+    assert learning_rate(config, 9, 1.0) == pytest.approx(0.01)
+
+
 def test_background_loading_keeps_order_and_errors() -> None:
     def items():
         yield from range(5)

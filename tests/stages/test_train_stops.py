@@ -281,3 +281,39 @@ def test_overfit_watches_what_it_trains_on_and_accumulation_is_a_larger_batch(re
     large, twice = losses(tmp_path / "large"), losses(tmp_path / "twice")
     assert list(large) == [1, 2, 3]
     assert [float(v) for v in twice.values()] == pytest.approx([float(v) for v in large.values()], rel=1e-4)
+
+
+def test_rate_decays_over_the_time_limit(renders: Path, tmp_path: Path) -> None:
+    config = small("optim.schedule=time", "steps=100000", "log_every=1", "validate_every=100000", "data.validation_subjects=0", "optim.warmup_steps=1")
+    result = train(config, renders, tmp_path / "run", device="cpu", limit_seconds=2)
+    with open(tmp_path / "run" / "metrics.csv") as file:
+        rates = [float(row["value"]) for row in csv.DictReader(file) if row["name"] == "lr"]
+    assert len(rates) == result.steps > 3
+    assert rates == sorted(rates, reverse=True)
+    assert rates[-1] < 0.2 * config.optim.lr < rates[0]
+    _, header = read_tensors(tmp_path / "run" / "last.safetensors")
+    assert header["time_share"] == pytest.approx(1.0, abs=0.01)
+
+
+def test_rate_over_a_time_limit_goes_on_where_it_was(renders: Path, tmp_path: Path) -> None:
+    config = small("optim.schedule=time", "steps=100000", "log_every=1", "validate_every=100000", "data.validation_subjects=0", "optim.warmup_steps=1")
+
+    def interrupt(step: int) -> None:
+        if step == 5:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    train(config, renders, tmp_path / "run", device="cpu", limit_seconds=20, reporter=Listener(interrupt))
+    _, header = read_tensors(tmp_path / "run" / "last.safetensors")
+    assert 0 < header["time_share"] < 0.9
+    train(config, renders, tmp_path / "run", resume=True, device="cpu", limit_seconds=1)
+    with open(tmp_path / "run" / "metrics.csv") as file:
+        rates = [float(row["value"]) for row in csv.DictReader(file) if row["name"] == "lr"]
+    assert rates == sorted(rates, reverse=True)
+    assert rates[-1] < 0.2 * config.optim.lr
+
+
+def test_rate_over_a_time_limit_needs_one(renders: Path, tmp_path: Path) -> None:
+    with pytest.raises(NcpifuError, match="needs a time limit") as error:
+        train(small("optim.schedule=time"), renders, tmp_path / "run", device="cpu")
+    assert "--limit-time" in error.value.hint
+    assert not (tmp_path / "run").exists()
