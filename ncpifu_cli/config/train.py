@@ -76,7 +76,12 @@ class TrainConfig(Settings):
     """A whole training run; stored beside its weights."""
 
     model: ModelConfig = ModelConfig()
-    true_surfaces: bool = Field(True, description="with model.surface_depth: points are told the true depth of the surfaces while training, where it is known")
+    true_surfaces: float = Field(
+        1.0,
+        ge=0,
+        le=1,
+        description="with model.surface_depth: share of images whose points are told the true depth of the surfaces while training, the rest the predicted one",
+    )
     data: DataConfig = DataConfig()
     optim: OptimConfig = OptimConfig()
     loss: LossConfig = LossConfig()

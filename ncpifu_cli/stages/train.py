@@ -240,8 +240,7 @@ def _forward(model: Network, batch: dict[str, Tensor], config: TrainConfig) -> t
     """Named loss terms of one batch, and what was predicted at its points: nothing when the encoder is trained alone."""
     if config.loss.occupancy == 0:
         return _depth_terms(model.encode_depth(batch["image"]), batch["depth"], config), None
-    told = batch["depth"] if config.true_surfaces and config.model.surface_depth else None
-    features = model.encode(batch["image"], told)
+    features = model.encode(batch["image"], _told(batch["depth"], config))
     prediction = model.query(features, batch["points"])
     terms = loss(prediction, batch["inside"], config.loss)
     of_depth = _depth_terms(features.depth, batch["depth"], config)
@@ -250,6 +249,15 @@ def _forward(model: Network, batch: dict[str, Tensor], config: TrainConfig) -> t
         terms["color"] = color_loss(model.color(features, batch["surface"]), batch["color"])
         terms["total"] = terms["total"] + config.loss.color * terms["color"]
     return terms, prediction
+
+
+def _told(true_ndc: Tensor, config: TrainConfig) -> Tensor | None:
+    """The surfaces that points are told of: true (B, L, h, w) for the first so many images, NaN for the others, which go by what is predicted."""
+    if not config.model.surface_depth or not config.true_surfaces:
+        return None
+    told = true_ndc.clone()
+    told[math.ceil(config.true_surfaces * len(told)) :] = math.nan
+    return told
 
 
 def _depth_terms(predicted: Tensor, true_ndc: Tensor, config: TrainConfig) -> dict[str, Tensor]:

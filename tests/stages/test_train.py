@@ -18,7 +18,7 @@ from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.models.build import build, build_profile
 from ncpifu_cli.models.checkpoint import load_weights
 from ncpifu_cli.models.losses import depth_loss, slope_loss
-from ncpifu_cli.stages.train import train
+from ncpifu_cli.stages.train import _told, train
 from ncpifu_cli.stages.train_loader import choose_subjects, in_background
 from ncpifu_cli.stages.train_state import learning_rate
 from ncpifu_cli.stages.train_warm_start import warm_start
@@ -218,6 +218,24 @@ def test_gaps_may_count_more_than_their_absence() -> None:
     assert depth_loss(predicted, true, 8.0).item() == pytest.approx(sum(each) / 8)
     assert depth_loss(predicted, true, 8.0, gap_weight=3).item() == pytest.approx((sum(each) + 2 * 2 * 0.95) / 8)
     assert depth_loss(predicted[:, :, :2], true[:, :2], 8.0, gap_weight=3).item() == pytest.approx(1.95)
+
+
+def test_a_share_of_the_images_is_told_the_true_surfaces() -> None:
+    true = torch.rand(4, 2, 3, 3)
+
+    def told(share: str, surface_depth: str = "true") -> torch.Tensor | None:
+        return _told(true, load(TrainConfig, "tiny", [f"true_surfaces={share}", f"model.surface_depth={surface_depth}"]))
+
+    half = told("0.5")
+    assert half is not None
+    assert torch.equal(half[:2], true[:2])
+    assert half[2:].isnan().all()
+    everyone = told("true")  # what runs wrote before there were shares
+    assert everyone is not None
+    assert torch.equal(everyone, true)
+    assert torch.isfinite(true).all()  # the loss still knows them
+    assert told("0") is None
+    assert told("1", surface_depth="false") is None
 
 
 def test_learning_rate_schedule() -> None:
