@@ -62,22 +62,24 @@ def save_rgba(path: Path, width: int = 300, height: int = 400) -> Path:
 
 
 class InflatedOutline:
-    """encode/query of a body as thick as its outline is wide; no weights, exact, fast."""
+    """encode/query of a body as thick as its outline is wide; no weights, exact, fast. gap: NDC length of the gap that it claims to see everywhere."""
 
     color_head = None
+    gap = 0.0
 
     def encode(self, image, both_ways):
         import torch
 
         mask = (image[0].abs().sum(0) > 0).cpu().numpy().astype(np.uint8)
         inner = cv2.distanceTransform(mask, cv2.DIST_L2, 5) / (mask.shape[0] / 2)
-        return torch.from_numpy(np.sqrt(0.12 * inner).astype(np.float32))
+        depth = 8.0 * torch.tensor([1.0, -1.0, self.gap / 2, -self.gap / 2]).view(1, 1, 4, 1, 1).expand(1, 1, 4, 32, 32)
+        return SimpleNamespace(thickness=torch.from_numpy(np.sqrt(0.12 * inner).astype(np.float32)), depth=depth)
 
     def query(self, features, points_ndc):
         import torch
 
         grid = torch.stack([points_ndc[..., 0], -points_ndc[..., 1]], dim=-1)[:, None]
-        thickness = torch.nn.functional.grid_sample(features[None, None], grid, align_corners=False)[0, 0]
+        thickness = torch.nn.functional.grid_sample(features.thickness[None, None], grid, align_corners=False)[0, 0]
         return SimpleNamespace(occupancy=torch.sigmoid(60 * (thickness - points_ndc[..., 2].abs() - 0.02)))
 
 

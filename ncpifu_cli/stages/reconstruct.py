@@ -43,6 +43,7 @@ __all__ = [
     "reconstruct_view",
 ]
 
+OVERLAP_SHARE = 0.04  # of the person's pixels with a gap behind: above it, sides often fail (docs/reconstruct.md)
 MIN_PART = 0.02  # separate pieces under this share of the largest are noise
 MOST_POINTS = 131_072  # of one call; `Occupancy` asks the network for fewer at a time
 
@@ -171,6 +172,12 @@ def reconstruct_prepared(prepared: Prepared, model: LoadedModel, config: Reconst
     view = frame(prepared.photo, prepared.mask, model.config.image_size_px)
     clock.lap("frame")
     occupancy = Occupancy(model, view.image, view.coverage, reporter)
+    overlapping = occupancy.gap_share()
+    if overlapping > OVERLAP_SHARE:
+        reporter.warn(
+            f"limbs or things lie behind each other in {overlapping:.0%} of the person: seen from the side they may be torn or grown together; "
+            "look at the preview, and take a photo in which they are apart if you can"
+        )
     clock.lap("encoder")
     surface, faces = extract_person(occupancy, view.coverage, config.resolution)
     vertices = surface.astype(np.float64)

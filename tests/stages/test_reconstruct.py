@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -238,6 +239,21 @@ def test_finish_decimates_smooths_and_centres() -> None:
     assert 0.5 < np.median(result.confidence) <= 1
 
 
+def test_limbs_behind_each_other_are_warned_of() -> None:
+    class Told:
+        def __init__(self) -> None:
+            self.warnings: list[str] = []
+            self.info = lambda message: None
+            self.warn = self.warnings.append
+
+    model = fake_model()
+    for gap, warned in ((0.5, True), (0.0, False)):
+        model.model.gap = gap
+        told = Told()
+        reconstruct(cutout(), model, resolution=32, reporter=told)
+        assert any("behind each other in 100% of the person" in message for message in told.warnings) is warned
+
+
 def test_specks_are_dropped() -> None:
     model = fake_model(128)
     mask = np.zeros((128, 128), bool)
@@ -251,11 +267,11 @@ def test_specks_are_dropped() -> None:
 def test_nothing_inside_is_one_clear_error() -> None:
     class Nothing:
         def encode(self, image, both_ways):
-            return None
+            import torch
+
+            return SimpleNamespace(depth=torch.zeros(1, 1, 2, 8, 8))
 
         def query(self, features, points):
-            from types import SimpleNamespace
-
             import torch
 
             return SimpleNamespace(occupancy=torch.zeros(points.shape[:2]))

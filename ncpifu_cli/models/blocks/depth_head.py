@@ -15,6 +15,11 @@ from ncpifu_cli.models.blocks.hourglass import group_norm
 GAP_SEEN_NDC = 0.015
 
 
+def gap_seen(begin: Tensor, end: Tensor, depth_scale: float) -> Tensor:
+    """Where there is a gap between `begin` and `end`, both (...) in units of phi: (...) bool."""
+    return begin - end > GAP_SEEN_NDC * depth_scale
+
+
 def _without_gap(read: nn.Conv2d) -> nn.Conv2d:
     """Begin and end of the gap start as the middle between front and back: there is none until targets tell them apart."""
     with torch.no_grad():
