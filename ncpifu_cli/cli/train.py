@@ -19,10 +19,12 @@ def train_cli(
         bool, typer.Option("--resume", help="Go on with the run in the output folder, with its own settings (and --set); where there is none, start it.")
     ] = False,
     init_from: Annotated[str | None, typer.Option(help="Start a new run from weights (a file or a released name); what does not fit stays fresh.")] = None,
-    max_steps: Annotated[int | None, typer.Option(min=1, help="Optimiser steps, also the length of the learning-rate schedule.")] = None,
+    max_steps: Annotated[int | None, typer.Option(min=1, help="Optimiser steps, also the length of the learning-rate schedule (but see --limit-time).")] = None,
     overfit: Annotated[int | None, typer.Option(min=1, help="Train on the first N subjects alone, without augmentation, and watch the same.")] = None,
     skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Replace items that cannot be read and list them in skipped.json; else stop.")] = False,
-    limit_time: Annotated[str | None, typer.Option(help="Stop cleanly after this long: 90s, 25m, 2h.")] = None,
+    limit_time: Annotated[
+        str | None, typer.Option(help="Stop cleanly after this long: 90s, 25m, 2h. With --set optim.schedule=time the rate decays until then.")
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
     json_: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,

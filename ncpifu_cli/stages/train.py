@@ -69,13 +69,12 @@ def train(
     """
     with join_processes(device) as processes, stop_requests(limit_seconds) as stop:
         said = reporter if processes.main else SILENT
+        found = find_run(run, resume, processes)
+        if found is not None and processes.main_says(found.is_finished(config)):
+            said.info(found.nothing_left(run, config))
+            return TrainResult(run / "weights.safetensors", found.step, {}, processes.main)
         if config.optim.schedule == "time" and limit_seconds is None:
             raise NcpifuError("optim.schedule=time needs a time limit", "add --limit-time 25m")
-        found = find_run(run, resume, processes)
-        if found is not None and processes.main_says(found.is_finished(config.steps)):
-            asked = "" if found.step == config.steps else f", and {config.steps} were asked for"
-            said.info(f"{run} has done its {found.step} steps{asked}: nothing is left to do; for more: ncpifu train --resume -o {run} --max-steps N")
-            return TrainResult(run / "weights.safetensors", found.step, {}, processes.main)
         if init_from is not None and found is None:
             find_weights(init_from)  # what is wrong with the command is told before what is wrong with the data
         told = Path(data) if data is not None else found.data if found is not None else None
@@ -119,20 +118,19 @@ class _Trainer:
                 with self.pace.waiting():
                     passes = [self.bad_items.check(next(source)) for _ in range(config.optim.accumulate)]
                 logged = (state.step + 1) % config.log_every == 0
-                rate = state.learning_rate
                 values, stopping = _step(state, passes, config, self.processes, stop, with_scores=logged)
                 self._explain_skip(values)
                 self.pace.count(config.optim.batch_size * config.optim.accumulate * self.processes.count)
                 if state.step % config.revive_every == 0 and state.progress < REVIVE_UNTIL:
                     state.keeper.revive(self.processes)
                 if logged:
-                    note = self._log_line({**values, "lr": rate})
+                    note = self._log_line(values)
                 if state.step % config.validate_every == 0 or state.step == config.steps:
                     with self.pace.pause():
                         metrics, saved = self.validate_and_save(), state.step
                 bar.advance(1, note)
         if stopping:
-            self.reporter.warn(f"stopped at step {state.step} ({stop.reason}); go on with: ncpifu train --resume -o {self.folder}")
+            self._explain_stop(stop)
         if saved != state.step:
             metrics = self.validate_and_save()
         if self.log is not None:
@@ -149,6 +147,15 @@ class _Trainer:
         waits = f"  {values['data_wait']:.0%} waiting for data" if values["data_wait"] > 0.05 else ""
         skipped = f"  {state.skipped} skipped" if state.skipped else ""
         return f"loss {values['total']:.3f}{iou}  {values['images_per_s']:.1f} images/s{waits}{skipped}"
+
+    def _explain_stop(self, stop: StopRequest) -> None:
+        """Say why the run ends before its last step, and how it goes on; with a rate that decays over time the end of the time is its end."""
+        by_time = self.config.optim.schedule == "time"
+        if by_time and self.state.progress >= 1:
+            self.reporter.info(f"the time is over, after {self.state.step} steps")
+            return
+        limit = " --limit-time TIME" if by_time else ""
+        self.reporter.warn(f"stopped at step {self.state.step} ({stop.reason}); go on with: ncpifu train --resume -o {self.folder}{limit}")
 
     def _explain_skip(self, values: dict[str, float]) -> None:
         """Say why a step was left out, and count it: too many in a row end the run."""
@@ -205,16 +212,18 @@ def _step(
 ) -> tuple[dict[str, float], bool]:
     """One optimiser step over one or more passes; weights stay as they are where loss or gradient is not finite.
 
-    Returns the named loss terms (with scores where asked for) and the length of the gradient, and whether any process was asked to stop.
+    Returns the named loss terms (with scores where asked for), the length of the gradient and the learning rate, and whether any process was asked to stop.
     """
     model, device = state.model.train(), processes.device
-    state.set_learning_rate()
+    rate = state.set_learning_rate()
     sums: dict[str, Tensor] = {}
     reports: list[dict[str, CodebookReport]] = []
-    for batch in passes:
+    count = config.optim.batch_size
+    for number, batch in enumerate(passes):
+        first = state.position + (number * processes.count + processes.rank) * count  # number of its first image in the run
         batch = {name: tensor.to(device, non_blocking=True) for name, tensor in batch.items()}
         with torch.autocast(device.type, torch.bfloat16, enabled=config.optim.precision == "bfloat16"):
-            terms, prediction = _forward(model, batch, config)
+            terms, prediction = _forward(model, batch, config, first)
         (terms["total"] / len(passes)).backward()
         if with_scores and prediction is not None:
             terms |= {name: torch.tensor(value, device=device) for name, value in scores(prediction, batch["inside"]).items()}
@@ -232,15 +241,16 @@ def _step(
     state.optimizer.zero_grad(set_to_none=True)
     state.step += 1
     state.note_time(time_share)
-    state.position += config.optim.batch_size * len(passes) * processes.count
-    return dict(zip((*sums, "grad_norm"), told, strict=True)), stopping > 0
+    state.position += count * len(passes) * processes.count
+    return {**dict(zip((*sums, "grad_norm"), told, strict=True)), "lr": rate}, stopping > 0
 
 
-def _forward(model: Network, batch: dict[str, Tensor], config: TrainConfig) -> tuple[dict[str, Tensor], Prediction | None]:
-    """Named loss terms of one batch, and what was predicted at its points: nothing when the encoder is trained alone."""
+def _forward(model: Network, batch: dict[str, Tensor], config: TrainConfig, first: int = 0) -> tuple[dict[str, Tensor], Prediction | None]:
+    """Named loss terms of one batch, whose first image is number `first` of the run, and what was predicted at its points: nothing when the encoder is trained
+    alone."""
     if config.loss.occupancy == 0:
         return _depth_terms(model.encode_depth(batch["image"]), batch["depth"], config), None
-    features = model.encode(batch["image"], _told(batch["depth"], config))
+    features = model.encode(batch["image"], _told(batch["depth"], config, first))
     prediction = model.query(features, batch["points"])
     terms = loss(prediction, batch["inside"], config.loss)
     of_depth = _depth_terms(features.depth, batch["depth"], config)
@@ -251,13 +261,17 @@ def _forward(model: Network, batch: dict[str, Tensor], config: TrainConfig) -> t
     return terms, prediction
 
 
-def _told(true_ndc: Tensor, config: TrainConfig) -> Tensor | None:
-    """The surfaces that points are told of: true (B, L, h, w) for the first so many images, NaN for the others, which go by what is predicted."""
-    if not config.model.surface_depth or not config.true_surfaces:
+def _told(true_ndc: Tensor, config: TrainConfig, first: int) -> Tensor | None:
+    """The surfaces that points are told of: true (B, L, h, w) for a share of the images, NaN for the others, which go by what is predicted.
+
+    Which, their numbers in the run say (`first` is that of the first of them): passes and processes may share a step in any way.
+    """
+    share = config.true_surfaces
+    if not config.model.surface_depth or not share:
         return None
-    told = true_ndc.clone()
-    told[math.ceil(config.true_surfaces * len(told)) :] = math.nan
-    return told
+    numbers = range(first, first + len(true_ndc))
+    chosen = torch.tensor([math.floor((number + 1) * share) > math.floor(number * share) for number in numbers], device=true_ndc.device)
+    return torch.where(chosen[:, None, None, None], true_ndc, math.nan)
 
 
 def _depth_terms(predicted: Tensor, true_ndc: Tensor, config: TrainConfig) -> dict[str, Tensor]:

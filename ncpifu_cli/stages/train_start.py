@@ -23,17 +23,28 @@ class FoundRun:
     """A run on disk that can go on.
 
     Attributes: state: its file. step: steps done; weights_step: those behind its weights, fewer where the last scoring failed. data: the folder it was told to
-    learn from, None where it took the default.
+    learn from, None where it took the default. time_is_over: its rate has decayed over the time limit, all of it.
     """
 
     state: Path
     step: int
     weights_step: int
     data: Path | None
+    time_is_over: bool = False
 
-    def is_finished(self, steps: int) -> bool:
-        """Whether nothing is left to do for a run of so many steps."""
-        return self.step >= steps and self.weights_step >= self.step
+    def is_finished(self, config: TrainConfig) -> bool:
+        """Whether nothing is left to do for a run with these settings."""
+        return (self.step >= config.steps or self._time_is_over(config)) and self.weights_step >= self.step
+
+    def nothing_left(self, run: Path, config: TrainConfig) -> str:
+        """The message for a run that is finished."""
+        if self._time_is_over(config):
+            return f"{run} has used up its time, in {self.step} steps: nothing is left to do; {_start_from(run / 'weights.safetensors')}"
+        asked = "" if self.step == config.steps else f", and {config.steps} were asked for"
+        return f"{run} has done its {self.step} steps{asked}: nothing is left to do; for more: ncpifu train --resume -o {run} --max-steps N"
+
+    def _time_is_over(self, config: TrainConfig) -> bool:
+        return self.time_is_over and config.optim.schedule == "time"
 
 
 def find_run(run: Path, resume: bool, processes: Processes) -> FoundRun | None:
@@ -53,7 +64,8 @@ def find_run(run: Path, resume: bool, processes: Processes) -> FoundRun | None:
     except NcpifuError as error:
         raise NcpifuError(f"cannot go on: {error.message}", _start_from(weights) if weights.exists() else "start another run with -o") from error
     data = header.get("data")
-    return FoundRun(run / FILE_NAME, int(header.get("step", 0)), _weights_step(weights), Path(data) if data else None)
+    step, time_is_over = int(header.get("step", 0)), float(header.get("time_share", 0.0)) >= 1
+    return FoundRun(run / FILE_NAME, step, _weights_step(weights), Path(data) if data else None, time_is_over)
 
 
 def occupied(run: Path) -> NcpifuError:

@@ -23,15 +23,12 @@ ENCODER = ("encoder.", "depth_head.")  # parameters of what is trained alone by 
 
 
 def learning_rate(config: TrainConfig, step: int, time_share: float = 0.0) -> float:
-    """Linear warm-up, then a cosine to 1 % at the last step, or at the end of the time limit of which `time_share` is over (or constant)."""
+    """Linear warm-up, then a cosine to 1 % at the last step, or before at the end of the time limit of which `time_share` is over (or constant)."""
     optim = config.optim
     warm = min(1.0, (step + 1) / max(1, optim.warmup_steps))
     if optim.schedule == "constant":
         return optim.lr * warm
-    if optim.schedule == "time":
-        progress = time_share
-    else:
-        progress = max(0, step - optim.warmup_steps) / max(1, config.steps - optim.warmup_steps)
+    progress = max(time_share, (step - optim.warmup_steps) / max(1, config.steps - optim.warmup_steps))
     return optim.lr * warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, progress))))
 
 
@@ -52,7 +49,8 @@ class TrainingState:
 
     Attributes: step: optimiser steps done. position: images seen. skipped: steps left out because loss or gradient was not finite; bad_steps of
     them in a row up to now. subjects: hash of the training subjects, by name and content. data: where they lie,
-    None for the default. time_share: of the time limit that is over; a resumed run begins where it was and has the rest of the way for its own limit.
+    None for the default. time_share: of the time limit that is over, with `optim.schedule=time`, else 0; a resumed run begins where it was and has the rest of
+    the way for its own limit.
     """
 
     def __init__(self, model: Network, config: TrainConfig, subjects: str = "", data: Path | None = None) -> None:
@@ -71,21 +69,19 @@ class TrainingState:
     @property
     def progress(self) -> float:
         """Share of the run that is done."""
-        return self.time_share if self.config.optim.schedule == "time" else self.step / self.config.steps
-
-    @property
-    def learning_rate(self) -> float:
-        """That of the step to do."""
-        return learning_rate(self.config, self.step, self.time_share)
+        return max(self.time_share, self.step / self.config.steps)
 
     def note_time(self, share: float) -> None:
-        """Of this process's time limit `share` is over."""
-        self.time_share = self._time_share_begun + (1 - self._time_share_begun) * share
+        """Of this command's time limit `share` is over."""
+        if self.config.optim.schedule == "time":
+            self.time_share = self._time_share_begun + (1 - self._time_share_begun) * share
 
-    def set_learning_rate(self) -> None:
-        """Tell the optimiser that of the step to do."""
+    def set_learning_rate(self) -> float:
+        """Tell the optimiser that of the step to do; returns it."""
+        rate = learning_rate(self.config, self.step, self.time_share)
         for group in self.optimizer.param_groups:
-            group["lr"] = group["rate"] * self.learning_rate
+            group["lr"] = group["rate"] * rate
+        return rate
 
     @property
     def device(self) -> torch.device:
@@ -142,6 +138,7 @@ class TrainingState:
         self.keeper.usage = {name: value.to(self.device) for name, value in parts["usage"].items()}
         self.step, self.skipped, self.bad_steps = int(header["step"]), int(header.get("skipped", 0)), 0
         self.position = int(header.get("position", self.step * self.config.optim.batch_size))
-        self.time_share = self._time_share_begun = float(header.get("time_share", 0.0))
+        if self.config.optim.schedule == "time":
+            self.time_share = self._time_share_begun = float(header.get("time_share", 0.0))
         same = header.get("subjects", self.subjects) == self.subjects
         return "" if same else "the training subjects are not those of the checkpoint: the run goes on with other images"

@@ -24,7 +24,10 @@ class StopRequest:
     @property
     def time_share(self) -> float:
         """How much of the time limit is over, 0 to 1; 0 without one."""
-        return 0.0 if self.limit_s is None else min(1.0, (time.monotonic() - self._begun) / self.limit_s)
+        if self.limit_s is None:
+            return 0.0
+        over = time.monotonic() - self._begun
+        return over / self.limit_s if over < self.limit_s else 1.0
 
     @property
     def reason(self) -> str:

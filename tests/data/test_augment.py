@@ -3,9 +3,10 @@
 import cv2
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
 
 from ncpifu_cli.config.train import AugmentConfig
-from ncpifu_cli.data.augment import Placement, photographic, random_placement
+from ncpifu_cli.data.augment import Placement, _color_matrix, photographic, random_placement
 from ncpifu_cli.data.network_input import network_input, resize_masked
 from ncpifu_cli.geometry.camera import ndc_to_px
 
@@ -60,6 +61,26 @@ def test_photographic_changes_stay_in_range_and_repeat() -> None:
         assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
         assert 0 <= first[0].min() and first[0].max() <= 255
         assert 0 <= first[1].min() and first[1].max() <= 1
+
+
+def test_colours_change_as_step_by_step() -> None:
+    """The one affine map is exposure and tint, then saturation about each pixel's grey, then contrast about the picture's mean, then a turn about the greys."""
+    rgb = np.random.default_rng(9).uniform(0, 255, (16, 16, 3)).astype(np.float32)
+    turned = 0
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        expected = rgb * (1 + 0.25 * 0.4 * rng.uniform(-1, 1, 3)) * (1 + 0.25 * rng.uniform(-1, 1))
+        grey = expected.mean(axis=2, keepdims=True)
+        expected = grey + (expected - grey) * (1 + 0.25 * rng.uniform(-1, 1))
+        expected = expected.mean() + (expected - expected.mean()) * (1 + 0.25 * rng.uniform(-1, 1))
+        if rng.random() >= 0.5:
+            turned += 1
+            axis = np.full(3, 1 / np.sqrt(3))
+            vector = 2 * np.pi * rng.uniform(-0.1, 0.1) * axis
+            expected = expected @ Rotation.from_rotvec(vector).as_matrix()
+        matrix = _color_matrix(AugmentConfig(), rgb.reshape(-1, 3).mean(axis=0), np.random.default_rng(seed))
+        assert np.abs(rgb @ matrix[:, :3].T + matrix[:, 3] - expected).max() < 0.01
+    assert 0 < turned < 20
 
 
 def test_everything_switched_off_changes_nothing() -> None:

@@ -223,13 +223,19 @@ def test_gaps_may_count_more_than_their_absence() -> None:
 def test_a_share_of_the_images_is_told_the_true_surfaces() -> None:
     true = torch.rand(4, 2, 3, 3)
 
-    def told(share: str, surface_depth: str = "true") -> torch.Tensor | None:
-        return _told(true, load(TrainConfig, "tiny", [f"true_surfaces={share}", f"model.surface_depth={surface_depth}"]))
+    def told(share: str, surface_depth: str = "true", first: int = 0, count: int = 4) -> torch.Tensor | None:
+        return _told(true[:count], load(TrainConfig, "tiny", [f"true_surfaces={share}", f"model.surface_depth={surface_depth}"]), first)
 
     half = told("0.5")
     assert half is not None
-    assert torch.equal(half[:2], true[:2])
-    assert half[2:].isnan().all()
+    assert torch.equal(half[1::2], true[1::2])
+    assert half[::2].isnan().all()
+    # One image per pass or process is told as it would be in one large batch.
+    single = [told("0.28", first=number, count=1) for number in range(100)]
+    assert sum(bool(torch.isfinite(one).all()) for one in single if one is not None) == 28
+    together = told("0.28", first=40)
+    assert together is not None
+    assert [bool(torch.isfinite(one).all()) for one in together] == [bool(torch.isfinite(one).all()) for one in single[40:44] if one is not None]
     everyone = told("true")  # what runs wrote before there were shares
     assert everyone is not None
     assert torch.equal(everyone, true)
@@ -252,6 +258,8 @@ def test_learning_rate_over_a_time_limit() -> None:
     assert learning_rate(config, 7, 0.0) == pytest.approx(1.0)
     assert learning_rate(config, 7, 0.5) == pytest.approx(0.01 + 0.99 * 0.5)
     assert learning_rate(config, 9, 1.0) == pytest.approx(0.01)
+    short = load(TrainConfig, "tiny", ["steps=102", "optim.warmup_steps=2", "optim.lr=1.0", "optim.schedule=time"])
+    assert learning_rate(short, 102, 0.3) == pytest.approx(0.01)  # the steps are over before the time is
 
 
 def test_background_loading_keeps_order_and_errors() -> None:

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 import os
 import resource
 import shutil
@@ -22,6 +23,7 @@ from ncpifu_cli.config.train import TrainConfig
 from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.models.checkpoint import load_weights, read_tensors
 from ncpifu_cli.stages import train as train_stage
+from ncpifu_cli.stages import train_stop
 from ncpifu_cli.stages.train import TrainResult, train
 from ncpifu_cli.stages.train_state import MAX_BAD_STEPS
 from ncpifu_cli.stages.train_stop import stop_requests
@@ -98,7 +100,7 @@ def test_a_second_ctrl_c_does_not_wait() -> None:
 def test_steps_that_are_not_finite_are_left_out_counted_and_explained(renders: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     forward, calls = train_stage._forward, []
 
-    def broken(model, batch, config):
+    def broken(model, batch, config, first):
         terms, prediction = forward(model, batch, config)
         calls.append(1)
         if len(calls) in (2, 3):
@@ -283,33 +285,73 @@ def test_overfit_watches_what_it_trains_on_and_accumulation_is_a_larger_batch(re
     assert [float(v) for v in twice.values()] == pytest.approx([float(v) for v in large.values()], rel=1e-4)
 
 
-def test_rate_decays_over_the_time_limit(renders: Path, tmp_path: Path) -> None:
-    config = small("optim.schedule=time", "steps=100000", "log_every=1", "validate_every=100000", "data.validation_subjects=0", "optim.warmup_steps=1")
-    result = train(config, renders, tmp_path / "run", device="cpu", limit_seconds=2)
-    with open(tmp_path / "run" / "metrics.csv") as file:
-        rates = [float(row["value"]) for row in csv.DictReader(file) if row["name"] == "lr"]
-    assert len(rates) == result.steps > 3
-    assert rates == sorted(rates, reverse=True)
-    assert rates[-1] < 0.2 * config.optim.lr < rates[0]
-    _, header = read_tensors(tmp_path / "run" / "last.safetensors")
-    assert header["time_share"] == pytest.approx(1.0, abs=0.01)
+class Clock:
+    """Takes the place of `time` in train_stop: a second passes with every step."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def step(self, _step: int) -> None:
+        self.now += 1
 
 
-def test_rate_over_a_time_limit_goes_on_where_it_was(renders: Path, tmp_path: Path) -> None:
-    config = small("optim.schedule=time", "steps=100000", "log_every=1", "validate_every=100000", "data.validation_subjects=0", "optim.warmup_steps=1")
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    monkeypatch.setattr(train_stop, "time", ticking := Clock())
+    return ticking
+
+
+BY_TIME = ("optim.schedule=time", "steps=100000", "log_every=1", "validate_every=100000", "data.validation_subjects=0", "optim.warmup_steps=0", "optim.lr=1e-3")
+
+
+def rates_of(run: Path) -> list[float]:
+    with open(run / "metrics.csv") as file:
+        return [float(row["value"]) for row in csv.DictReader(file) if row["name"] == "lr"]
+
+
+def decayed(*shares: float) -> list[float]:
+    return [pytest.approx(1e-3 * (0.01 + 0.99 * (1 + math.cos(math.pi * share)) / 2)) for share in shares]
+
+
+def test_rate_decays_over_the_time_limit(renders: Path, tmp_path: Path, clock: Clock) -> None:
+    run, listener = tmp_path / "run", Listener(clock.step)
+    result = train(small(*BY_TIME), renders, run, device="cpu", limit_seconds=4, reporter=listener)
+    # The listener hears of the starting step first: a second is over then. A step is told the time at its end.
+    assert result.steps == 4
+    assert rates_of(run) == decayed(0, 0.25, 0.5, 0.75)
+    assert "the time is over, after 4 steps" in listener.told
+    done = Listener()
+    again = train(small(*BY_TIME), renders, run, resume=True, device="cpu", reporter=done)
+    assert again.steps == 4
+    assert any("has used up its time, in 4 steps" in message and "--init-from" in message for message in done.told)
+
+
+def test_rate_over_a_time_limit_goes_on_where_it_was(renders: Path, tmp_path: Path, clock: Clock) -> None:
+    run = tmp_path / "run"
 
     def interrupt(step: int) -> None:
-        if step == 5:
+        clock.step(step)
+        if step == 1:
             os.kill(os.getpid(), signal.SIGINT)
 
-    train(config, renders, tmp_path / "run", device="cpu", limit_seconds=20, reporter=Listener(interrupt))
+    listener = Listener(interrupt)
+    train(small(*BY_TIME), renders, run, device="cpu", limit_seconds=8, reporter=listener)
+    assert any("--limit-time TIME" in message for message in listener.told)
+    assert rates_of(run) == decayed(0, 0.125)
+    train(small(*BY_TIME), renders, run, resume=True, device="cpu", limit_seconds=2, reporter=Listener(clock.step))
+    # A quarter was over: the rest of the way takes the new two seconds.
+    assert rates_of(run)[2:] == decayed(0.25, 0.25 + 0.75 / 2)
+
+
+def test_a_limit_of_other_schedules_leaves_no_trace(renders: Path, tmp_path: Path, clock: Clock) -> None:
+    config = small(*BY_TIME, "optim.schedule=constant")
+    train(config, renders, tmp_path / "run", device="cpu", limit_seconds=2, reporter=Listener(clock.step))
     _, header = read_tensors(tmp_path / "run" / "last.safetensors")
-    assert 0 < header["time_share"] < 0.9
-    train(config, renders, tmp_path / "run", resume=True, device="cpu", limit_seconds=1)
-    with open(tmp_path / "run" / "metrics.csv") as file:
-        rates = [float(row["value"]) for row in csv.DictReader(file) if row["name"] == "lr"]
-    assert rates == sorted(rates, reverse=True)
-    assert rates[-1] < 0.2 * config.optim.lr
+    assert header["time_share"] == 0
+    assert train_stop.StopRequest(0).requested and train_stop.StopRequest(-1).requested
 
 
 def test_rate_over_a_time_limit_needs_one(renders: Path, tmp_path: Path) -> None:
