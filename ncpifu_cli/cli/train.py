@@ -23,7 +23,8 @@ def train_cli(
     overfit: Annotated[int | None, typer.Option(min=1, help="Train on the first N subjects alone, without augmentation, and watch the same.")] = None,
     skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Replace items that cannot be read and list them in skipped.json; else stop.")] = False,
     limit_time: Annotated[
-        str | None, typer.Option(help="Stop cleanly after this long: 90s, 25m, 2h. With --set optim.schedule=time the rate decays until then.")
+        str | None,
+        typer.Option(help="Stop cleanly after this long: 90s, 25m, 2h. With --set optim.schedule=time --max-steps 1000000 the rate decays until then."),
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,

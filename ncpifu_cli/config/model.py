@@ -79,7 +79,7 @@ class ModelConfig(Settings):
         if self.encoder.kind == "hourglass" and self.image_size_px // 4 < 2**self.encoder.depth:
             raise ValueError(f"encoder.depth {self.encoder.depth} halves a picture of {self.image_size_px} px too often")
         if self.encoder.kind == "hourglass" and self.encoder.rounds:
-            raise ValueError("encoder.rounds is of the U-Net: encoder.kind=unet has them")
+            raise ValueError("only encoder.kind=unet has encoder.rounds")
         if self.fusion == "codes" and not (self.local_codebook and self.global_codebook):
             raise ValueError("fusion: codes needs both codebooks")
         return self

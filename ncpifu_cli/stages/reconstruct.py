@@ -84,6 +84,7 @@ class Reconstruction:
         timings_s: seconds by step. model: which weights did it. config: how.
         detail: the file of the normal network whose detail the surface has. texture: where config.texture.
         confidence: (V,) float32 0..1 where config.confidence, see `ncpifu_cli.stages.confidence`.
+        overlap: share of the person's pixels behind whose first surface the network sees a gap and more of the person.
     """
 
     mesh: "trimesh.Trimesh"
@@ -97,6 +98,7 @@ class Reconstruction:
     detail: Path | None = None
     texture: "Texture | None" = None
     confidence: NDArray[np.float32] | None = None
+    overlap: float = 0.0
 
     def to_photo_px(self, points_m: NDArray[np.floating]) -> NDArray[np.float64]:
         """(N, 3) points of the mesh's frame -> (N, 2) pixels of the upright photo, pixel centres at half-integers."""
@@ -172,11 +174,11 @@ def reconstruct_prepared(prepared: Prepared, model: LoadedModel, config: Reconst
     view = frame(prepared.photo, prepared.mask, model.config.image_size_px)
     clock.lap("frame")
     occupancy = Occupancy(model, view.image, view.coverage, reporter)
-    overlapping = occupancy.gap_share()
-    if overlapping > OVERLAP_SHARE:
+    overlap = occupancy.gap_share()
+    if overlap > OVERLAP_SHARE:
         reporter.warn(
-            f"limbs or things lie behind each other in {overlapping:.0%} of the person: seen from the side they may be torn or grown together; "
-            "look at the preview, and take a photo in which they are apart if you can"
+            f"the network sees limbs or things behind each other in {overlap:.0%} of the person: there the mesh may be torn or grown together; "
+            "look at its sides in the preview"
         )
     clock.lap("encoder")
     surface, faces = extract_person(occupancy, view.coverage, config.resolution)
@@ -213,7 +215,7 @@ def reconstruct_prepared(prepared: Prepared, model: LoadedModel, config: Reconst
     scale = prepared.mask.shown * config.height_m / float(high - low)
     lift_m = -scale * float(low if config.ground else (low + high) / 2)
     mesh = trimesh.Trimesh(vertices * (scale * HALF_EXTENT_M) + (0, lift_m, 0), faces, vertex_colors=mesh_colours, process=False)
-    return Reconstruction(mesh, view, prepared, scale, lift_m, clock.laps, model, config, normal_weights, texture, confidence)
+    return Reconstruction(mesh, view, prepared, scale, lift_m, clock.laps, model, config, normal_weights, texture, confidence, overlap)
 
 
 def reconstruct_view(model: LoadedModel, image: NDArray[np.uint8], mask: NDArray[np.bool_] | NDArray[np.float32], resolution: int = 256) -> "trimesh.Trimesh":

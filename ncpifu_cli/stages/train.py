@@ -28,6 +28,7 @@ from ncpifu_cli.stages.train_stop import StopRequest, stop_requests
 from ncpifu_cli.stages.train_watch import progress_picture, readable, validate
 from ncpifu_cli.stages.weights import find_weights
 
+ALL_OF_IT = 0.95  # of the time limit
 REVIVE_UNTIL = 0.75  # of the run: then the codes settle
 
 
@@ -131,6 +132,8 @@ class _Trainer:
                 bar.advance(1, note)
         if stopping:
             self._explain_stop(stop)
+        elif config.optim.schedule == "time" and state.time_share < ALL_OF_IT:
+            self.reporter.warn(f"the steps ended when {state.time_share:.0%} of the time was over: --max-steps 1000000 takes all of it")
         if saved != state.step:
             metrics = self.validate_and_save()
         if self.log is not None:

@@ -74,7 +74,7 @@ def occupied(run: Path) -> NcpifuError:
 
 
 def _start_from(weights: Path) -> str:
-    return f"its weights can start another run: --init-from {weights} -o FOLDER"
+    return f"its weights can start another run: ncpifu train --init-from {weights} -o FOLDER"
 
 
 def runs_beside(run: Path) -> str:

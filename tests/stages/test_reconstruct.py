@@ -250,7 +250,7 @@ def test_limbs_behind_each_other_are_warned_of() -> None:
     for gap, warned in ((0.5, True), (0.0, False)):
         model.model.gap = gap
         told = Told()
-        reconstruct(cutout(), model, resolution=32, reporter=told)
+        assert reconstruct(cutout(), model, resolution=32, reporter=told).overlap == float(warned)
         assert any("behind each other in 100% of the person" in message for message in told.warnings) is warned
 
 

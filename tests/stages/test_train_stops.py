@@ -329,6 +329,12 @@ def test_rate_decays_over_the_time_limit(renders: Path, tmp_path: Path, clock: C
     assert any("has used up its time, in 4 steps" in message and "--init-from" in message for message in done.told)
 
 
+def test_steps_that_end_before_the_time_are_told(renders: Path, tmp_path: Path, clock: Clock) -> None:
+    listener = Listener(clock.step)
+    train(small(*BY_TIME, "steps=2"), renders, tmp_path / "run", device="cpu", limit_seconds=8, reporter=listener)
+    assert any(message.startswith("the steps ended when 25% of the time was over: --max-steps") for message in listener.told)
+
+
 def test_rate_over_a_time_limit_goes_on_where_it_was(renders: Path, tmp_path: Path, clock: Clock) -> None:
     run = tmp_path / "run"
 
