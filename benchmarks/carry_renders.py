@@ -16,6 +16,7 @@ import json
 import lzma
 import os
 import struct
+from dataclasses import replace
 from multiprocessing import Pool
 from pathlib import Path
 
@@ -24,8 +25,10 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from ncpifu_cli.data.dataset import FRONTAL_DEG, RenderedSubject, find_subjects, read_picture, read_view
-from ncpifu_cli.data.samples import read_samples
+from ncpifu_cli.artifacts import atomic_folder, write_json
+from ncpifu_cli.data.dataset import RenderedSubject, find_subjects, is_frontal, read_picture, read_view
+from ncpifu_cli.data.samples import read_samples, save_samples
+from ncpifu_cli.stages.render_subject import FORMAT, VERSION
 
 STEP = 8  # of `data/depth.py`'s 0.03 mm
 KINDS = ("rgb", "mask", "depth")
@@ -83,8 +86,7 @@ def pack_subject(job: tuple[RenderedSubject, argparse.Namespace, int]) -> bytes:
     """One subject of a part; with points where its place in the order is below `labelled`."""
     subject, options, place = job
     rng = np.random.default_rng([options.seed, place])
-    frontal = [view for view in subject.views if abs((view["yaw_deg"] + 180) % 360 - 180) <= FRONTAL_DEG]
-    others = [view for view in subject.views if view not in frontal]
+    frontal, others = ([view for view in subject.views if is_frontal(view) == wanted] for wanted in (True, False))
     few = min(options.views // 2, len(frontal))
     chosen = [frontal[i] for i in rng.permutation(len(frontal))[:few]] + [others[i] for i in rng.permutation(len(others))[: options.views - few]]
     body, views = b"", []
@@ -110,16 +112,8 @@ def pack_subject(job: tuple[RenderedSubject, argparse.Namespace, int]) -> bytes:
 def pack_points(folder: Path, count: int) -> bytes:
     """The first so many near points (they are in random order), a ninth as many uniform ones and as many of the surface, as `samples.npz`."""
     samples, few, file = read_samples(folder / "samples.npz"), count // 9, io.BytesIO()
-    np.savez_compressed(
-        file,
-        near_q=samples.near_q[:count],
-        near_inside=np.packbits(samples.near_inside[:count]),
-        uniform_q=samples.uniform_q[:few],
-        uniform_inside=np.packbits(samples.uniform_inside[:few]),
-        surface_q=samples.surface_q[:few],
-        surface_rgb=samples.surface_rgb[:few],
-        bounds_m=np.array(samples.bounds_m, np.float32),
-    )
+    kept = {"near_q": count, "near_inside": count, "uniform_q": few, "uniform_inside": few, "surface_q": few, "surface_rgb": few}
+    save_samples(file, replace(samples, **{name: getattr(samples, name)[:number] for name, number in kept.items()}))
     return file.getvalue()
 
 
@@ -129,27 +123,24 @@ def unpack_subject(job: tuple[Path, int, int, int, argparse.Namespace, Path]) ->
     with open(part, "rb") as file:
         file.seek(offset)
         header, body = json.loads(file.read(header_size)), file.read(body_size)
-    folder = options.output / header["name"]
-    hidden = folder.with_name("." + folder.name)
-    for kind in KINDS:
-        (hidden / kind).mkdir(parents=True, exist_ok=True)
-    at, views = 0, []
-    for number, (yaw, pitch, *sizes) in enumerate(header["views"]):
-        files = {kind: f"{kind}/{number}.{'jpg' if kind == 'rgb' else 'png'}" for kind, size in zip(KINDS, sizes, strict=True) if size}
-        for kind, size in zip(KINDS, sizes, strict=True):
-            content, at = body[at : at + size], at + size
-            if kind == "depth" and size:
-                content = cv2.imencode(".png", decode_depth(content))[1].tobytes()
-            if size:
-                (hidden / files[kind]).write_bytes(content)
-        views.append({"yaw_deg": yaw, "pitch_deg": pitch, **files})
-    if header["points"]:
-        (hidden / "samples.npz").write_bytes(body[at:])
-    else:
-        os.link(other_points, hidden / "samples.npz")
-    subject = {"format": "ncpifu-subject", "version": 3, "name": header["name"], "hash": header["hash"], "size_px": header["size_px"], "views": views}
-    (hidden / "subject.json").write_text(json.dumps(subject))
-    hidden.rename(folder)
+    folder, views, at = options.output / header["name"], [], 0
+    with atomic_folder(folder) as new:
+        for kind in KINDS:
+            (new / kind).mkdir()
+        for number, (yaw, pitch, *sizes) in enumerate(header["views"]):
+            view = {"yaw_deg": yaw, "pitch_deg": pitch}
+            for kind, size in zip(KINDS, sizes, strict=True):
+                content, at = body[at : at + size], at + size
+                if not size:
+                    continue
+                view[kind] = f"{kind}/{number}.{'jpg' if kind == 'rgb' else 'png'}"
+                (new / view[kind]).write_bytes(cv2.imencode(".png", decode_depth(content))[1].tobytes() if kind == "depth" else content)
+            views.append(view)
+        if header["points"]:
+            (new / "samples.npz").write_bytes(body[at:])
+        else:
+            os.link(other_points, new / "samples.npz")
+        write_json(new / "subject.json", {"format": FORMAT, "version": VERSION, **{k: header[k] for k in ("name", "hash", "size_px")}, "views": views})
     if header["points"] and options.labelled_to:
         options.labelled_to.mkdir(parents=True, exist_ok=True)
         (options.labelled_to / folder.name).symlink_to(folder.resolve())
@@ -180,9 +171,10 @@ def unpack(options: argparse.Namespace) -> None:
                 header_size, body_size = struct.unpack("<II", lengths)
                 begin = file.tell()
                 header = json.loads(file.read(header_size))
-                body = file.read(body_size)
+                end = file.seek(body_size, os.SEEK_CUR)
                 if header["points"] and not other_points.exists():
-                    other_points.write_bytes(body[-header["points"] :])
+                    file.seek(end - header["points"])
+                    other_points.write_bytes(file.read(header["points"]))
                 jobs.append((part, begin, header_size, body_size, options, other_points))
     _undo(np.ones((1, 1), bool), np.zeros((1, 1), np.int32), True)  # compiled once, before processes are forked
     with Pool(options.jobs) as pool:

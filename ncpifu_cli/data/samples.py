@@ -7,6 +7,7 @@ import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from tokenize import TokenError  # numpy's, from a damaged header
+from typing import BinaryIO
 from zipfile import BadZipFile
 
 import numpy as np
@@ -81,17 +82,22 @@ def write_samples(path: Path, scan: Scan, near_points: int, rng: np.random.Gener
     if not near_inside.any():
         raise NcpifuError(f"{scan.name}: nothing lies inside the surface: it is a single sheet, or wound inside out")
     with open(path, "wb") as file:
-        np.savez_compressed(
-            file,
-            near_q=near,
-            near_inside=np.packbits(near_inside),
-            uniform_q=uniform,
-            uniform_inside=np.packbits(uniform_inside),
-            surface_q=quantise(surface.points),
-            surface_rgb=_albedo(scan, surface),
-            bounds_m=np.array(BOUNDS_M, np.float32),
-        )
+        save_samples(file, OccupancySamples(near, near_inside, uniform, uniform_inside, quantise(surface.points), _albedo(scan, surface), BOUNDS_M))
     return {"near": len(near), "near_inside": float(near_inside.mean()), "uniform": len(uniform), "uniform_inside": float(uniform_inside.mean())}
+
+
+def save_samples(file: BinaryIO, samples: OccupancySamples) -> None:
+    """Write them as they lie in `samples.npz`."""
+    np.savez_compressed(
+        file,
+        near_q=samples.near_q,
+        near_inside=np.packbits(samples.near_inside),
+        uniform_q=samples.uniform_q,
+        uniform_inside=np.packbits(samples.uniform_inside),
+        surface_q=samples.surface_q,
+        surface_rgb=samples.surface_rgb,
+        bounds_m=np.array(samples.bounds_m, np.float32),
+    )
 
 
 def read_samples(path: Path) -> OccupancySamples:

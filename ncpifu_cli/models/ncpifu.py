@@ -10,7 +10,7 @@ from ncpifu_cli.geometry.sample import inside_image, sample_image
 from ncpifu_cli.models.api import CodebookReport, Features, Prediction
 from ncpifu_cli.models.blocks.attention import GlobalAttention, KeysValues
 from ncpifu_cli.models.blocks.classifier import ColorHead, SurfaceClassifier
-from ncpifu_cli.models.blocks.depth_head import DepthHead, FineDepthHead, gap_seen
+from ncpifu_cli.models.blocks.depth_head import DepthHead, FineDepthHead, gap_within
 from ncpifu_cli.models.blocks.fusion import Branch
 from ncpifu_cli.models.blocks.groups import strided_groups
 from ncpifu_cli.models.blocks.hourglass import StackedHourglass
@@ -160,9 +160,8 @@ def _around(depth: Tensor, surfaces: Tensor, depth_scale: float) -> Tensor:
     """
     if surfaces.shape[-1] == 2:
         return surfaces
-    front, back, begin, end = surfaces.split(1, dim=-1)
-    begin, end = torch.minimum(begin, front), torch.maximum(end, back)
-    gap = gap_seen(begin, end, depth_scale)
+    front, back = surfaces[..., :1], surfaces[..., 1:2]
+    begin, end, gap = gap_within(surfaces, depth_scale)
     near = depth > (begin + end) / 2
     return torch.cat([torch.where(gap & ~near, end, front), torch.where(gap & near, begin, back)], dim=-1)
 

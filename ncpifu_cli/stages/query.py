@@ -44,24 +44,26 @@ class Occupancy:
         if image.shape != (size, size, 3) or coverage.shape != (size, size):
             raise ValueError(f"these weights take {size} x {size} px; got image {image.shape}, mask {coverage.shape}")
         self._model, self._reporter = model, reporter
-        self._coverage = torch.from_numpy(np.ascontiguousarray(coverage)).to(model.device)
         self._bfloat16 = computes_bfloat16(model.device)
         with torch.inference_mode():
             self._features = model.model.encode(torch.from_numpy(network_input(image, coverage))[None].to(model.device), both_ways=both_ways)
         self.chunk = chunk_points(model, reporter)
 
-    def gap_share(self) -> float:
-        """Share of the person's pixels, 0..1, behind whose first surface the network sees a gap and more of the person, as between a near and a far leg."""
+    def gap_share(self, coverage: NDArray[np.float32]) -> float:
+        """Share of the person's pixels, 0..1, behind whose first surface the network sees a gap and more of the person, as between a near and a far leg.
+
+        Args: coverage (S, S), as encoded.
+        """
         import torch
 
-        from ncpifu_cli.models.blocks.depth_head import gap_seen
+        from ncpifu_cli.models.blocks.depth_head import gap_within
 
         surfaces = self._features.depth[-1, 0].float()
         if len(surfaces) == 2:
             return 0.0
-        person = torch.nn.functional.interpolate(self._coverage[None, None], surfaces.shape[-2:], mode="area")[0, 0] > 0.5
-        front, back, begin, end = surfaces
-        seen = gap_seen(torch.minimum(begin, front), torch.maximum(end, back), self._model.config.depth_scale)
+        shown = torch.from_numpy(np.ascontiguousarray(coverage)).to(surfaces.device)
+        person = torch.nn.functional.interpolate(shown[None, None], surfaces.shape[-2:], mode="area")[0, 0] > 0.5
+        _, _, seen = gap_within(surfaces.movedim(0, -1), self._model.config.depth_scale)
         return float(seen[person].float().mean()) if person.any() else 0.0
 
     def __call__(self, points_ndc: NDArray[np.float32]) -> NDArray[np.float32]:

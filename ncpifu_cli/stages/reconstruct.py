@@ -174,7 +174,7 @@ def reconstruct_prepared(prepared: Prepared, model: LoadedModel, config: Reconst
     view = frame(prepared.photo, prepared.mask, model.config.image_size_px)
     clock.lap("frame")
     occupancy = Occupancy(model, view.image, view.coverage, reporter)
-    overlap = occupancy.gap_share()
+    overlap = occupancy.gap_share(view.coverage)
     if overlap > OVERLAP_SHARE:
         reporter.warn(
             f"the network sees limbs or things behind each other in {overlap:.0%} of the person: there the mesh may be torn or grown together; "

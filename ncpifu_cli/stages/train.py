@@ -272,6 +272,8 @@ def _told(true_ndc: Tensor, config: TrainConfig, first: int) -> Tensor | None:
     share = config.true_surfaces
     if not config.model.surface_depth or not share:
         return None
+    if share == 1:
+        return true_ndc
     numbers = range(first, first + len(true_ndc))
     chosen = torch.tensor([math.floor((number + 1) * share) > math.floor(number * share) for number in numbers], device=true_ndc.device)
     return torch.where(chosen[:, None, None, None], true_ndc, math.nan)

@@ -1,7 +1,6 @@
 """The loop that trains the project's small picture networks (masks, normals): one process, averaged weights, until the steps or the time are used up."""
 
 import json
-import math
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +11,7 @@ from torch import Tensor, nn
 
 from ncpifu_cli.models.ema import AveragedWeights
 from ncpifu_cli.progress import Reporter
+from ncpifu_cli.stages.train_state import decay
 
 WARMUP = 200  # steps
 Tensors = dict[str, Tensor]
@@ -53,7 +53,7 @@ def fit(
             if step and step % validate_every == 0:
                 keep(average.shadow, told())
             for group in optimizer.param_groups:
-                group["lr"] = learning_rate * min(1.0, (step + 1) / WARMUP) * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * progress)))
+                group["lr"] = learning_rate * min(1.0, (step + 1) / WARMUP) * decay(progress)
             pictures, *truth = draw()
             with torch.autocast("cpu", torch.bfloat16):
                 answer = net(pictures.contiguous(memory_format=torch.channels_last))

@@ -30,7 +30,7 @@ class FoundRun:
     step: int
     weights_step: int
     data: Path | None
-    time_is_over: bool = False
+    time_is_over: bool
 
     def is_finished(self, config: TrainConfig) -> bool:
         """Whether nothing is left to do for a run with these settings."""

@@ -22,6 +22,11 @@ MAX_BAD_STEPS = 20
 ENCODER = ("encoder.", "depth_head.")  # parameters of what is trained alone by `loss.occupancy=0`
 
 
+def decay(progress: float) -> float:
+    """A cosine from 1 to 1 % over the run, of which the share `progress` is done."""
+    return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
+
+
 def learning_rate(config: TrainConfig, step: int, time_share: float = 0.0) -> float:
     """Linear warm-up, then a cosine to 1 % at the last step, or before at the end of the time limit of which `time_share` is over (or constant)."""
     optim = config.optim
@@ -29,7 +34,7 @@ def learning_rate(config: TrainConfig, step: int, time_share: float = 0.0) -> fl
     if optim.schedule == "constant":
         return optim.lr * warm
     progress = max(time_share, (step - optim.warmup_steps) / max(1, config.steps - optim.warmup_steps))
-    return optim.lr * warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, progress))))
+    return optim.lr * warm * decay(progress)
 
 
 def _parameter_groups(model: Network, config: TrainConfig) -> list[dict[str, Any]]:

@@ -43,14 +43,14 @@ def test_gaps_are_counted_on_the_person(model: LoadedModel, monkeypatch: pytest.
     coverage = np.zeros((64, 64), np.float32)
     coverage[:, :32] = 1
     occupancy = Occupancy(model, np.zeros((64, 64, 3), np.uint8), coverage)
-    assert occupancy.gap_share() == 0  # this network knows front and back only
+    assert occupancy.gap_share(coverage) == 0  # this network knows front and back only
     scale, surfaces = model.config.depth_scale, torch.zeros(4, 16, 16)
     surfaces[0], surfaces[1] = 0.2, -0.2
     surfaces[2, :4], surfaces[3, :4] = 0.1, 0.05  # 5 cm, in a quarter of the rows
     surfaces[2, 4:8], surfaces[3, 4:8] = 0.01, 0.0  # too short to be one
     surfaces[2, 8:], surfaces[3, 8:] = 0.5, 0.3  # before the front surface: none
     monkeypatch.setattr(occupancy, "_features", replace(occupancy._features, depth=scale * surfaces[None, None]))
-    assert occupancy.gap_share() == pytest.approx(0.25)
+    assert occupancy.gap_share(coverage) == pytest.approx(0.25)
 
 
 def test_bfloat16_answers_are_not_on_a_coarse_grid(model: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,9 +15,11 @@ from ncpifu_cli.models.blocks.hourglass import group_norm
 GAP_SEEN_NDC = 0.015
 
 
-def gap_seen(begin: Tensor, end: Tensor, depth_scale: float) -> Tensor:
-    """Where there is a gap between `begin` and `end`, both (...) in units of phi: (...) bool."""
-    return begin - end > GAP_SEEN_NDC * depth_scale
+def gap_within(surfaces: Tensor, depth_scale: float) -> tuple[Tensor, Tensor, Tensor]:
+    """Begin and end of the gap between front and back, and whether there is one: (..., 1) each, of surfaces (..., 4) in units of phi."""
+    front, back, begin, end = surfaces.split(1, dim=-1)
+    begin, end = torch.minimum(begin, front), torch.maximum(end, back)
+    return begin, end, begin - end > GAP_SEEN_NDC * depth_scale
 
 
 def _without_gap(read: nn.Conv2d) -> nn.Conv2d:
