@@ -17,6 +17,7 @@ class AugmentConfig(Settings):
     roll_deg: float = Field(6.0, ge=0, lt=90, description="the camera is rolled by up to this angle")
     stretch: float = Field(0.06, ge=0, lt=1, description="the subject gets wider or narrower by up to this fraction")
     cut: float = Field(0.08, ge=0, le=1, description="share of images that end somewhere between the subject's hips and ankles; so does the truth")
+    prints: float = Field(0.3, ge=0, le=1, description="share of images with prints, badges or panels of another colour painted onto the person")
     hue_turn: float = Field(0.1, ge=0, le=0.5, description="hues of half of the images are rotated by up to this fraction of a full turn")
     color: float = Field(0.25, ge=0, lt=1, description="strength of brightness, contrast, saturation and tint changes")
     blur_px: float = Field(1.2, ge=0, description="largest Gaussian blur, in pixels of the network's input")

@@ -151,7 +151,7 @@ class Backdrops:
             picture = paste(picture, front, _polygon(wall, height, width))
         picture[horizon:] = self._floor(rng, height - horizon, width)
         for _ in range(rng.integers(0, 5)):  # signs
-            picture = paste(picture, np.broadcast_to(colour(rng), picture.shape), _word(rng, height, width))
+            picture = paste(picture, np.broadcast_to(colour(rng), picture.shape), word(rng, height, width))
         for _ in range(rng.integers(0, 5)):  # poles and rails
             x, top = int(rng.uniform(0, 1) * width), int(rng.uniform(-0.5, 0.6) * height)
             end = (x + int(rng.normal(0, 3)), int(rng.uniform(0.6, 1.1) * height))
@@ -287,7 +287,8 @@ def _polygon(corners: NDArray[np.int32], height: int, width: int) -> Picture:
     return np.clip(cover, 0, 1)
 
 
-def _word(rng: Rng, height: int, width: int) -> Picture:
+def word(rng: Rng, height: int, width: int) -> Picture:
+    """(H, W) coverage of a word on a sign or a shirt, anywhere."""
     cover = np.zeros((height, width), np.uint8)
     at = (int(rng.uniform(-0.1, 0.9) * width), int(rng.uniform(0.05, 0.95) * height))
     cv2.putText(cover, WORDS[rng.integers(len(WORDS))], at, int(rng.integers(0, 8)), rng.uniform(0.3, 2), 255, int(rng.integers(1, 4)), cv2.LINE_AA)

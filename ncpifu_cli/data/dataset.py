@@ -13,9 +13,11 @@ from torch.utils.data import Dataset
 from ncpifu_cli.artifacts import HELD_OUT_PREFIXES, read_json
 from ncpifu_cli.config.train import DataConfig
 from ncpifu_cli.data.augment import Placement, photographic, random_placement
+from ncpifu_cli.data.backdrops import Backdrops
 from ncpifu_cli.data.depth import decode_depth, move_depth, spread_depth
 from ncpifu_cli.data.network_input import network_input, resize_masked
 from ncpifu_cli.data.photo_light import in_photo_light
+from ncpifu_cli.data.prints import printed
 from ncpifu_cli.data.samples import RENDER_AGAIN, dequantise, read_samples
 from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.geometry.camera import Camera, ndc_to_px
@@ -24,6 +26,7 @@ FRONTAL_DEG = 60
 COLORED_POINTS = 4096  # surface points kept of each subject
 SEEN_NDC = 0.02  # a surface point is seen by the photo when it is no further behind the front surface
 JPEG_END = b"\xff\xd9"
+DRAWN = Backdrops()  # what prints are made of
 DEPTH_REACH_PX = 2  # pixels that the depth target goes on beyond the outline
 
 
@@ -155,7 +158,10 @@ class RenderDataset(Dataset[dict[str, Tensor]]):
         placement = random_placement(self.config.augment, rng) if self.augment else Placement()
         rgb, mask = placement.image(rgb), placement.image(mask.astype(np.uint8), cv2.INTER_NEAREST) > 0
         color, coverage = resize_masked(rgb, mask, self.size_px)
+        painted = np.zeros(coverage.shape, np.bool_)
         if self.augment:
+            if rng.random() < self.config.augment.prints:
+                color, painted = printed(rng, color, coverage, DRAWN)
             color, coverage = photographic(color, coverage, self.config.augment, rng)
         points_ndc = placement.points(points_ndc)
         depth = self._depth(subject, view, placement)
@@ -167,7 +173,7 @@ class RenderDataset(Dataset[dict[str, Tensor]]):
         }
         if self.colors:
             surface_ndc = placement.points(camera.world_to_ndc(subject.points.metres(subject.points.surface)))
-            seen, colors = self._colors_in_photo(surface_ndc, subject.points.albedo, color, coverage, depth[0])
+            seen, colors = self._colors_in_photo(surface_ndc, subject.points.albedo, color, coverage, painted, depth[0])
             kept = placement.kept(surface_ndc)
             chosen = np.concatenate([_draw(kept & ~seen, self.config.color_points // 2, rng), _draw(kept, self.config.color_points // 2, rng)])
             item |= {"surface": surface_ndc[chosen], "color": colors[chosen]}
@@ -179,15 +185,21 @@ class RenderDataset(Dataset[dict[str, Tensor]]):
         albedo: NDArray[np.uint8],
         color: NDArray[np.float32],
         coverage: NDArray[np.float32],
+        painted: NDArray[np.bool_],
         front_ndc: NDArray[np.float32],
     ) -> tuple[NDArray[np.bool_], NDArray[np.float32]]:
         """(N,) whether the photo sees the surface points, and (N, 3) their colours in its light, 0..1.
+
+        Where the photo was `painted` (S, S) on, `albedo` does not know: the colours are the photo's.
 
         Args: surface_ndc (N, 3), albedo (N, 3); the photo, color (S, S, 3) 0..255 and coverage (S, S); front_ndc (s, s) depth of the front surface.
         """
         column, row = np.floor(ndc_to_px(surface_ndc, self.size_px)).astype(int).clip(0, self.size_px - 1).T
         seen = (surface_ndc[:, 2] > front_ndc[row // self.depth_stride, column // self.depth_stride] - SEEN_NDC) & (coverage[row, column] > 0.95)
-        return seen, in_photo_light(albedo.astype(np.float32) / 255, color[row, column] / 255, seen)
+        photo, printed_on = color[row, column] / 255, seen & painted[row, column]
+        colors = in_photo_light(albedo.astype(np.float32) / 255, photo, seen & ~printed_on)
+        colors[printed_on] = photo[printed_on]
+        return seen, colors
 
     def _depth(self, subject: RenderedSubject, view: dict, placement: Placement) -> NDArray[np.float32]:
         """(L, s, s) NDC of the surfaces along each ray (`data/depth.py`), s = S / depth_stride, NaN where there is none near or the render has none."""

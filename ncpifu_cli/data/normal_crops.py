@@ -17,6 +17,7 @@ from ncpifu_cli.data.augment import photographic, random_placement
 from ncpifu_cli.data.backdrops import Backdrops, Rng, fractal_grey
 from ncpifu_cli.data.dataset import read_picture, read_view
 from ncpifu_cli.data.network_input import DETAIL_PX, normal_input
+from ncpifu_cli.data.prints import printed
 from ncpifu_cli.errors import NcpifuError
 
 Floats = NDArray[np.float32]
@@ -88,7 +89,10 @@ def draw_crops(views: OppositeViews, count: int, size_px: int, rng: Rng, backdro
         cover = mask[window]
         color: Floats = np.minimum(premultiplied[window] / np.maximum(cover, np.float32(1 / 255))[..., None], np.float32(255))  # true up to the outline
         normals = _decoded(front[window], back[window], cover > 0.999, placement.matrix / placement.scale)
-        color, cover = photographic(repatterned(rng, color, cover, backdrops), cover, PHOTO, rng)
+        color = repatterned(rng, color, cover, backdrops)
+        if rng.random() < PHOTO.prints:
+            color, _ = printed(rng, color, cover, backdrops)
+        color, cover = photographic(color, cover, PHOTO, rng)
         crops.append(NormalCrop(normal_input(color, cover), normals))
     return crops
 

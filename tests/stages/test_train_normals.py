@@ -12,15 +12,32 @@ from ncpifu_cli.stages import train_normals as stage
 from tests.normal_fixtures import SIZE, write_hump
 
 
+def facing(size: int = 8) -> torch.Tensor:
+    """(1, 6, size, size): the upper half a surface that faces the camera, the rest none."""
+    true = torch.zeros(1, 6, size, size)
+    true[:, 2, : size // 2], true[:, 5, : size // 2] = 1.0, -1.0
+    return true
+
+
 def test_loss_by_hand() -> None:
-    true = torch.zeros(1, 6, 2, 2)
-    true[:, 2, 0], true[:, 5, 0] = 1.0, -1.0
+    true = facing()
     assert float(stage.normal_loss(true.clone(), true)) == 0
     turned = true.clone()
-    turned[:, 5, 0], turned[:, 3, 0] = 0.0, 1.0  # the back off by a right angle: squared 2, counted a quarter
+    turned[:, 5, :4], turned[:, 3, :4] = 0.0, 1.0  # the back off by a right angle: squared 2, counted a quarter
     assert float(stage.normal_loss(turned, true)) == pytest.approx(0.5)
-    turned[:, :3, 1] = 7.0  # beside the surface anything goes
+    turned[:, :3, 4:] = 7.0  # beside the surface anything goes
     assert float(stage.normal_loss(turned, true)) == pytest.approx(0.5)
+
+
+def test_loss_counts_relief_more_than_a_turn_of_the_whole() -> None:
+    true = facing()
+    turned = true.clone()
+    turned[:, 2, :4], turned[:, 0, :4] = 0.0, 1.0
+    assert float(stage.normal_loss(turned, true)) == pytest.approx(2.0)  # the error is the same everywhere: no steps
+    folded = true.clone()
+    folded[:, 2, :4, 4:], folded[:, 0, :4, 4:] = 0.0, 1.0  # the right half alone: half the error, and a step of squared 2 in 4 of 28 + 24 pairs of neighbours
+    coarse = 2.0  # of 4 x 4 pixels there are two, and one step between them
+    assert float(stage.normal_loss(folded, true)) == pytest.approx(1.0 + stage.RELIEF * (2.0 * 4 / (28 + 24) + coarse))
 
 
 def test_angles_of_a_network_that_says_straight_ahead(tmp_path: Path) -> None:
