@@ -7,7 +7,7 @@ import typer
 
 from ncpifu_cli.cli.console import handle_errors, print_json, print_line, reporter
 
-MARKS = {"ok": "ok     ", "missing": "missing", "broken": "BROKEN "}
+MARKS = {"ok": "ok     ", "missing": "absent ", "broken": "BROKEN "}
 
 
 @handle_errors

@@ -1,6 +1,8 @@
 """Weights on disk: safetensors with the model's settings as JSON in the header. No pickle, strict keys and shapes."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -28,19 +30,34 @@ def save_tensors(path: Path, tensors: dict[str, Tensor], header: dict[str, Any])
             raise NcpifuError(f"cannot write {path}: {error}", "free some space; what was saved before is untouched") from error
 
 
-def read_tensors(path: Path, *, header_only: bool = False) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Tensors (none with `header_only`) and header of a safetensors file; NcpifuError names the file when it is missing, broken or foreign."""
+def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Tensors and header of a safetensors file; NcpifuError names the file when it is missing, broken or foreign."""
+    with _opened(path) as file:
+        return {name: file.get_tensor(name) for name in file.keys()}, _header(file)  # noqa: SIM118 (not a dict)
+
+
+def read_header(path: Path) -> dict[str, Any]:
+    """The header alone, likewise."""
+    with _opened(path) as file:
+        return _header(file)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
     path = Path(path)
     if not path.is_file():
         raise NcpifuError(f"weights file {path} does not exist", "give --weights FILE.safetensors or a released name such as compact")
     try:
         with safe_open(path, framework="pt") as file:
-            header = {key: json.loads(value) for key, value in (file.metadata() or {}).items()}
-            return {} if header_only else {name: file.get_tensor(name) for name in file.keys()}, header  # noqa: SIM118 (not a dict)
+            yield file
     except json.JSONDecodeError as error:
         raise NcpifuError(f"{path} holds no {FORMAT} weights", "it is of another network, or of another program") from error
     except (SafetensorError, OSError) as error:
         raise NcpifuError(f"{path} is not a weights file of this project: {error}", "it may be cut off or damaged; fetch or train it again") from error
+
+
+def _header(file: Any) -> dict[str, Any]:
+    return {key: json.loads(value) for key, value in (file.metadata() or {}).items()}
 
 
 def save_weights(path: Path, model: Network, config: ModelConfig, meta: dict[str, Any]) -> None:

@@ -113,8 +113,11 @@ class _Trainer:
         config, state = self.config, self.state
         metrics: dict[str, float] = {}
         note, stopping, saved = "", False, -1
-        with self.reporter.task("training", config.steps) as bar:
-            bar.advance(state.step)
+        # What is left of a run is steps or, where the rate decays by it, time: then the bar counts percent, and the note says which step it is.
+        by_time = config.optim.schedule == "time"
+        shown = 100 * state.progress if by_time else state.step
+        with self.reporter.task("training", 100 if by_time else config.steps) as bar:
+            bar.advance(shown)
             while state.step < config.steps and not stopping:
                 with self.pace.waiting():
                     passes = [self.bad_items.check(next(source)) for _ in range(config.optim.accumulate)]
@@ -129,7 +132,9 @@ class _Trainer:
                 if state.step % config.validate_every == 0 or state.step == config.steps:
                     with self.pace.pause():
                         metrics, saved = self.validate_and_save(), state.step
-                bar.advance(1, note)
+                done = 100 * state.progress if by_time else state.step
+                bar.advance(done - shown, f"step {state.step}  {note}" if by_time else note)
+                shown = done
         if stopping:
             self._explain_stop(stop)
         elif config.optim.schedule == "time" and state.time_share < ALL_OF_IT:

@@ -11,7 +11,7 @@ from ncpifu_cli.config.train import TrainConfig
 from ncpifu_cli.data.dataset import RenderedSubject
 from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.models.build import build
-from ncpifu_cli.models.checkpoint import read_tensors
+from ncpifu_cli.models.checkpoint import read_header
 from ncpifu_cli.progress import Reporter
 from ncpifu_cli.stages.train_processes import Processes
 from ncpifu_cli.stages.train_state import FILE_NAME, TrainingState
@@ -60,7 +60,7 @@ def find_run(run: Path, resume: bool, processes: Processes) -> FoundRun | None:
     if not resume:
         raise occupied(run)
     try:
-        header = read_tensors(run / FILE_NAME, header_only=True)[1]
+        header = read_header(run / FILE_NAME)
     except NcpifuError as error:
         raise NcpifuError(f"cannot go on: {error.message}", _start_from(weights) if weights.exists() else "start another run with -o") from error
     data = header.get("data")
@@ -85,7 +85,7 @@ def runs_beside(run: Path) -> str:
 
 def _weights_step(path: Path) -> int:
     try:
-        return int(read_tensors(path, header_only=True)[1].get("meta", {}).get("steps", 0))
+        return int(read_header(path).get("meta", {}).get("steps", 0))
     except NcpifuError:
         return 0  # missing or damaged: they are written again
 

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from ncpifu_cli.artifacts import read_json
 from ncpifu_cli.cli.app import app
 from ncpifu_cli.errors import NcpifuError
-from ncpifu_cli.models.checkpoint import load_weights, read_tensors
+from ncpifu_cli.models.checkpoint import load_weights, read_header
 from ncpifu_cli.stages import train as train_stage
 from ncpifu_cli.stages.train import train
 from ncpifu_cli.stages.train_state import FILE_NAME
@@ -45,7 +45,7 @@ def test_a_last_step_without_its_weights_is_not_the_end(renders: Path, tmp_path:
     monkeypatch.setattr(train_stage, "validate", fails)
     with pytest.raises(NcpifuError, match="watched subject"):
         train(small("steps=2"), renders, run, resume=True)
-    assert read_tensors(run / FILE_NAME, header_only=True)[1]["step"] == 2
+    assert read_header(run / FILE_NAME)["step"] == 2
     monkeypatch.setattr(train_stage, "validate", validate)
     train(small("steps=2"), renders, run, resume=True)
     assert load_weights(run / "weights.safetensors")[2]["steps"] == 2
@@ -65,7 +65,7 @@ def test_a_run_remembers_the_folder_it_was_told(renders: Path, tmp_path: Path, m
         train(small("steps=3"), None, run, resume=True)
     assert f"ncpifu train FOLDER --resume -o {run}" in caught.value.hint
     train(small("steps=3"), tmp_path / "there", run, resume=True)
-    assert read_tensors(run / FILE_NAME, header_only=True)[1]["data"] == str(tmp_path / "there")
+    assert read_header(run / FILE_NAME)["data"] == str(tmp_path / "there")
 
 
 def test_the_default_folder_is_looked_up_every_time(renders: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -46,6 +46,7 @@ class Listener:
     def __init__(self, act=lambda step: None) -> None:
         self.told: list[str] = []
         self.act, self.step = act, -1  # the first advance tells the starting step
+        self.total, self.done = 0.0, 0.0
 
     def info(self, message: str) -> None:
         self.told.append(message)
@@ -54,10 +55,12 @@ class Listener:
 
     @contextmanager
     def task(self, description: str, total: float | None) -> Iterator["Listener"]:
+        self.total = total or 0.0
         yield self
 
     def advance(self, amount: float = 1.0, note: str = "") -> None:
         self.step += 1
+        self.done += amount
         self.act(self.step)
 
 
@@ -323,6 +326,7 @@ def test_rate_decays_over_the_time_limit(renders: Path, tmp_path: Path, clock: C
     assert result.steps == 4
     assert rates_of(run) == decayed(0, 0.25, 0.5, 0.75)
     assert "the time is over, after 4 steps" in listener.told
+    assert (listener.total, listener.done) == (100, pytest.approx(100))  # percent of the time, not of a hundred thousand steps
     done = Listener()
     again = train(small(*BY_TIME), renders, run, resume=True, device="cpu", reporter=done)
     assert again.steps == 4
