@@ -16,6 +16,7 @@ from ncpifu_cli.data.augment import Placement, photographic, random_placement
 from ncpifu_cli.data.backdrops import Backdrops
 from ncpifu_cli.data.depth import decode_depth, move_depth, spread_depth
 from ncpifu_cli.data.network_input import network_input, resize_masked
+from ncpifu_cli.data.perspective import random_perspective
 from ncpifu_cli.data.photo_light import in_photo_light
 from ncpifu_cli.data.prints import printed
 from ncpifu_cli.data.samples import RENDER_AGAIN, dequantise, read_samples
@@ -158,23 +159,30 @@ class RenderDataset(Dataset[dict[str, Tensor]]):
         placement = random_placement(self.config.augment, rng) if self.augment else Placement()
         rgb, mask = placement.image(rgb), placement.image(mask.astype(np.uint8), cv2.INTER_NEAREST) > 0
         color, coverage = resize_masked(rgb, mask, self.size_px)
+        depth = self._depth(subject, view, placement)
+        points_ndc = placement.points(points_ndc)
+        kept = placement.kept(points_ndc)
+        perspective = random_perspective(self.config.augment, rng) if self.augment else None
+        if perspective is not None:
+            color, coverage, depth = perspective.view(color, coverage, depth)
+            points_ndc = perspective.points(points_ndc)
+        depth = spread_depth(depth, DEPTH_REACH_PX)
         painted = np.zeros(coverage.shape, np.bool_)
         if self.augment:
             if rng.random() < self.config.augment.prints:
                 color, painted = printed(rng, color, coverage, DRAWN)
             color, coverage = photographic(color, coverage, self.config.augment, rng)
-        points_ndc = placement.points(points_ndc)
-        depth = self._depth(subject, view, placement)
         item = {
             "image": network_input(color, coverage),
             "depth": depth,
             "points": points_ndc,
-            "inside": inside & placement.kept(points_ndc),
+            "inside": inside & kept,
         }
         if self.colors:
             surface_ndc = placement.points(camera.world_to_ndc(subject.points.metres(subject.points.surface)))
-            seen, colors = self._colors_in_photo(surface_ndc, subject.points.albedo, color, coverage, painted, depth[0])
             kept = placement.kept(surface_ndc)
+            surface_ndc = surface_ndc if perspective is None else perspective.points(surface_ndc)
+            seen, colors = self._colors_in_photo(surface_ndc, subject.points.albedo, color, coverage, painted, depth[0])
             chosen = np.concatenate([_draw(kept & ~seen, self.config.color_points // 2, rng), _draw(kept, self.config.color_points // 2, rng)])
             item |= {"surface": surface_ndc[chosen], "color": colors[chosen]}
         return {name: torch.from_numpy(value) for name, value in item.items()}
@@ -211,8 +219,7 @@ class RenderDataset(Dataset[dict[str, Tensor]]):
             stored = decode_depth(image, image.shape[1], self.depth_layers)
         except ValueError as error:
             raise _unreadable(subject.folder / view["depth"]) from error
-        depth = move_depth(stored, placement.image, size)
-        return spread_depth(depth, DEPTH_REACH_PX) * np.float32(placement.scale)
+        return move_depth(stored, placement.image, size) * np.float32(placement.scale)
 
     def _before_and_behind(self, empty_ndc: NDArray[np.float32], mask: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.float32]:
         """Some of the empty points that project onto the subject: (k, 3) NDC.

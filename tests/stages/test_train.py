@@ -183,9 +183,12 @@ def test_broken_samples_name_the_file(renders: Path, tmp_path: Path) -> None:
         read_points(tmp_path / "samples.npz")
 
 
-def test_depth_targets_agree_with_the_labels(renders: Path) -> None:
+@pytest.mark.parametrize(("perspective", "wrong"), [(0.0, 0.03), (1.0, 0.07)])  # what a near camera sees is made of what a far one saw
+def test_depth_targets_agree_with_the_labels(renders: Path, perspective: float, wrong: float) -> None:
     """Under augmentation too, points beyond the front or the back surface are outside."""
-    config = load(TrainConfig, "tiny", ["data.points=2000", "data.augment.mask=0"])  # the picture's own outline tells where there is a surface
+    config = load(
+        TrainConfig, "tiny", ["data.points=2000", "data.augment.mask=0", f"data.augment.perspective={perspective}"]
+    )  # the picture's own outline tells where there is a surface
     dataset = RenderDataset(find_subjects(renders), config.data, 256, seed=0, length=6, **DEPTH)
     for index in range(6):
         item = dataset[index]
@@ -197,9 +200,9 @@ def test_depth_targets_agree_with_the_labels(renders: Path) -> None:
         seen = (item["image"] != 0).any(dim=0)[row * 4 + 2, column * 4 + 2]  # beside it the target continues the nearest surface
         assert torch.isfinite(front[seen]).all()
         beyond, between = (xyz[:, 2] > front + 0.06) | (xyz[:, 2] < back - 0.06), (xyz[:, 2] < front - 0.06) & (xyz[:, 2] > back + 0.06)
-        assert inside[beyond].float().mean() < 0.03  # at the outline a pixel holds many depths
-        assert inside[between & seen].float().mean() > 0.97
-        assert inside[~seen].float().mean() < 0.03
+        assert inside[beyond].float().mean() < wrong  # at the outline a pixel holds many depths
+        assert inside[between & seen].float().mean() > 1 - wrong
+        assert inside[~seen].float().mean() < wrong
 
 
 def test_depth_loss_by_hand() -> None:
