@@ -1,0 +1,70 @@
+"""How far networks are off on views of near cameras, beside the same orthographic views: `python benchmarks/near_cameras.py RENDERS WEIGHTS...`
+
+RENDERS holds rendered humans that no network was trained on. For each network and kind of view, the mean depth error of all surfaces in cm, one way,
+over the same views; the near cameras are those of training (`data/perspective.py`), their views made of the orthographic ones. A Markdown table.
+"""
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from ncpifu_cli.artifacts import read_json
+from ncpifu_cli.config.base import load
+from ncpifu_cli.config.train import AugmentConfig, TrainConfig
+from ncpifu_cli.data.dataset import RenderDataset, RenderedSubject
+from ncpifu_cli.errors import NcpifuError
+from ncpifu_cli.models.build import Network
+from ncpifu_cli.models.checkpoint import load_weights
+from ncpifu_cli.models.losses import depth_error_cm
+
+BARE = dict.fromkeys(("scale", "shift_ndc", "roll_deg", "stretch", "cut", "hue_turn", "color", "blur_px", "jpeg", "noise", "mask", "prints"), 0)
+KINDS: dict[str, dict[str, float]] = {"orthographic": {}, "near camera": {"perspective": 1}, "with prints": {"prints": 1}}
+
+
+def subjects(folder: Path) -> list[RenderedSubject]:
+    """Everybody rendered in `folder`, held out or not."""
+    found = []
+    for marker in sorted(folder.glob("[!.]*/subject.json")):
+        content = read_json(marker)
+        found.append(RenderedSubject(marker.parent, content["name"], content["views"], content["size_px"]))
+    if not found:
+        raise NcpifuError(f"nobody is rendered in {folder}", "render held-out humans: `ncpifu render data/scans/test-* -o FOLDER`")
+    return found
+
+
+@torch.inference_mode()
+def depth_error(network: Network, size_px: int, people: list[RenderedSubject], kind: dict[str, float], views: int, frontal: float) -> float:
+    """Mean over `views` views of each, the same for every network."""
+    augment = AugmentConfig.model_validate({**BARE, "flip": False, "perspective": 0, **kind})
+    data = load(TrainConfig, overrides=["data.points=16", f"data.frontal_share={frontal}"]).data.model_copy(update={"augment": augment})
+    probe = network.encode_depth(torch.zeros(1, 3, size_px, size_px))
+    stride, layers = size_px // probe.shape[-1], probe.shape[-3]
+    dataset = RenderDataset(people, data, size_px, seed=7919, length=views * len(people), depth_stride=stride, depth_layers=layers)
+    depth: Callable[[torch.Tensor], torch.Tensor] = network.encode_depth
+    return float(np.mean([depth_error_cm(depth(item["image"][None])[-1], item["depth"][None], 8.0) for item in (dataset[i] for i in range(len(dataset)))]))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("renders", type=Path)
+    parser.add_argument("weights", type=Path, nargs="+")
+    parser.add_argument("--views", type=int, default=4, help="of each human")
+    parser.add_argument("--frontal-share", type=float, default=0.7)
+    options = parser.parse_args()
+    try:
+        people = subjects(options.renders)
+        print(f"{options.views} views of each of {len(people)} humans; depth error, cm\n\n| | {' | '.join(KINDS)} |\n|---|{'---|' * len(KINDS)}")
+        for path in options.weights:
+            network, config, _ = load_weights(path)
+            row = [depth_error(network, config.image_size_px, people, kind, options.views, options.frontal_share) for kind in KINDS.values()]
+            print(f"| {path.stem} | {' | '.join(f'{value:.2f}' for value in row)} |", flush=True)
+    except NcpifuError as error:
+        sys.exit(f"{error.message}\n{error.hint}")
+
+
+if __name__ == "__main__":
+    main()
