@@ -1,6 +1,7 @@
 """Training speed by network and way of computing, side by side in one run: images per second and peak memory, on random input.
 
     python benchmarks/training.py [--config compact] [--threads 0] [--steps 6] [--batch 0] [--rows full pifu] [--ways float32 bfloat16 channels_last compile]
+    python benchmarks/training.py --config paper --operations 25 --rows full --ways bfloat16       # where the time of a step goes
 
 Prints a Markdown table. Each row runs in a process of its own, so that its memory is its own. With one CPU thread the time is the process's CPU time, which
 other work on the machine does not change; else it is wall time. Memory on a CPU is the growth of the process's peak over what it needs before the first step
@@ -13,6 +14,7 @@ import resource
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from typing import Any
 
 WAYS = ("float32", "bfloat16", "channels_last", "compile")  # the last two in bfloat16
@@ -57,20 +59,39 @@ def measure(name: str, ablation: str, way: str, options: argparse.Namespace) -> 
     if way == "compile":
         network.encoder.compile()
     optimizer = torch.optim.AdamW(network.parameters(), lr=1e-4)
-    clock = time.process_time if options.threads == 1 and device.type == "cpu" else time.perf_counter
-    before, begun = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 0.0
-    for step in range(options.steps + 1):
-        if step == 1:
-            begun = clock()
+
+    def step() -> None:
         with torch.autocast(device.type, torch.bfloat16, enabled=way != "float32"):
             terms, _ = _forward(network, batch, config)
         terms["total"].backward()
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         float(terms["total"].detach())  # wait for the device
+
+    clock = time.process_time if options.threads == 1 and device.type == "cpu" else time.perf_counter
+    before, begun = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 0.0
+    for number in range(options.steps + 1):
+        if number == 1:
+            begun = clock()
+        step()
     seconds = (clock() - begun) / max(options.steps, 1)
+    if options.operations:
+        sys.stderr.write(costliest(step, device, options.operations))
     memory = torch.cuda.max_memory_allocated() / 2**20 if device.type == "cuda" else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024 - before
     return {"images_per_s": count / seconds if options.steps else 0.0, "weights_m": sum(p.numel() for p in network.parameters()) / 1e6, "memory_mb": memory}
+
+
+def costliest(step: Callable[[], None], device: Any, count: int) -> str:
+    """The `count` operations of a step that take most time on the device, and how many it runs in all: many short ones wait for the CPU that starts them."""
+    from torch.profiler import ProfilerActivity, profile
+
+    on_gpu = device.type == "cuda"
+    with profile(activities=[ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if on_gpu else [])], record_shapes=True) as record:
+        step()
+    table = record.key_averages(group_by_input_shape=True).table(
+        sort_by="self_device_time_total" if on_gpu else "self_cpu_time_total", row_limit=count, max_name_column_width=40, max_shapes_column_width=60
+    )
+    return f"{sum(event.count for event in record.key_averages())} operations in a step\n{table}\n"
 
 
 def main() -> None:
@@ -81,6 +102,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=0, help="0 = the profile's")
     parser.add_argument("--rows", nargs="*", default=["full", "no_integration", "no_codebooks", "pifu"], help="ablations")
     parser.add_argument("--ways", nargs="*", default=list(WAYS), choices=WAYS)
+    parser.add_argument("--operations", type=int, default=0, help="also tell the so many costliest operations of each row")
     parser.add_argument("--row", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.row:
@@ -90,10 +112,13 @@ def main() -> None:
     for ablation in options.rows:
         for way in options.ways:
             command = [sys.executable, __file__, "--config", options.config, "--threads", str(options.threads), "--steps", str(options.steps)]
+            command += ["--operations", str(options.operations)]
             done = subprocess.run([*command, "--batch", str(options.batch), "--row", ablation, way], capture_output=True, text=True)
             if done.returncode:
                 print(f"| {ablation} | {way} | {done.stderr.strip().splitlines()[-1][:120]} | | |", flush=True)
                 continue
+            if options.operations:
+                print(done.stderr)
             row = json.loads(done.stdout)
             print(f"| {ablation} | {way} | {row['images_per_s']:.1f} | {row['weights_m']:.1f} | {row['memory_mb']:.0f} |", flush=True)
 

@@ -21,6 +21,8 @@ from ncpifu_cli.data.prints import printed
 from ncpifu_cli.errors import NcpifuError
 
 Floats = NDArray[np.float32]
+HEADS = 0.3  # share of crops around the uppermost HEAD of a person's height
+HEAD = 0.13
 # Stretch would change normals by its inverse; what is beyond the outline does not matter here, so nothing is shifted or cut off.
 PHOTO = AugmentConfig(stretch=0.0, shift_ndc=0.0, cut=0.0, scale=0.2, roll_deg=8.0)
 
@@ -125,8 +127,10 @@ def repatterned(rng: Rng, rgb: Floats, cover: Floats, backdrops: Backdrops) -> F
 
 
 def _window(rng: Rng, cover: Floats, size_px: int) -> tuple[slice, slice]:
-    """A square around a pixel of the person."""
+    """A square around a pixel of the person, more often of the head than its share of them: a face is the first thing that anybody looks at."""
     places = np.argwhere(cover > 0.5)
+    if len(places) and rng.random() < HEADS:
+        places = places[places[:, 0] <= places[0, 0] + HEAD * np.ptp(places[:, 0])]  # in the order of rows
     middle = places[rng.integers(len(places))] if len(places) else np.array(cover.shape) // 2
     top, left = np.clip(middle - size_px // 2, 0, np.array(cover.shape) - size_px)
     return slice(top, top + size_px), slice(left, left + size_px)
