@@ -23,11 +23,12 @@ class CodebookReport(NamedTuple):
 class Features:
     """An encoded photo.
 
-    Attributes: stacks, one entry per hourglass output that is to be queried (what it holds is the network's own affair); depth (S, B, L, h, w),
-    predicted depth of the surfaces along each ray in units of phi, front and back first; image (B, 3, H, W), what was encoded.
+    Attributes: encoded, what is to be queried (the network's own affair; the S hourglass outputs lie one behind the other along the batch, so that all are
+    queried at once); depth (S, B, L, h, w), predicted depth of the surfaces along each ray in units of phi, front and back first; image (B, 3, H, W), what
+    was encoded.
     """
 
-    stacks: tuple[Any, ...]
+    encoded: Any
     depth: Tensor
     image: Tensor
 

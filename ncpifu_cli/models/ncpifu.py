@@ -33,7 +33,7 @@ class Gates:
 
 @dataclass(frozen=True)
 class Encoded:
-    """One hourglass output, ready to be queried.
+    """Hourglass outputs, ready to be queried; B counts photos times outputs.
 
     Attributes: feature_map (B, C, H/4, W/4); stem (B, C_stem, H/2, W/2); surfaces (B, L, h, w), predicted depth of the surfaces along each ray in
     units of phi; gates; seen: keys and values of the lattice (None for literal groups); context: mixed lattice features (B, S, C_fine), None without
@@ -94,7 +94,7 @@ class NeuralCodePIFu(nn.Module):
         told = depth
         if true_depth_ndc is not None:
             told = torch.where(torch.isfinite(true_depth_ndc), true_depth_ndc * self.depth_scale, depth.float()).to(depth.dtype)
-        return Features(tuple(self._prepare(feature_map, stem, surfaces) for feature_map, surfaces in zip(chosen, told, strict=True)), depth, image)
+        return Features(self._prepare(torch.cat(chosen), stem.repeat(len(chosen), 1, 1, 1), told.flatten(0, 1)), depth, image)
 
     def encode_depth(self, image: Tensor) -> Tensor:
         """(B, 3, H, W) -> (S, B, L, h, w): depth of the surfaces along each ray in units of phi, at 1 / `depth_stride` of the image's resolution.
@@ -105,13 +105,10 @@ class NeuralCodePIFu(nn.Module):
 
     def query(self, features: Features, points_ndc: Tensor) -> Prediction:
         """Occupancy logits at (B, N, 3) points; every point's answer is independent of the others (but see `LiteralGroups`)."""
-        answers: list[Tensor] = []
-        reports: Reports = {}
-        for encoded in features.stacks:
-            fine, x, reports = self._fine(encoded, points_ndc)
-            logits = self.classifier(torch.cat([fine, x], dim=-1)).float()
-            answers.append(torch.where(inside_image(points_ndc), logits, OUTSIDE_LOGIT))
-        return Prediction(torch.stack(answers), reports)
+        batch, outputs = len(points_ndc), len(features.depth)
+        fine, x, reports = self._fine(features.encoded, points_ndc.repeat(outputs, 1, 1))
+        logits = self.classifier(torch.cat([fine, x], dim=-1)).float().unflatten(0, (outputs, batch))
+        return Prediction(torch.where(inside_image(points_ndc), logits, OUTSIDE_LOGIT), reports)
 
     def color(self, features: Features, points_ndc: Tensor, photo: Tensor | None = None, behind: Tensor | None = None) -> Tensor:
         """Colours (B, N, 3), 0..1 sRGB in the photo's light, of surface points (B, N, 3). They learn from the geometry's features and leave those as they are.
@@ -122,7 +119,8 @@ class NeuralCodePIFu(nn.Module):
         if self.color_head is None:
             raise TypeError("this network has no colour head")
         with torch.no_grad():
-            fine, x, _ = self._fine(features.stacks[-1], points_ndc)
+            fine, x, _ = self._fine(features.encoded, points_ndc.repeat(len(features.depth), 1, 1))
+            fine, x = fine[-len(points_ndc) :], x[-len(points_ndc) :]  # of the last output
             photo = (sample_image(features.image.float(), points_ndc) + 1) / 2 if photo is None else photo
         return self.color_head(torch.cat([fine, x], dim=-1), photo, behind)
 

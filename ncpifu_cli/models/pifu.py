@@ -1,7 +1,5 @@
 """The PIFu baseline (Saito et al. 2019) in the same framework: same encoder, sampler, trainer, extractor and evaluator."""
 
-from typing import cast
-
 import torch
 from torch import Tensor, nn
 
@@ -38,7 +36,7 @@ class PIFu(nn.Module):
         """
         maps, stem = self.encoder(image)
         chosen = maps if self.training and self.supervise_all else maps[-1:]
-        return Features(tuple(chosen), self.depth_head(chosen, stem), image)
+        return Features(torch.cat(chosen), self.depth_head(chosen, stem), image)
 
     def encode_depth(self, image: Tensor) -> Tensor:
         """(B, 3, H, W) -> (S, B, L, h, w): depth of the surfaces along each ray in units of phi, at 1 / `depth_stride` of the image's resolution."""
@@ -46,12 +44,11 @@ class PIFu(nn.Module):
 
     def query(self, features: Features, points_ndc: Tensor) -> Prediction:
         """Logits at (B, N, 3) NDC points."""
-        answers = []
-        for feature_map in cast("tuple[Tensor, ...]", features.stacks):
-            depth = self.depth_scale * points_ndc[..., 2:3].to(feature_map.dtype)
-            logits = self.classifier(torch.cat([sample_image(feature_map, points_ndc), depth], dim=-1)).float()
-            answers.append(torch.where(inside_image(points_ndc), logits, OUTSIDE_LOGIT))
-        return Prediction(torch.stack(answers), {})
+        batch, outputs = len(points_ndc), len(features.depth)
+        points = points_ndc.repeat(outputs, 1, 1)
+        depth = self.depth_scale * points[..., 2:3].to(features.encoded.dtype)
+        logits = self.classifier(torch.cat([sample_image(features.encoded, points), depth], dim=-1)).float().unflatten(0, (outputs, batch))
+        return Prediction(torch.where(inside_image(points_ndc), logits, OUTSIDE_LOGIT), {})
 
     def color(self, features: Features, points_ndc: Tensor, photo: Tensor | None = None, behind: Tensor | None = None) -> Tensor:
         """PIFu's colours are another network (Tex-PIFu), which is not part of this baseline."""

@@ -65,7 +65,7 @@ class TrainingState:
             if group["rate"] == 0:  # no gradients are computed then, which is faster
                 for parameter in group["params"]:
                     parameter.requires_grad_(False)
-        self.optimizer = torch.optim.AdamW(groups, lr=config.optim.lr, weight_decay=config.optim.weight_decay)
+        self.optimizer = torch.optim.AdamW(groups, lr=config.optim.lr, weight_decay=config.optim.weight_decay, fused=True)
         self.average = AveragedWeights(model, config.optim.ema)
         self.keeper = CodebookKeeper(model)
         self.step = self.position = self.skipped = self.bad_steps = 0

@@ -14,7 +14,7 @@ from ncpifu_cli.models.blocks.depth_head import DepthHead, FineDepthHead
 from ncpifu_cli.models.blocks.fusion import Branch, CodeFusion, MLPFusion, SumFusion
 from ncpifu_cli.models.blocks.gate import Gate, OpenGate
 from ncpifu_cli.models.blocks.groups import morton_code, strided_groups
-from ncpifu_cli.models.blocks.hourglass import StackedHourglass
+from ncpifu_cli.models.blocks.hourglass import StackedHourglass, group_norm
 from ncpifu_cli.models.blocks.lattice import Lattice
 from ncpifu_cli.models.blocks.mixer import ChannelMixing, LocationMixing
 from ncpifu_cli.models.blocks.unet import UNet
@@ -31,6 +31,21 @@ def book(size: int = 8, channels: int = 6, select: int = 2) -> Codebook:
 
 
 OPEN = torch.ones(2, 8)
+
+
+class TestGroupNorm:
+    def test_keeps_the_type_and_agrees_with_float32(self) -> None:
+        norm = group_norm(32)
+        torch.nn.init.normal_(norm.weight)
+        torch.nn.init.normal_(norm.bias)
+        x = torch.randn(2, 32, 8, 8) * 3 + 1
+        plain = torch.nn.functional.group_norm(x, norm.num_groups, norm.weight, norm.bias)
+        assert torch.equal(norm(x), plain)
+        with torch.autocast("cpu", torch.bfloat16):
+            half = norm(x.bfloat16())
+        assert half.dtype == torch.bfloat16
+        assert torch.allclose(half.float(), plain, atol=0.05, rtol=0.02)
+        assert set(norm.state_dict()) == {"weight", "bias"}
 
 
 class TestHourglass:

@@ -206,7 +206,7 @@ def test_surfaces_are_relative() -> None:
     """Body and points moved together in depth: the two relative channels stay, the absolute one moves."""
     network = build(load(TrainConfig, "tiny", ["model.surface_depth=true"]).model).eval()
     image, points = sample()
-    encoded = network.encode(image).stacks[-1]
+    encoded = network.encode(image).encoded
     moved = dataclasses.replace(encoded, surfaces=encoded.surfaces + network.depth_scale * 0.1)
     before, after = network._x_c(encoded, points), network._x_c(moved, points + torch.tensor([0, 0, 0.1]))
     assert torch.allclose(before[..., -2:], after[..., -2:], atol=1e-5)
