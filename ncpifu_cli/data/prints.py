@@ -26,11 +26,20 @@ def printed(rng: Rng, rgb: Floats, cover: Floats, backdrops: Backdrops) -> tuple
         return rgb, painted > 0
     light = _fine_light(rgb, cover)
     for _ in range(rng.integers(1, LARGEST + 1)):
-        ink = np.clip(backdrops.texture(rng, height, width), 0, 255) if rng.random() < 0.3 else np.broadcast_to(colour(rng), rgb.shape)
+        ink = _ink(rng, rgb, places, backdrops)
         where = _outline(rng, places[rng.integers(len(places))], height, width) * cover * np.float32(rng.uniform(0.6, 1.0))
         rgb = paste(rgb, ink * light, where)
         painted = np.maximum(painted, where)
     return np.clip(rgb, 0, 255).astype(np.float32), painted > 0.05
+
+
+def _ink(rng: Rng, rgb: Floats, places: NDArray[np.intp], backdrops: Backdrops) -> Floats:
+    """(H, W, 3): a pattern, a colour, or one that the person has elsewhere: cloth of the colour of a hand is not a hand."""
+    kind = rng.random()
+    if kind < 0.3:
+        return np.clip(backdrops.texture(rng, *rgb.shape[:2]), 0, 255).astype(np.float32)
+    row, column = places[rng.integers(len(places))]
+    return np.broadcast_to(colour(rng) if kind < 0.65 else rgb[row, column], rgb.shape).astype(np.float32)
 
 
 def _outline(rng: Rng, place: NDArray[np.intp], height: int, width: int) -> Floats:
