@@ -24,6 +24,7 @@ from ncpifu_cli.stages.train_warm_start import warm_start
 def mix(paths: list[Path], shares: list[float], subjects: list[RenderedSubject], views: int, output: Path) -> None:
     """Write the mean of the weights in `paths` with `shares`, which sum to 1, its surface in place on `views` views of each of `subjects` (none: left)."""
     network, config, meta = load_weights(paths[0])
+    shares = [share / sum(shares) for share in shares]
     total = {name: shares[0] * tensor.double() for name, tensor in network.state_dict().items()}
     for path, share in zip(paths[1:], shares[1:], strict=True):
         other = copy.deepcopy(network)
@@ -31,7 +32,7 @@ def mix(paths: list[Path], shares: list[float], subjects: list[RenderedSubject],
         for name, tensor in other.state_dict().items():
             total[name] += share * tensor.double()
     network.load_state_dict({name: total[name].to(tensor.dtype) for name, tensor in network.state_dict().items()})
-    meta = {**meta, "mixed": shares}
+    meta = {"images": meta.get("images"), "mixed": shares}  # steps and scores are those of none of them
     if subjects:
         training = load(TrainConfig, overrides=[f"data.validation_views={views}", f"model.image_size_px={config.image_size_px}"])
         meta["surface_logit"] = surface_logit(network.eval(), training, subjects, torch.device("cpu"))

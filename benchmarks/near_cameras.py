@@ -1,12 +1,11 @@
 """How far networks are off on views of near cameras, beside the same orthographic views: `python benchmarks/near_cameras.py RENDERS WEIGHTS...`
 
-RENDERS holds rendered humans that no network was trained on. For each network and kind of view, the mean depth error of all surfaces in cm, one way,
+RENDERS holds rendered humans that no network was trained on. For each network and kind of view, the mean depth error of front and back in cm, one way,
 over the same views; the near cameras are those of training (`data/perspective.py`), their views made of the orthographic ones. A Markdown table.
 """
 
 import argparse
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +13,7 @@ import torch
 
 from ncpifu_cli.artifacts import read_json
 from ncpifu_cli.config.base import load
+from ncpifu_cli.config.model import ModelConfig
 from ncpifu_cli.config.train import AugmentConfig, TrainConfig
 from ncpifu_cli.data.dataset import RenderDataset, RenderedSubject
 from ncpifu_cli.errors import NcpifuError
@@ -21,7 +21,7 @@ from ncpifu_cli.models.build import Network
 from ncpifu_cli.models.checkpoint import load_weights
 from ncpifu_cli.models.losses import depth_error_cm
 
-BARE = dict.fromkeys(("scale", "shift_ndc", "roll_deg", "stretch", "cut", "hue_turn", "color", "blur_px", "jpeg", "noise", "mask", "prints"), 0)
+BARE = {name: False if name == "flip" else 0 for name in AugmentConfig.model_fields}  # everything switched off
 KINDS: dict[str, dict[str, float]] = {"orthographic": {}, "near camera": {"perspective": 1}, "with prints": {"prints": 1}}
 
 
@@ -30,22 +30,27 @@ def subjects(folder: Path) -> list[RenderedSubject]:
     found = []
     for marker in sorted(folder.glob("[!.]*/subject.json")):
         content = read_json(marker)
-        found.append(RenderedSubject(marker.parent, content["name"], content["views"], content["size_px"]))
+        try:
+            found.append(RenderedSubject(marker.parent, content["name"], content["views"], content["size_px"]))
+        except (KeyError, TypeError) as error:
+            raise NcpifuError(f"{marker} is not a rendered subject's: no {error}", "render it again") from error
     if not found:
         raise NcpifuError(f"nobody is rendered in {folder}", "render held-out humans: `ncpifu render data/scans/test-* -o FOLDER`")
     return found
 
 
 @torch.inference_mode()
-def depth_error(network: Network, size_px: int, people: list[RenderedSubject], kind: dict[str, float], views: int, frontal: float) -> float:
+def depth_error(network: Network, config: ModelConfig, people: list[RenderedSubject], kind: dict[str, float], views: int, frontal: float) -> float:
     """Mean over `views` views of each, the same for every network."""
-    augment = AugmentConfig.model_validate({**BARE, "flip": False, "perspective": 0, **kind})
+    augment = AugmentConfig.model_validate({**BARE, **kind})
     data = load(TrainConfig, overrides=["data.points=16", f"data.frontal_share={frontal}"]).data.model_copy(update={"augment": augment})
-    probe = network.encode_depth(torch.zeros(1, 3, size_px, size_px))
-    stride, layers = size_px // probe.shape[-1], probe.shape[-3]
-    dataset = RenderDataset(people, data, size_px, seed=7919, length=views * len(people), depth_stride=stride, depth_layers=layers)
-    depth: Callable[[torch.Tensor], torch.Tensor] = network.encode_depth
-    return float(np.mean([depth_error_cm(depth(item["image"][None])[-1], item["depth"][None], 8.0) for item in (dataset[i] for i in range(len(dataset)))]))
+    probe = network.encode_depth(torch.zeros(1, 3, config.image_size_px, config.image_size_px))
+    stride, layers = config.image_size_px // probe.shape[-1], probe.shape[-3]
+    dataset = RenderDataset(people, data, config.image_size_px, seed=7919, length=views * len(people), depth_stride=stride, depth_layers=layers)
+    errors = []
+    for item in (dataset[index] for index in range(len(dataset))):
+        errors.append(depth_error_cm(network.encode_depth(item["image"][None])[-1], item["depth"][None], config.depth_scale))
+    return float(np.mean(errors))
 
 
 def main() -> None:
@@ -60,7 +65,7 @@ def main() -> None:
         print(f"{options.views} views of each of {len(people)} humans; depth error, cm\n\n| | {' | '.join(KINDS)} |\n|---|{'---|' * len(KINDS)}")
         for path in options.weights:
             network, config, _ = load_weights(path)
-            row = [depth_error(network, config.image_size_px, people, kind, options.views, options.frontal_share) for kind in KINDS.values()]
+            row = [depth_error(network, config, people, kind, options.views, options.frontal_share) for kind in KINDS.values()]
             print(f"| {path.stem} | {' | '.join(f'{value:.2f}' for value in row)} |", flush=True)
     except NcpifuError as error:
         sys.exit(f"{error.message}\n{error.hint}")

@@ -40,18 +40,20 @@ class Placement:
         return np.column_stack([plane, points_ndc[:, 2] * self.scale]).astype(np.float32)
 
     def image(self, image: NDArray, interpolation: int = cv2.INTER_LINEAR) -> NDArray:
-        """(S, S) or (S, S, 3): the same change in pixels; what comes in from outside, or is cut off, is 0."""
+        """(S, S) or (S, S, 3): the same change in pixels, nothing cut off yet; what comes in from outside is 0."""
         size = image.shape[0]
         # Pixel index j is at NDC (2 j + 1) / S - 1 and rows count downwards: the same map for indices, about the middle index.
         linear = self.matrix * [[1, -1], [-1, 1]]
         middle = np.full(2, (size - 1) / 2)
         offset = middle - linear @ middle + np.array([self.shift_ndc[0], -self.shift_ndc[1]]) * size / 2
-        moved = cv2.warpAffine(image, np.column_stack([linear, offset]), (size, size), flags=interpolation)
-        moved[round((1 - self.cut_ndc) / 2 * size) :] = 0
-        return moved
+        return np.asarray(cv2.warpAffine(image, np.column_stack([linear, offset]), (size, size), flags=interpolation))
+
+    def first_cut_row(self, size_px: int) -> int:
+        """The row of a picture from which on everything is cut off; `size_px` where nothing is."""
+        return round((1 - self.cut_ndc) / 2 * size_px)
 
     def kept(self, points_ndc: NDArray[np.float32]) -> NDArray[np.bool_]:
-        """(N,): which of the changed points (N, 3) are not cut off."""
+        """(N,): which points (N, 3), as the picture shows them, are not cut off."""
         return points_ndc[:, 1] > self.cut_ndc
 
 

@@ -263,8 +263,7 @@ def thing(rng: Rng, height: int, width: int) -> Picture:
         return _polygon(cv2.boxPoints(box).astype(np.int32), height, width)
     if kind == 1:
         axes = (int(size * rng.uniform(0.2, 0.6)) + 1, int(size * 0.6) + 1)
-        cv2.ellipse(cover, centre.astype(int).tolist(), axes, rng.uniform(0, 180), 0, 360, 1.0, -1, cv2.LINE_AA)
-        return cover
+        return np.asarray(cv2.ellipse(cover, centre.astype(int).tolist(), axes, rng.uniform(0, 180), 0, 360, 1.0, -1, cv2.LINE_AA))
     if kind == 2:
         corners = centre + size * rng.normal(0, 0.5, (rng.integers(3, 9), 2))
         return _polygon(cv2.convexHull(corners.astype(np.int32))[:, 0], height, width)

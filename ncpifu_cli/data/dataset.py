@@ -16,7 +16,7 @@ from ncpifu_cli.data.augment import Placement, photographic, random_placement
 from ncpifu_cli.data.backdrops import Backdrops
 from ncpifu_cli.data.depth import decode_depth, move_depth, spread_depth
 from ncpifu_cli.data.network_input import network_input, resize_masked
-from ncpifu_cli.data.perspective import random_perspective
+from ncpifu_cli.data.perspective import ORTHOGRAPHIC, random_perspective
 from ncpifu_cli.data.photo_light import in_photo_light
 from ncpifu_cli.data.prints import printed
 from ncpifu_cli.data.samples import RENDER_AGAIN, dequantise, read_samples
@@ -27,7 +27,7 @@ FRONTAL_DEG = 60
 COLORED_POINTS = 4096  # surface points kept of each subject
 SEEN_NDC = 0.02  # a surface point is seen by the photo when it is no further behind the front surface
 JPEG_END = b"\xff\xd9"
-DRAWN = Backdrops()  # what prints are made of
+BACKDROPS = Backdrops()  # whose patterns are printed
 DEPTH_REACH_PX = 2  # pixels that the depth target goes on beyond the outline
 
 
@@ -160,28 +160,26 @@ class RenderDataset(Dataset[dict[str, Tensor]]):
         rgb, mask = placement.image(rgb), placement.image(mask.astype(np.uint8), cv2.INTER_NEAREST) > 0
         color, coverage = resize_masked(rgb, mask, self.size_px)
         depth = self._depth(subject, view, placement)
-        points_ndc = placement.points(points_ndc)
-        kept = placement.kept(points_ndc)
-        perspective = random_perspective(self.config.augment, rng) if self.augment else None
-        if perspective is not None:
-            color, coverage, depth = perspective.view(color, coverage, depth)
-            points_ndc = perspective.points(points_ndc)
+        near = random_perspective(self.config.augment, rng) if self.augment and np.isfinite(depth[0]).any() else ORTHOGRAPHIC
+        color, coverage, depth = near.view(color, coverage, depth)
+        points_ndc = near.points(placement.points(points_ndc))
+        coverage[placement.first_cut_row(len(coverage)) :] = 0
+        depth[:, placement.first_cut_row(depth.shape[1]) :] = np.nan
         depth = spread_depth(depth, DEPTH_REACH_PX)
         painted = np.zeros(coverage.shape, np.bool_)
         if self.augment:
             if rng.random() < self.config.augment.prints:
-                color, painted = printed(rng, color, coverage, DRAWN)
+                color, painted = printed(rng, color, coverage, BACKDROPS)
             color, coverage = photographic(color, coverage, self.config.augment, rng)
         item = {
             "image": network_input(color, coverage),
             "depth": depth,
             "points": points_ndc,
-            "inside": inside & kept,
+            "inside": inside & placement.kept(points_ndc),
         }
         if self.colors:
-            surface_ndc = placement.points(camera.world_to_ndc(subject.points.metres(subject.points.surface)))
+            surface_ndc = near.points(placement.points(camera.world_to_ndc(subject.points.metres(subject.points.surface))))
             kept = placement.kept(surface_ndc)
-            surface_ndc = surface_ndc if perspective is None else perspective.points(surface_ndc)
             seen, colors = self._colors_in_photo(surface_ndc, subject.points.albedo, color, coverage, painted, depth[0])
             chosen = np.concatenate([_draw(kept & ~seen, self.config.color_points // 2, rng), _draw(kept, self.config.color_points // 2, rng)])
             item |= {"surface": surface_ndc[chosen], "color": colors[chosen]}

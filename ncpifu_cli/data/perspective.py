@@ -5,6 +5,7 @@ orthographic: it learns people as a near camera warps them, upright and with toe
 the one thing that an orthographic camera sees so.
 """
 
+import math
 from dataclasses import dataclass
 
 import cv2
@@ -12,24 +13,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ncpifu_cli.config.train import AugmentConfig
-from ncpifu_cli.data.depth import JUMP_NDC, spread_depth
+from ncpifu_cli.data.depth import JUMP_NDC, LAYERS, spread_depth
 
 Floats = NDArray[np.float32]
 NEAREST_NDC = 2.2  # of the camera, about as many metres: the whole person in a phone's picture
 SIDE_NDC, LOW_NDC, HIGH_NDC = 0.15, -0.1, 0.8  # where its axis may meet the person: mostly above the middle, as it is held at breast or eye height
 ROUNDS = 4  # of looking up the depth where the last round came from
-REACH = np.ones((19, 19), np.uint8)  # pixels of the depth maps that a near part may have come further
 
 
 @dataclass(frozen=True)
 class Perspective:
-    """A camera in front of the view's origin, `distance_ndc` away, whose axis passes through `axis_ndc` (x, y). Depth stays what it is."""
+    """A camera in front of the view's origin, `distance_ndc` away (inf: orthographic), whose axis passes through `axis_ndc` (x, y). Depth stays what it is."""
 
     distance_ndc: float
     axis_ndc: tuple[float, float] = (0.0, 0.0)
 
     def points(self, points_ndc: Floats) -> Floats:
         """(N, 3) NDC of the orthographic view -> (N, 3) NDC where this camera sees them."""
+        if math.isinf(self.distance_ndc):
+            return points_ndc
         axis = np.array([*self.axis_ndc, 0], np.float32)
         closer = 1 / (1 - points_ndc[:, 2:] / np.float32(self.distance_ndc))
         return ((points_ndc - axis) * np.concatenate([closer, closer, np.ones_like(closer)], axis=1) + axis).astype(np.float32)
@@ -37,47 +39,68 @@ class Perspective:
     def view(self, color: Floats, coverage: Floats, depth: Floats) -> tuple[Floats, Floats, Floats]:
         """Picture (S, S, 3), coverage (S, S) and depth (L, s, s) of the orthographic view, NaN where there is no surface -> the same of this camera.
 
-        Each layer of depth moves by itself. What comes into sight only now, a strip beside a near limb, is drawn out of what is next to it.
+        Each surface moves by itself. What comes into sight only now, a strip beside a near limb, is drawn out of what is next to it. The front must be known
+        somewhere; layers that are known nowhere stay so.
         """
-        if np.isnan(depth[0]).all():
+        if math.isinf(self.distance_ndc):
             return color, coverage, depth
         filled = spread_depth(depth, np.inf)
-        sources = [self._sources(layer, facing=index % 2 == 0) for index, layer in enumerate(filled) if not np.isnan(layer).any()]
-        moved = np.full_like(filled, np.nan)  # unknown gaps stay unknown
-        for index, source in enumerate(sources):
-            moved[index] = _resample(filled[index], source)
-        known = cv2.remap(np.isfinite(depth[0]).astype(np.uint8), *_split(sources[0]), cv2.INTER_NEAREST) > 0
-        fine = _enlarged(sources[0], coverage.shape[0])
+        front, back = self._sources(filled[0], nearest=True), self._sources(filled[1], nearest=False)
+        moved = [_resample(filled[0], front), _resample(filled[1], back)]
+        moved[1] = np.minimum(moved[1], moved[0])
+        if len(filled) == LAYERS:
+            moved += self._gap(filled, moved[0], moved[1])
+        known = cv2.remap(np.isfinite(depth[0]).astype(np.uint8), *_split(front), cv2.INTER_NEAREST) > 0
+        fine = _enlarged(front, len(coverage))
         color, coverage = (cv2.remap(picture, *_split(fine), cv2.INTER_LINEAR) for picture in (color * coverage[..., None], coverage))
         color = np.minimum(color / np.maximum(coverage, np.float32(1 / 255))[..., None], np.float32(255))
-        return color, coverage, np.where(known, moved, np.float32(np.nan))
+        return color, coverage, np.where(known, np.stack(moved), np.float32(np.nan))
 
-    def _sources(self, depth: Floats, facing: bool) -> Floats:
+    def _gap(self, depth: Floats, front: Floats, back: Floats) -> list[Floats]:
+        """Begin and end (s, s) of the gap of the orthographic layers `depth`, between this camera's front and back; the middle where there is none.
+
+        Begin is the back of what is near and end the front of what is far. Beside the gap both are all that is there; so each goes on, and may be found, where
+        the other has not moved to.
+        """
+        if np.isnan(depth[2]).any():
+            return [depth[2], depth[3]]
+        gap = depth[2] > depth[3]
+        near_back, far_front = np.where(gap, depth[2], depth[1]), np.where(gap, depth[3], depth[0])
+        begin = _resample(near_back, self._sources(near_back, nearest=True)).clip(back, front)
+        end = _resample(far_front, self._sources(far_front, nearest=False)).clip(back, front)
+        none, middle = begin <= end, (front + back) / np.float32(2)
+        return [np.where(none, middle, begin), np.where(none, middle, end)]
+
+    def _sources(self, depth: Floats, nearest: bool) -> Floats:
         """(s, s) depth everywhere -> (s, s, 2) pixel column and row that each pixel of this camera shows.
 
-        Where a near part has come before a far one, two pixels answer: looked for from the nearer depth on, the near one is found (the far one for surfaces not
-        `facing` the camera, which are seen from behind). Where it has drawn back none does, and the search swings between both sides: what is left of it is
-        the part that was hidden.
+        Where a near part has come before a far one, two pixels answer: looked for from the nearer depth on, the `nearest` is found, else the furthest, as back
+        surfaces are seen from behind. Where it has drawn back none does, and the search swings between both sides: taken is the part that was hidden.
         """
         size = len(depth)
         column, row = np.meshgrid(*2 * [np.arange(size, dtype=np.float32)])
         at = np.stack([column, row], axis=-1)
         axis = (np.array([1 + self.axis_ndc[0], 1 - self.axis_ndc[1]], np.float32) * size - 1) / 2
-        here = cv2.dilate(depth, REACH) if facing else cv2.erode(depth, REACH)
+        # As far as anything may have come: from the border that is furthest from the axis, at the depth that is furthest from the middle.
+        shift = float(np.abs(depth).max()) / self.distance_ndc * (1 + float(np.abs(self.axis_ndc).max())) * size / 2
+        around = np.ones((2 * min(math.ceil(shift), size // 4) + 1,) * 2, np.uint8)
+        here = there = cv2.dilate(depth, around) if nearest else cv2.erode(depth, around)
         source = last = at
-        there = here
         for _ in range(ROUNDS):
             last, here = source, there
             source = axis + (at - axis) * (1 - here[..., None] / np.float32(self.distance_ndc))
             there = cv2.remap(depth, *_split(source), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        hidden = here < there if facing else here > there
+        hidden = here < there if nearest else here > there
         return np.where(hidden[..., None], last, source)
 
 
-def random_perspective(config: AugmentConfig, rng: np.random.Generator) -> Perspective | None:
-    """A near camera for the configured share of images, else None: distances from NEAREST_NDC on, evenly in how much they show."""
+ORTHOGRAPHIC = Perspective(math.inf)
+
+
+def random_perspective(config: AugmentConfig, rng: np.random.Generator) -> Perspective:
+    """A near camera for the configured share of images, else an orthographic one: distances from NEAREST_NDC on, evenly in how much they show."""
     if rng.random() >= config.perspective:
-        return None
+        return ORTHOGRAPHIC
     distance = NEAREST_NDC / max(float(rng.uniform()), 0.05)
     return Perspective(distance, (float(rng.uniform(-SIDE_NDC, SIDE_NDC)), float(rng.uniform(LOW_NDC, HIGH_NDC))))
 

@@ -10,27 +10,30 @@ from numpy.typing import NDArray
 from ncpifu_cli.data.backdrops import Backdrops, Rng, colour, fractal_grey, paste, thing, word
 
 Floats = NDArray[np.float32]
-LARGEST = 3  # things at once
-LIGHT_PX = 1 / 40  # of the picture's side: what is narrower than this in brightness is taken for light and kept
+MOST = 3  # things at once
+LIGHT = 1 / 35  # of the person's height: what is narrower than this in brightness is taken for light and kept
 
 
 def printed(rng: Rng, rgb: Floats, cover: Floats, backdrops: Backdrops) -> tuple[Floats, NDArray[np.bool_]]:
     """Paint one to three things onto the person, under the light that was there.
 
-    Args: rgb (H, W, 3) 0..255; cover (H, W) 0..1. Returns the picture and (H, W) where it was painted on.
+    Args: rgb (H, W, 3) 0..255, cover (H, W) 0..1. Returns the picture and (H, W) where it was painted on.
     """
-    height, width = cover.shape
-    places = np.argwhere(cover > 0.5)
-    painted = np.zeros((height, width), np.float32)
-    if not len(places):
+    painted = np.zeros(cover.shape, np.float32)
+    rows, columns = np.flatnonzero((cover > 0.5).any(axis=1)), np.flatnonzero((cover > 0.5).any(axis=0))
+    if not len(rows):
         return rgb, painted > 0
-    light = _fine_light(rgb, cover)
-    for _ in range(rng.integers(1, LARGEST + 1)):
-        ink = _ink(rng, rgb, places, backdrops)
-        where = _outline(rng, places[rng.integers(len(places))], height, width) * cover * np.float32(rng.uniform(0.6, 1.0))
-        rgb = paste(rgb, ink * light, where)
-        painted = np.maximum(painted, where)
-    return np.clip(rgb, 0, 255).astype(np.float32), painted > 0.05
+    box = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)  # all that is looked at
+    person, inside = rgb[box], cover[box]
+    places = np.argwhere(inside > 0.5)
+    light = _fine_light(person, inside)
+    for _ in range(rng.integers(1, MOST + 1)):
+        where = _outline(rng, places[rng.integers(len(places))], *inside.shape) * inside * np.float32(rng.uniform(0.6, 1.0))
+        person = paste(person, _ink(rng, person, places, backdrops) * light, where)
+        painted[box] = np.maximum(painted[box], where)
+    rgb = rgb.copy()
+    rgb[box] = np.clip(person, 0, 255)
+    return rgb, painted > 0.05
 
 
 def _ink(rng: Rng, rgb: Floats, places: NDArray[np.intp], backdrops: Backdrops) -> Floats:
@@ -58,7 +61,7 @@ def _outline(rng: Rng, place: NDArray[np.intp], height: int, width: int) -> Floa
 
 def _fine_light(rgb: Floats, cover: Floats) -> Floats:
     """(H, W, 1) folds and creases: brightness over the mean brightness around, about 1."""
-    sigma = max(rgb.shape[0] * LIGHT_PX, 1.0)
-    bright = rgb.mean(axis=2) * cover
-    around = cv2.GaussianBlur(bright, (0, 0), sigma) / np.maximum(cv2.GaussianBlur(cover, (0, 0), sigma), np.float32(1e-3))
+    sigma = max(rgb.shape[0] * LIGHT, 1.0)
+    bright = rgb.mean(axis=2)
+    around = cv2.GaussianBlur(bright * cover, (0, 0), sigma) / np.maximum(cv2.GaussianBlur(cover, (0, 0), sigma), np.float32(1e-3))
     return np.clip((bright + 10) / (around + 10), 0.5, 1.6)[..., None]  # 10: black cloth has a light of its own, not one of its noise

@@ -37,7 +37,7 @@ class Features:
 class Prediction:
     """The answer at points.
 
-    Attributes: logits (S, B, N) for the S queried hourglass outputs, the last one is the answer. codebooks: reports by branch name.
+    Attributes: logits (S, B, N) for the S queried hourglass outputs, the last one is the answer. codebooks: reports by branch name, of all outputs together.
     """
 
     logits: Tensor

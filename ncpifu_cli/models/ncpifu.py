@@ -33,11 +33,11 @@ class Gates:
 
 @dataclass(frozen=True)
 class Encoded:
-    """Hourglass outputs, ready to be queried; B counts photos times outputs.
+    """Hourglass outputs, ready to be queried; B counts photos times outputs, those of one output together.
 
-    Attributes: feature_map (B, C, H/4, W/4); stem (B, C_stem, H/2, W/2); surfaces (B, L, h, w), predicted depth of the surfaces along each ray in
-    units of phi; gates; seen: keys and values of the lattice (None for literal groups); context: mixed lattice features (B, S, C_fine), None without
-    integration over the lattice.
+    Attributes: feature_map (B, C, H/4, W/4); stem (photos, C_stem, H/2, W/2), which all outputs share; surfaces (B, L, h, w), predicted depth of the surfaces
+    along each ray in units of phi; gates; seen: keys and values of the lattice (None for literal groups); context: mixed lattice features (B, S, C_fine), None
+    without integration over the lattice.
     """
 
     feature_map: Tensor
@@ -94,7 +94,7 @@ class NeuralCodePIFu(nn.Module):
         told = depth
         if true_depth_ndc is not None:
             told = torch.where(torch.isfinite(true_depth_ndc), true_depth_ndc * self.depth_scale, depth.float()).to(depth.dtype)
-        return Features(self._prepare(torch.cat(chosen), stem.repeat(len(chosen), 1, 1, 1), told.flatten(0, 1)), depth, image)
+        return Features(self._prepare(torch.cat(chosen), stem, told.flatten(0, 1)), depth, image)
 
     def encode_depth(self, image: Tensor) -> Tensor:
         """(B, 3, H, W) -> (S, B, L, h, w): depth of the surfaces along each ray in units of phi, at 1 / `depth_stride` of the image's resolution.
@@ -126,7 +126,7 @@ class NeuralCodePIFu(nn.Module):
 
     def _prepare(self, feature_map: Tensor, stem: Tensor, surfaces: Tensor) -> Encoded:
         # v_s of eq. 6 scores the global average of x_c; the depth's average over the volume is 0 and is left out.
-        average = torch.cat([feature_map.mean(dim=(2, 3)), stem.mean(dim=(2, 3))], dim=-1)
+        average = torch.cat([feature_map.mean(dim=(2, 3)), stem.mean(dim=(2, 3)).repeat(len(feature_map) // len(stem), 1)], dim=-1)
         return Encoded(feature_map, stem, surfaces, Gates(self.local_gate(average), self.global_gate(average)))
 
     @abstractmethod
@@ -137,7 +137,8 @@ class NeuralCodePIFu(nn.Module):
         """Pixel-aligned feature x_c (B, N, C): hourglass, stem and depth (section 2), which may be told from the predicted surfaces as well."""
         dtype = encoded.feature_map.dtype
         depth = self.depth_scale * points_ndc[..., 2:3]
-        parts = [sample_image(encoded.feature_map, points_ndc), sample_image(encoded.stem, points_ndc), depth.to(dtype)]
+        of_stem = sample_image(encoded.stem, points_ndc[: len(encoded.stem)])  # every output is asked at the same points
+        parts = [sample_image(encoded.feature_map, points_ndc), of_stem.repeat(len(points_ndc) // len(of_stem), 1, 1), depth.to(dtype)]
         if self.surface_depth:
             parts.append((depth - _around(depth, sample_image(encoded.surfaces.float(), points_ndc), self.depth_scale)).to(dtype))
         return torch.cat(parts, dim=-1)

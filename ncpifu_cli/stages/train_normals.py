@@ -76,14 +76,14 @@ def train_normals(
 
 
 def normal_loss(predicted: Tensor, true: Tensor) -> Tensor:
-    """Squared error, 2 (1 - cos), mean over the surface, and RELIEF times that of its steps from place to place; the back, which is a guess, counts a quarter.
+    """Squared error, 2 (1 - cos), mean over the surface, and RELIEF times that of its steps from place to place; the back, a guess, counts a quarter.
 
     A mesh takes relief from normals, not shape (`geometry/refine.py`): how a limb is turned is most of the plain error, and not what is asked for. Steps are
     taken at full size and between means of 4 x 4 pixels. Both (B, 6, H, W), the true ones 0 beside the surface.
 
     An absolute error asks for the median: with it the network stayed at the round shape of the outline wherever it was not nearly sure of a fold.
     """
-    known = (true.detach().unflatten(1, (2, 3)).square().sum(2) > 0.5).float()  # (B, 2, H, W)
+    known = (true.unflatten(1, (2, 3)).square().sum(2) > 0.5).float()  # (B, 2, H, W)
     error = (predicted - true) * known.repeat_interleave(3, 1)
     front, seen = error[:, :3], known[:, :1]
     plain = (front.square().sum() / seen.sum().clamp_min(1)) + 0.25 * (error[:, 3:].square().sum() / known[:, 1:].sum().clamp_min(1))

@@ -139,7 +139,7 @@ class TrainingState:
         for name, parameter in self.model.named_parameters():
             moments = {key: parts["optimizer"][f"{key}/{name}"] for key in ("step", "exp_avg", "exp_avg_sq") if f"{key}/{name}" in parts["optimizer"]}
             if moments:
-                self.optimizer.state[parameter] = {key: value if key == "step" else value.to(parameter.device) for key, value in moments.items()}
+                self.optimizer.state[parameter] = {key: value.to(parameter.device) for key, value in moments.items()}  # a fused Adam counts its steps there too
         self.keeper.usage = {name: value.to(self.device) for name, value in parts["usage"].items()}
         self.step, self.skipped, self.bad_steps = int(header["step"]), int(header.get("skipped", 0)), 0
         self.position = int(header.get("position", self.step * self.config.optim.batch_size))

@@ -96,7 +96,8 @@ def test_everything_switched_off_changes_nothing() -> None:
 def test_a_cut_takes_image_and_truth_alike() -> None:
     placement = Placement(scale=0.9, cut_ndc=-0.25)
     moved = placement.image(np.full((64, 64), 255, np.uint8))
-    assert moved[:40].any(axis=1)[4:].all() and not moved[40:].any()
+    assert moved[4:60].any(axis=1).all()  # the picture is cut when all that moves it has
+    assert placement.first_cut_row(64) == 40 and Placement().first_cut_row(64) == 64
     points = placement.points(np.array([[0, -0.25, 0], [0, -0.29, 0], [0, 0.5, 0]], np.float32))
     assert placement.kept(points).tolist() == [True, False, True]
     cuts = [random_placement(AugmentConfig(cut=0.5), np.random.default_rng(seed)).cut_ndc for seed in range(200)]

@@ -3,7 +3,7 @@ import pytest
 
 from ncpifu_cli.config.train import AugmentConfig
 from ncpifu_cli.data.depth import JUMP_NDC
-from ncpifu_cli.data.perspective import NEAREST_NDC, Perspective, random_perspective
+from ncpifu_cli.data.perspective import NEAREST_NDC, ORTHOGRAPHIC, Perspective, random_perspective
 
 SIZE, DEPTH_PX = 256, 128
 NEAR = Perspective(2.0, (0.1, 0.5))
@@ -103,14 +103,36 @@ def test_unknown_depth_stays_unknown() -> None:
     depth[2:] = np.nan  # renders from before there were gaps
     _, _, moved = NEAR.view(color, cover, depth)
     assert np.isfinite(moved[:2]).any() and np.isnan(moved[2:]).all()
-    same, covered, none = NEAR.view(color, cover, np.full_like(depth, np.nan))
-    assert same is color and covered is cover and np.isnan(none).all()
 
 
 def test_share_and_range_of_distances() -> None:
     rng = np.random.default_rng(0)
     drawn = [random_perspective(AugmentConfig(perspective=0.4), rng) for _ in range(500)]
-    near = [camera.distance_ndc for camera in drawn if camera is not None]
+    near = [camera.distance_ndc for camera in drawn if camera != ORTHOGRAPHIC]
     assert 0.3 < len(near) / 500 < 0.5
     assert min(near) >= NEAREST_NDC and np.median(near) == pytest.approx(2 * NEAREST_NDC, rel=0.2)
-    assert all(random_perspective(AugmentConfig(perspective=0), rng) is None for _ in range(50))
+    assert all(random_perspective(AugmentConfig(perspective=0), rng) is ORTHOGRAPHIC for _ in range(50))
+
+
+def test_orthographic_cameras_change_nothing() -> None:
+    color, cover, depth = ball()
+    assert all(after is before for after, before in zip(ORTHOGRAPHIC.view(color, cover, depth), (color, cover, depth), strict=True))
+    points = np.ones((3, 3), np.float32)
+    assert ORTHOGRAPHIC.points(points) is points
+
+
+def test_layers_stay_in_order() -> None:
+    """A hand before a body: from a near camera too the gap lies between front and back, and begins before it ends."""
+    x, y = grid(DEPTH_PX)
+    body, hand = np.abs(x) < 0.5, (np.abs(x - 0.2) < 0.06) & (np.abs(y + 0.5) < 0.06)
+    front = np.where(hand, 0.45, np.where(body, 0.1 + 0.05 * np.cos(9 * x), np.nan)).astype(np.float32)
+    back = np.where(body, -0.1 - 0.05 * np.cos(9 * x), np.nan).astype(np.float32)
+    begin, end = np.where(hand, 0.4, (front + back) / 2).astype(np.float32), np.where(hand, 0.15, (front + back) / 2).astype(np.float32)
+    depth = np.stack([front, back, begin, end])
+    _, _, moved = Perspective(NEAREST_NDC, (0.0, 0.8)).view(np.zeros((SIZE, SIZE, 3), np.float32), np.ones((SIZE, SIZE), np.float32), depth)
+    front, back, begin, end = moved[:, np.isfinite(moved[0])]
+    assert (front >= begin - 1e-6).all() and (begin >= end - 1e-6).all() and (end >= back - 1e-6).all()
+    near = front > 0.4
+    grown = (1 / (1 - 0.45 / NEAREST_NDC)) ** 2
+    assert near.sum() == pytest.approx(hand.sum() * grown, rel=0.3)  # a hand of 8 pixels that has come 21 further is not lost
+    assert (begin - end)[near].mean() > 0.2  # nor is the gap behind it

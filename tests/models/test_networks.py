@@ -49,6 +49,22 @@ def test_every_ablation_trains_a_step(name: str) -> None:
     assert [n for n in silent if not any(word in n for word in unused.get(name, ()))] == []
 
 
+@pytest.mark.parametrize("name", ["full", "literal_groups", "pifu"])
+def test_outputs_queried_together_answer_as_each_alone(name: str) -> None:
+    network = build(load(TrainConfig, "tiny", ["model.color=[8]"] if name == "full" else [], ablation=name).model)
+    image, points = sample(batch=3)
+    with torch.no_grad():
+        together, alone = network.train().encode(image), network.eval().encode(image)
+        answers, last = network.query(together, points).logits, network.query(alone, points).logits
+        assert answers.shape == (2, 3, 100) and last.shape == (1, 3, 100)
+        assert torch.allclose(answers[1], last[0], atol=1e-5)
+        assert not torch.allclose(answers[0], last[0], atol=1e-3)
+        first = network.query(network.eval().encode(image[:1]), points[:1]).logits
+        assert torch.allclose(first[0, 0], answers[1, 0], atol=1e-5)
+        if name == "full":
+            assert torch.allclose(network.color(together, points), network.color(alone, points), atol=1e-5)
+
+
 def test_ablations_differ_from_the_full_network() -> None:
     full = load(TrainConfig, "tiny").model
     same = [name for name in ABLATIONS if name != "full" and load(TrainConfig, "tiny", ablation=name).model == full]

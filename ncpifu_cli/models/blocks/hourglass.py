@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 
 class GroupNorm(nn.GroupNorm):
-    """Group normalisation in the type of its input, with sums in float32: a GPU's autocast would copy every feature map to float32 and back."""
+    """Group normalisation in the type of its input, summed in float32: a GPU's autocast would copy every feature map to float32 and back."""
 
     def forward(self, x: Tensor) -> Tensor:
         device = x.device.type
