@@ -16,7 +16,7 @@ from ncpifu_cli.config.base import load
 from ncpifu_cli.config.train import TrainConfig
 from ncpifu_cli.data.dataset import RenderedSubject, find_subjects
 from ncpifu_cli.errors import NcpifuError
-from ncpifu_cli.models.checkpoint import load_weights, save_weights
+from ncpifu_cli.models.checkpoint import load_weights, read_header, save_weights
 from ncpifu_cli.stages.train_calibrate import surface_logit
 from ncpifu_cli.stages.train_warm_start import warm_start
 
@@ -24,15 +24,17 @@ from ncpifu_cli.stages.train_warm_start import warm_start
 def mix(paths: list[Path], shares: list[float], subjects: list[RenderedSubject], views: int, output: Path) -> None:
     """Write the mean of the weights in `paths` with `shares`, which sum to 1, its surface in place on `views` views of each of `subjects` (none: left)."""
     network, config, meta = load_weights(paths[0])
+    steps = [int(meta.get("steps", 0))]
     shares = [share / sum(shares) for share in shares]
     total = {name: shares[0] * tensor.double() for name, tensor in network.state_dict().items()}
     for path, share in zip(paths[1:], shares[1:], strict=True):
         other = copy.deepcopy(network)
         print(warm_start(other, path))  # what this file has not stays the first one's
+        steps.append(int(read_header(path).get("meta", {}).get("steps", 0)))
         for name, tensor in other.state_dict().items():
             total[name] += share * tensor.double()
     network.load_state_dict({name: total[name].to(tensor.dtype) for name, tensor in network.state_dict().items()})
-    meta = {"images": meta.get("images"), "mixed": shares}  # steps and scores are those of none of them
+    meta = {"steps": sum(steps), "mixed": shares}
     if subjects:
         training = load(TrainConfig, overrides=[f"data.validation_views={views}", f"model.image_size_px={config.image_size_px}"])
         meta["surface_logit"] = surface_logit(network.eval(), training, subjects, torch.device("cpu"))
@@ -40,6 +42,7 @@ def mix(paths: list[Path], shares: list[float], subjects: list[RenderedSubject],
             network.classifier.lower(meta["surface_logit"])
         print(f"the surface was at a logit of {meta['surface_logit']:.3f}")
     save_weights(output, network, config, meta)
+    print(output)
 
 
 def main() -> None:
@@ -48,12 +51,14 @@ def main() -> None:
     parser.add_argument("--shares", type=float, nargs="+", help="of each; default: equal parts")
     parser.add_argument("--renders", type=Path, help="with --watch: where the humans are")
     parser.add_argument("--watch", nargs="+", default=[], help="humans on whom the surface is put in place")
-    parser.add_argument("--views", type=int, default=8, help="of each of them")
+    parser.add_argument("--views", type=int, default=8, help="of each of them (8)")
     parser.add_argument("-o", "--output", type=Path, required=True)
     options = parser.parse_args()
     shares = options.shares or [1 / len(options.weights)] * len(options.weights)
-    if len(shares) != len(options.weights) or abs(sum(shares) - 1) > 1e-3 or (options.renders is None) != (not options.watch):
-        parser.error("one share for each of the weights, 1 in all; --renders and --watch together")
+    if len(shares) != len(options.weights) or abs(sum(shares) - 1) > 1e-3:
+        parser.error(f"--shares wants {len(options.weights)} numbers, one for each of the weights, that make 1")
+    if (options.renders is None) != (not options.watch):
+        parser.error("--renders and --watch go together")
     try:
         subjects = [subject for subject in find_subjects(options.renders) if subject.name in options.watch] if options.watch else []
         if len(subjects) != len(set(options.watch)):

@@ -55,11 +55,13 @@ def depth_error(network: Network, config: ModelConfig, people: list[RenderedSubj
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("renders", type=Path)
+    parser.add_argument("renders", type=Path, help="rendered humans that no network was trained on")
     parser.add_argument("weights", type=Path, nargs="+")
-    parser.add_argument("--views", type=int, default=4, help="of each human")
-    parser.add_argument("--frontal-share", type=float, default=0.7)
+    parser.add_argument("--views", type=int, default=4, help="of each human (4)")
+    parser.add_argument("--frontal-share", type=float, default=0.7, help="share of views within 60 degrees of the front (0.7)")
     options = parser.parse_args()
+    if options.views < 1:
+        parser.error("--views wants 1 or more")
     try:
         people = subjects(options.renders)
         print(f"{options.views} views of each of {len(people)} humans; depth error, cm\n\n| | {' | '.join(KINDS)} |\n|---|{'---|' * len(KINDS)}")

@@ -16,7 +16,7 @@ class AugmentConfig(Settings):
     shift_ndc: float = Field(0.05, ge=0, lt=1, description="subject moves by up to this much in x and y")
     roll_deg: float = Field(6.0, ge=0, lt=90, description="the camera is rolled by up to this angle")
     stretch: float = Field(0.06, ge=0, lt=1, description="the subject gets wider or narrower by up to this fraction")
-    perspective: float = Field(0.4, ge=0, le=1, description="share of images as a near camera sees them, from 2 m on; the rest are orthographic")
+    perspective: float = Field(0.4, ge=0, le=1, description="share of images as a near camera sees them, from 2.2 m on; the rest are orthographic")
     cut: float = Field(0.08, ge=0, le=1, description="share of images that end somewhere between the subject's hips and ankles; so does the truth")
     prints: float = Field(0.3, ge=0, le=1, description="share of images with prints, badges or panels of another colour painted onto the person")
     hue_turn: float = Field(0.1, ge=0, le=0.5, description="hues of half of the images are rotated by up to this fraction of a full turn")

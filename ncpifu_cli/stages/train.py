@@ -116,7 +116,7 @@ class _Trainer:
         # What is left of a run is steps or, where the rate decays by it, time: then the bar counts percent, and the note says which step it is.
         by_time = config.optim.schedule == "time"
         shown = 100 * state.progress if by_time else state.step
-        with self.reporter.task("training", 100 if by_time else config.steps) as bar:
+        with self.reporter.task("% of the time" if by_time else "training", 100 if by_time else config.steps) as bar:
             bar.advance(shown)
             while state.step < config.steps and not stopping:
                 with self.pace.waiting():
