@@ -11,11 +11,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ncpifu_cli.artifacts import read_json
 from ncpifu_cli.config.base import load
 from ncpifu_cli.config.model import ModelConfig
 from ncpifu_cli.config.train import AugmentConfig, TrainConfig
-from ncpifu_cli.data.dataset import RenderDataset, RenderedSubject
+from ncpifu_cli.data.dataset import RenderDataset, RenderedSubject, find_subjects
 from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.models.build import Network
 from ncpifu_cli.models.checkpoint import load_weights
@@ -23,20 +22,6 @@ from ncpifu_cli.models.losses import depth_error_cm
 
 BARE = {name: False if name == "flip" else 0 for name in AugmentConfig.model_fields}  # everything switched off
 KINDS: dict[str, dict[str, float]] = {"orthographic": {}, "near camera": {"perspective": 1}, "with prints": {"prints": 1}}
-
-
-def subjects(folder: Path) -> list[RenderedSubject]:
-    """Everybody rendered in `folder`, held out or not."""
-    found = []
-    for marker in sorted(folder.glob("[!.]*/subject.json")):
-        content = read_json(marker)
-        try:
-            found.append(RenderedSubject(marker.parent, content["name"], content["views"], content["size_px"]))
-        except (KeyError, TypeError) as error:
-            raise NcpifuError(f"{marker} is not a rendered subject's: no {error}", "render it again") from error
-    if not found:
-        raise NcpifuError(f"nobody is rendered in {folder}", "render held-out humans: `ncpifu render data/scans/test-* -o FOLDER`")
-    return found
 
 
 @torch.inference_mode()
@@ -63,7 +48,7 @@ def main() -> None:
     if options.views < 1:
         parser.error("--views wants 1 or more")
     try:
-        people = subjects(options.renders)
+        people = find_subjects(options.renders, held_out=True)
         print(f"{options.views} views of each of {len(people)} humans; depth error, cm\n\n| | {' | '.join(KINDS)} |\n|---|{'---|' * len(KINDS)}")
         for path in options.weights:
             network, config, _ = load_weights(path)

@@ -5,23 +5,22 @@ What a near camera sees of a human is, exactly, what an orthographic one sees of
 """
 
 import argparse
-import json
 import sys
 from pathlib import Path
 
 import numpy as np
 
-from ncpifu_cli.data.perspective import HIGH_NDC, LOW_NDC, NEAREST_NDC, SIDE_NDC, Perspective
+from ncpifu_cli.artifacts import atomic_folder, read_json, write_json
+from ncpifu_cli.data.perspective import near_camera
 from ncpifu_cli.data.scans import find_scans, read_scan
 from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.geometry.camera import HALF_EXTENT_M
+from ncpifu_cli.synth.assemble import Mesh, encode_draco
 
 FURTHEST = 2.5  # times the nearest
 
 
 def main() -> None:
-    import DracoPy
-
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("scans", type=Path, help="what `ncpifu synth` wrote")
     parser.add_argument("split", type=Path)
@@ -35,17 +34,11 @@ def main() -> None:
             if name not in known:
                 raise NcpifuError(f"there is no {name} in {options.scans}", "make it with `ncpifu synth`")
             scan = read_scan(known[name])
-            distance = NEAREST_NDC / rng.uniform(1 / FURTHEST, 1)
-            camera = Perspective(distance, (rng.uniform(-SIDE_NDC, SIDE_NDC), rng.uniform(LOW_NDC, HIGH_NDC)))
+            camera = near_camera(rng.uniform(1 / FURTHEST, 1), rng)
             warped = camera.points((scan.vertices / HALF_EXTENT_M).astype(np.float32)) * np.float32(HALF_EXTENT_M)
-            folder = options.output / name
-            folder.mkdir(parents=True, exist_ok=True)
-            (folder / "mesh.drc").write_bytes(
-                DracoPy.encode(warped, faces=scan.faces.astype(np.uint32), colors=scan.colors, quantization_bits=16, compression_level=5)
-            )
-            (folder / "meta.json").write_text(
-                json.dumps({**json.loads((known[name].path.parent / "meta.json").read_text()), "camera": [distance, *camera.axis_ndc]})
-            )
+            with atomic_folder(options.output / name) as folder:
+                (folder / "mesh.drc").write_bytes(encode_draco(Mesh(warped, scan.faces, scan.colors)))
+                write_json(folder / "meta.json", {**read_json(known[name].path.parent / "meta.json"), "camera": [camera.distance_ndc, *camera.axis_ndc]})
     except NcpifuError as error:
         sys.exit(f"{error.message}\n{error.hint}")
 

@@ -104,8 +104,8 @@ def read_points(path: Path) -> LabelledPoints:
     return LabelledPoints(points[within], points[~within], samples.uniform_q[~samples.uniform_inside], *colored, samples.bounds_m)
 
 
-def find_subjects(folder: Path) -> list[RenderedSubject]:
-    """Every complete training subject below `folder`, sorted by name; held-out humans (`test-`, `ood-`) are left out."""
+def find_subjects(folder: Path, *, held_out: bool = False) -> list[RenderedSubject]:
+    """Every complete training subject below `folder`, sorted by name; held-out humans (`test-`, `ood-`) are left out, unless `held_out` ones count too."""
     subjects = []
     for marker in sorted(Path(folder).glob("[!.]*/subject.json")):
         content = read_json(marker)
@@ -113,10 +113,13 @@ def find_subjects(folder: Path) -> list[RenderedSubject]:
             name, views, size_px = content["name"], content["views"], content["size_px"]
         except (KeyError, TypeError) as error:
             raise NcpifuError(f"{marker} is not a rendered subject's: no {error}", RENDER_AGAIN) from error
-        if not name.startswith(HELD_OUT_PREFIXES) and views:
+        if views and (held_out or not name.startswith(HELD_OUT_PREFIXES)):
             subjects.append(RenderedSubject(marker.parent, name, views, size_px, content.get("hash", "")))
     if not subjects:
-        raise NcpifuError(f"no rendered training subjects in {folder}", "run `ncpifu synth` and `ncpifu render` first, or give the folder that `render` wrote")
+        raise NcpifuError(
+            f"no rendered {'' if held_out else 'training '}subjects in {folder}",
+            "run `ncpifu synth` and `ncpifu render` first, or give the folder that `render` wrote",
+        )
     return subjects
 
 

@@ -33,4 +33,9 @@ def resize_masked(rgb: NDArray[np.uint8], mask: NDArray[np.bool_], size_px: int)
     subject = cv2.bitwise_and(np.ascontiguousarray(rgb), np.ascontiguousarray(rgb), mask=alpha)
     premultiplied = cv2.resize(subject, (size_px, size_px), interpolation=how).astype(np.float32)
     coverage = cv2.resize(alpha, (size_px, size_px), interpolation=how).astype(np.float32) * np.float32(1 / 255)
-    return np.minimum(premultiplied / np.maximum(coverage, np.float32(1 / 255))[..., None], np.float32(255)), coverage
+    return true_colours(premultiplied, coverage), coverage
+
+
+def true_colours(premultiplied: NDArray[np.float32], coverage: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(H, W, 3) colours times coverage, 0..255, and (H, W) coverage 0..1 -> colours that are true up to the outline, 0..255."""
+    return np.minimum(premultiplied / np.maximum(coverage, np.float32(1 / 255))[..., None], np.float32(255))

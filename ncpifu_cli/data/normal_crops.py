@@ -16,7 +16,7 @@ from ncpifu_cli.config.train import AugmentConfig
 from ncpifu_cli.data.augment import photographic, random_placement
 from ncpifu_cli.data.backdrops import Backdrops, Rng, fractal_grey
 from ncpifu_cli.data.dataset import read_picture, read_view
-from ncpifu_cli.data.network_input import DETAIL_PX, normal_input
+from ncpifu_cli.data.network_input import DETAIL_PX, normal_input, true_colours
 from ncpifu_cli.data.prints import printed
 from ncpifu_cli.errors import NcpifuError
 
@@ -89,7 +89,7 @@ def draw_crops(views: OppositeViews, count: int, size_px: int, rng: Rng, backdro
     for _ in range(count):
         window = _window(rng, mask, size_px)
         cover = mask[window]
-        color: Floats = np.minimum(premultiplied[window] / np.maximum(cover, np.float32(1 / 255))[..., None], np.float32(255))  # true up to the outline
+        color = true_colours(premultiplied[window], cover)
         normals = _decoded(front[window], back[window], cover > 0.999, placement.matrix / placement.scale)
         color = repatterned(rng, color, cover, backdrops)
         if rng.random() < PHOTO.prints:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from ncpifu_cli.config.train import AugmentConfig
 from ncpifu_cli.data.depth import JUMP_NDC, LAYERS, spread_depth
+from ncpifu_cli.data.network_input import true_colours
 
 Floats = NDArray[np.float32]
 NEAREST_NDC = 2.2  # of the camera, about as many metres: the whole person in a phone's picture
@@ -53,8 +54,7 @@ class Perspective:
         known = cv2.remap(np.isfinite(depth[0]).astype(np.uint8), *_split(front), cv2.INTER_NEAREST) > 0
         fine = _enlarged(front, len(coverage))
         color, coverage = (cv2.remap(picture, *_split(fine), cv2.INTER_LINEAR) for picture in (color * coverage[..., None], coverage))
-        color = np.minimum(color / np.maximum(coverage, np.float32(1 / 255))[..., None], np.float32(255))
-        return color, coverage, np.where(known, np.stack(moved), np.float32(np.nan))
+        return true_colours(color, coverage), coverage, np.where(known, np.stack(moved), np.float32(np.nan))
 
     def _gap(self, depth: Floats, front: Floats, back: Floats) -> list[Floats]:
         """Begin and end (s, s) of the gap of the orthographic layers `depth`, between this camera's front and back; the middle where there is none.
@@ -99,10 +99,12 @@ ORTHOGRAPHIC = Perspective(math.inf)
 
 def random_perspective(config: AugmentConfig, rng: np.random.Generator) -> Perspective:
     """A near camera for the configured share of images, else an orthographic one: distances from NEAREST_NDC on, evenly in how much they show."""
-    if rng.random() >= config.perspective:
-        return ORTHOGRAPHIC
-    distance = NEAREST_NDC / max(float(rng.uniform()), 0.05)
-    return Perspective(distance, (float(rng.uniform(-SIDE_NDC, SIDE_NDC)), float(rng.uniform(LOW_NDC, HIGH_NDC))))
+    return near_camera(max(rng.uniform(), 0.05), rng) if rng.random() < config.perspective else ORTHOGRAPHIC
+
+
+def near_camera(nearness: float, rng: np.random.Generator) -> Perspective:
+    """A camera at 1 / `nearness` times NEAREST_NDC, its axis anywhere that people hold one."""
+    return Perspective(NEAREST_NDC / nearness, (rng.uniform(-SIDE_NDC, SIDE_NDC), rng.uniform(LOW_NDC, HIGH_NDC)))
 
 
 def _resample(layer: Floats, source: Floats) -> Floats:

@@ -115,10 +115,14 @@ class _Trainer:
         note, stopping, saved = "", False, -1
         # What is left of a run is steps or, where the rate decays by it, time: then the bar counts percent, and the note says which step it is.
         by_time = config.optim.schedule == "time"
-        shown = 100 * state.progress if by_time else state.step
+
+        def done() -> float:
+            return 100 * state.progress if by_time else state.step
+
         with self.reporter.task("% of the time" if by_time else "training", 100 if by_time else config.steps) as bar:
-            bar.advance(shown)
+            bar.advance(done())
             while state.step < config.steps and not stopping:
+                before = done()
                 with self.pace.waiting():
                     passes = [self.bad_items.check(next(source)) for _ in range(config.optim.accumulate)]
                 logged = (state.step + 1) % config.log_every == 0
@@ -132,9 +136,7 @@ class _Trainer:
                 if state.step % config.validate_every == 0 or state.step == config.steps:
                     with self.pace.pause():
                         metrics, saved = self.validate_and_save(), state.step
-                done = 100 * state.progress if by_time else state.step
-                bar.advance(done - shown, f"step {state.step}  {note}" if by_time else note)
-                shown = done
+                bar.advance(done() - before, f"step {state.step}  {note}" if by_time else note)
         if stopping:
             self._explain_stop(stop)
         elif config.optim.schedule == "time" and state.time_share < ALL_OF_IT:
