@@ -11,6 +11,7 @@ from ncpifu_cli.geometry.surface import face_normals
 Floats = NDArray[np.floating]
 
 STRIP_FACES, MOST_STRIPS = 4, 1024  # width of a strip in mean faces, and how many strips at most, when crossing faces are searched
+BACK_TRIES, BACK_RINGS, BACK_SHARE = 8, 2, 0.6  # moved faces that cut through each other: how often, how widely and how far they go back
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,26 @@ def largest_component(vertices: Floats, faces: NDArray[np.integer]) -> NDArray[n
 def crossing_faces(vertices: Floats, faces: NDArray[np.integer]) -> NDArray[np.bool_]:
     """(F,) True for faces that an edge of another face pierces, or whose edge pierces another face; both must not share a corner."""
     return _crossing(vertices, faces, _merged(vertices, faces))
+
+
+def move_uncrossed(vertices: Floats, moves: Floats, faces: NDArray[np.integer]) -> NDArray[np.float64]:
+    """(V, 3) vertices moved by (V, 3); where faces would cut through each other, they and their neighbours go back, in later rounds all the way."""
+    from scipy.sparse import coo_array
+
+    neighbours = coo_array((np.ones(faces.size), (faces.ravel(), np.roll(faces, -1, axis=1).ravel())), shape=(len(vertices), len(vertices))).tocsr()
+    degree = np.maximum(neighbours.sum(axis=1), 1)
+    moved = vertices
+    for tries_left in reversed(range(BACK_TRIES)):
+        moved = vertices + moves
+        crossing = crossing_faces(moved, faces)
+        if not crossing.any():
+            break
+        near = np.zeros(len(vertices))
+        near[faces[crossing]] = 1
+        for _ in range(BACK_RINGS):
+            near = np.maximum(near, neighbours @ near / degree)
+        moves = moves * (1 - (BACK_SHARE if tries_left > BACK_TRIES // 2 else 1) * near)[:, None]
+    return moved
 
 
 def _crossing(vertices: Floats, faces: NDArray[np.integer], corners: NDArray[np.int64]) -> NDArray[np.bool_]:

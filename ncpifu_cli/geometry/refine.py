@@ -11,7 +11,7 @@ from scipy.sparse import coo_array, diags_array
 from scipy.sparse.linalg import cg
 
 from ncpifu_cli.geometry.camera import ndc_to_px
-from ncpifu_cli.geometry.mesh_health import crossing_faces
+from ncpifu_cli.geometry.mesh_health import move_uncrossed
 from ncpifu_cli.geometry.raster import rasterise, sample_picture
 from ncpifu_cli.geometry.surface import face_normals, vertex_normals
 
@@ -26,7 +26,6 @@ LEAST_AREA = 1e-3  # of a middling triangle: narrower ones count as this wide
 TINY = 1e-12
 SLANT, SURE = 0.25, 0.6  # normals are believed where normal and surface face their side by more than the first cosine, fully from the second on
 DEPTH_TOLERANCE_NDC = 0.01
-BACK_TRIES, BACK_RINGS, BACK_SHARE = 8, 2, 0.6  # faces that cut through each other: how often, how widely and how far they go back
 
 
 def refine(vertices_ndc: Floats, faces: NDArray[np.integer], front: Floats, back: Floats) -> NDArray[np.float64]:
@@ -55,25 +54,7 @@ def refine(vertices_ndc: Floats, faces: NDArray[np.integer], front: Floats, back
     between = np.where(nearest.mask & furthest.mask, nearest.depth_ndc + furthest.depth_ndc, 0)
     thickness = sample_picture(between[..., None], pixels)[:, 0]
     limit = np.minimum(MOST_NDC, THIN * np.maximum(thickness, THINNEST_NDC))
-    return _uncrossed(points, limit * np.tanh(moves / limit), faces)
-
-
-def _uncrossed(points: NDArray[np.float64], moves: NDArray[np.float64], faces: NDArray[np.integer]) -> NDArray[np.float64]:
-    """(V, 3) points moved along z; where faces would cut through each other, they and their neighbours go back, in later rounds all the way."""
-    neighbours = coo_array((np.ones(faces.size), (faces.ravel(), np.roll(faces, -1, axis=1).ravel())), shape=(len(points), len(points))).tocsr()
-    degree = np.maximum(neighbours.sum(axis=1), 1)
-    moved = points.copy()
-    for tries_left in reversed(range(BACK_TRIES)):
-        moved[:, 2] = points[:, 2] + moves
-        crossing = crossing_faces(moved, faces)
-        if not crossing.any():
-            break
-        near = np.zeros(len(points))
-        near[faces[crossing]] = 1
-        for _ in range(BACK_RINGS):
-            near = np.maximum(near, neighbours @ near / degree)
-        moves = moves * (1 - (BACK_SHARE if tries_left > BACK_TRIES // 2 else 1) * near)
-    return moved
+    return move_uncrossed(points, (limit * np.tanh(moves / limit))[:, None] * (0, 0, 1), faces)
 
 
 def _solve(points: NDArray[np.float64], faces: NDArray[np.integer], wanted: NDArray[np.float64], belief: NDArray[np.float64]) -> NDArray[np.float64]:

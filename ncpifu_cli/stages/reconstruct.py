@@ -181,8 +181,7 @@ def reconstruct_prepared(prepared: Prepared, model: LoadedModel, config: Reconst
             "look at its sides in the preview"
         )
     clock.lap("encoder")
-    surface, faces = extract_person(occupancy, view.coverage, config.resolution)
-    vertices = surface.astype(np.float64)
+    vertices, faces = extract_person(occupancy, view.coverage, config.resolution)
     clock.lap("surface")
     normal_weights = find_normal_weights() if config.detail else None
     if normal_weights is not None:
@@ -234,13 +233,15 @@ def reconstruct_view(model: LoadedModel, image: NDArray[np.uint8], mask: NDArray
     return trimesh.Trimesh(vertices * HALF_EXTENT_M, faces, process=False)
 
 
-def extract_person(occupancy: "Occupancy", coverage: NDArray[np.float32], resolution: int) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
-    """The surface within the silhouette, without noise parts and inner hollows: vertices (V, 3) in NDC, faces (F, 3). coverage (S, S) 0..1."""
+def extract_person(occupancy: "Occupancy", coverage: NDArray[np.float32], resolution: int) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
+    """The surface within the silhouette, without noise parts and inner hollows, its sides fair: vertices (V, 3) in NDC, faces (F, 3). coverage (S, S) 0..1."""
     from ncpifu_cli.geometry.extract import extract_surface, largest_components, linear_in_logit, without_cavities
+    from ncpifu_cli.geometry.fair import fair_sides
 
     surface = extract_surface(linear_in_logit(occupancy), resolution, valid=coverage >= 0.5, chunk_points=MOST_POINTS, settle=True)
     solid = without_cavities(surface.vertices, surface.faces)
-    return largest_components(*solid, keep=8, min_fraction=MIN_PART)
+    vertices, faces = largest_components(*solid, keep=8, min_fraction=MIN_PART)
+    return fair_sides(vertices, faces), faces
 
 
 class Clock:

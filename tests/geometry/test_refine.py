@@ -104,5 +104,5 @@ def test_no_faces_cut_through_each_other(monkeypatch: pytest.MonkeyPatch) -> Non
     moved = refine(wavy, faces, normals[0], normals[1] * (1, 1, -1))
     assert np.abs(moved - wavy).max() > 0.005
     assert not crossing_faces(moved, faces).any()
-    monkeypatch.setattr("ncpifu_cli.geometry.refine.BACK_TRIES", 1)  # the first try as it is
+    monkeypatch.setattr("ncpifu_cli.geometry.mesh_health.BACK_TRIES", 1)  # the first try as it is
     assert crossing_faces(refine(wavy, faces, normals[0], normals[1] * (1, 1, -1)), faces).any()
