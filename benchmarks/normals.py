@@ -30,8 +30,9 @@ def score(renders: Path, weights: Path, count: int) -> None:
     """Print the mean angle to the true normals on `count` views of held-out humans."""
     views = find_opposite_views(renders, held_out=True)
     views = [views[i] for i in np.linspace(0, len(views) - 1, min(count, len(views))).round().astype(int)]
-    front, back = angles_deg(load_normals(weights), views)
-    print(f"{len(views)} views of held-out humans\n\n| | front | back |\n|---|---|---|\n| network | {front:.1f} | {back:.1f} |")
+    angles = angles_deg(load_normals(weights), views)
+    print(f"{len(views)} views of held-out humans, mean angle in degrees\n\n| front | of it the head | back |\n|---|---|---|")
+    print("| " + " | ".join(f"{angle:.1f}" for angle in angles.values()) + " |")
 
 
 def main() -> None:

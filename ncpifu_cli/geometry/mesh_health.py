@@ -65,9 +65,10 @@ def move_uncrossed(vertices: Floats, moves: Floats, faces: NDArray[np.integer]) 
 
     neighbours = coo_array((np.ones(faces.size), (faces.ravel(), np.roll(faces, -1, axis=1).ravel())), shape=(len(vertices), len(vertices))).tocsr()
     degree = np.maximum(neighbours.sum(axis=1), 1)
-    moved = vertices
+    start = np.asarray(vertices, np.float64)
+    moved = start
     for tries_left in reversed(range(BACK_TRIES)):
-        moved = vertices + moves
+        moved = start + moves
         crossing = crossing_faces(moved, faces)
         if not crossing.any():
             break

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ncpifu_cli.data.backdrops import Backdrops
 from ncpifu_cli.data.network_input import DETAIL_PX
-from ncpifu_cli.data.normal_crops import NormalCrop, OppositeViews, draw_crops, find_opposite_views, whole_view
+from ncpifu_cli.data.normal_crops import HEAD, NormalCrop, OppositeViews, draw_crops, find_opposite_views, whole_view
 from ncpifu_cli.data.normal_net import NormalNet, load_normals, save_normals
 from ncpifu_cli.progress import SILENT, Reporter
 from ncpifu_cli.stages.train_pictures import Tensors, fit, tell
@@ -57,7 +57,7 @@ def train_normals(
         net = NormalNet()
         net.load_state_dict(weights)
         if watched:
-            row = {**row, **{name: round(angle, 2) for name, angle in zip(("front_deg", "back_deg"), angles_deg(net.eval(), watched), strict=True)}}
+            row = {**row, **{f"{name}_deg": round(angle, 2) for name, angle in angles_deg(net.eval(), watched).items()}}
         save_normals(run / "normals.safetensors", net, row)
         tell(run, row, reporter)
         return run / "normals.safetensors"
@@ -102,20 +102,23 @@ def _steps(error: Tensor, known: Tensor) -> Tensor:
     return total / count.clamp_min(1)
 
 
-def angles_deg(net: NormalNet, views: list[OppositeViews]) -> tuple[float, float]:
-    """Mean angle between predicted and true normals, front and back, over whole untouched views."""
-    sums, counts = np.zeros(2), np.zeros(2)
+def angles_deg(net: NormalNet, views: list[OppositeViews]) -> dict[str, float]:
+    """Mean angle between predicted and true normals over whole untouched views: "front", of it the "head", the uppermost HEAD of each person, and "back"."""
+    sums, counts = dict.fromkeys(("front", "head", "back"), 0.0), dict.fromkeys(("front", "head", "back"), 0)
     for view in views:
         image, normals = _tensors([whole_view(view)])
         with torch.inference_mode():
             predicted = net(image)
-        for side in range(2):
-            one, other = predicted[0, 3 * side : 3 * side + 3], normals[0, 3 * side : 3 * side + 3]
-            known = other.square().sum(0) > 0.5
-            sums[side] += float(torch.rad2deg((one * other).sum(0).clamp(-1, 1).acos())[known].sum())
-            counts[side] += int(known.sum())
-    front, back = sums / np.maximum(counts, 1)
-    return float(front), float(back)
+        front, back = ((predicted[0, side] * normals[0, side]).sum(0).clamp(-1, 1).acos().rad2deg() for side in (slice(0, 3), slice(3, 6)))
+        seen, behind = (normals[0, side].square().sum(0) > 0.5 for side in (slice(0, 3), slice(3, 6)))
+        rows = seen.any(dim=1).nonzero()
+        head = seen.clone()
+        if len(rows):
+            head[int(rows[0] + HEAD * (rows[-1] - rows[0])) + 1 :] = False
+        for name, angle, known in (("front", front, seen), ("head", front, head), ("back", back, behind)):
+            sums[name] += float(angle[known].sum())
+            counts[name] += int(known.sum())
+    return {name: sums[name] / max(counts[name], 1) for name in sums}
 
 
 def _split(views: list[OppositeViews], watch: int) -> tuple[list[OppositeViews], list[OppositeViews]]:

@@ -46,9 +46,11 @@ def test_angles_of_a_network_that_says_straight_ahead(tmp_path: Path) -> None:
             straight = torch.tensor([0.0, 0.0, 1.0, 0.0, 0.0, -1.0])[None, :, None, None]
             return straight.expand(image.shape[0], 6, *image.shape[2:])
 
-    front, back = stage.angles_deg(Flat(), [view for view in find_opposite_views(write_hump(tmp_path), size_px=SIZE) if "000_" in view.rgb])  # type: ignore[arg-type]
-    assert back == pytest.approx(np.rad2deg(np.arccos(0.8)), abs=0.5)
-    assert front == pytest.approx(np.rad2deg(np.pi / 4), abs=1.0)  # of a half ball, by area of its picture: 45 degrees
+    views = [view for view in find_opposite_views(write_hump(tmp_path), size_px=SIZE) if "000_" in view.rgb]
+    angles = stage.angles_deg(Flat(), views)  # type: ignore[arg-type]
+    assert angles["back"] == pytest.approx(np.rad2deg(np.arccos(0.8)), abs=0.5)
+    assert angles["front"] == pytest.approx(np.rad2deg(np.pi / 4), abs=1.0)  # of a half ball, by area of its picture: 45 degrees
+    assert 55 < angles["head"] < 70  # of its uppermost 13 %, which are steep
 
 
 def test_training_improves_leaves_weights_and_goes_on_from_them(tmp_path: Path) -> None:
