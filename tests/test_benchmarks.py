@@ -1,0 +1,91 @@
+"""The benchmarks: each says what it is for; those that make what is released do what they say."""
+
+import runpy
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from render_fixtures import write_balls
+from scan_fixtures import write_draco
+
+from ncpifu_cli.artifacts import read_json, write_json
+from ncpifu_cli.config.base import load
+from ncpifu_cli.config.train import TrainConfig
+from ncpifu_cli.data.scans import find_scans, read_scan
+from ncpifu_cli.geometry.camera import HALF_EXTENT_M
+from ncpifu_cli.models.build import build
+from ncpifu_cli.models.checkpoint import load_weights, save_weights
+
+FOLDER = Path(__file__).parents[1] / "benchmarks"
+
+
+def run(name: str, monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int | str | None:
+    """`python benchmarks/<name>.py <arguments>` in this process; what it exits with."""
+    monkeypatch.setattr(sys, "argv", [f"{name}.py", *map(str, arguments)])
+    monkeypatch.syspath_prepend(str(FOLDER))  # as Python itself does for a script
+    try:
+        runpy.run_path(str(FOLDER / f"{name}.py"), run_name="__main__")
+    except SystemExit as stop:
+        return stop.code
+    return 0
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in FOLDER.glob("*.py")))
+def test_every_benchmark_says_what_it_is_for(name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(name, monkeypatch, "--help") == 0
+    said = capsys.readouterr().out
+    assert said.startswith("usage:") and len(said) > 200
+
+
+def some_weights(path: Path, seed: int, steps: int) -> dict[str, torch.Tensor]:
+    torch.manual_seed(seed)
+    config = load(TrainConfig, "tiny").model
+    network = build(config)
+    save_weights(path, network, config, {"steps": steps})
+    return network.state_dict()
+
+
+def test_mixed_weights_are_the_mean_and_count_all_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    a, b = (some_weights(tmp_path / f"{seed}.safetensors", seed, steps=10 * seed) for seed in (1, 2))
+    files = tmp_path / "1.safetensors", tmp_path / "2.safetensors"
+    assert run("mix_weights", monkeypatch, *files, "--shares", 0.75, 0.25, "-o", tmp_path / "mixed.safetensors") == 0
+    network, _, meta = load_weights(tmp_path / "mixed.safetensors")
+    assert meta["steps"] == 30
+    for name, tensor in network.state_dict().items():
+        wanted = 0.75 * a[name].double() + 0.25 * b[name].double()
+        assert torch.allclose(tensor.double(), wanted, atol=2e-3 * float(wanted.abs().max()) + 1e-6), name  # stored in half precision
+
+
+def test_shares_that_do_not_fit_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("mix_weights", monkeypatch, "a.safetensors", "b.safetensors", "--shares", 0.5, "-o", tmp_path / "x.safetensors") == 2
+    assert "2 numbers" in capsys.readouterr().err
+    assert "none.safetensors" in str(run("mix_weights", monkeypatch, tmp_path / "none.safetensors", "-o", tmp_path / "x.safetensors"))
+    assert not list(tmp_path.iterdir())
+
+
+def test_near_cameras_compares_networks_on_held_out_humans(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    renders = write_balls(tmp_path / "renders")
+    some_weights(tmp_path / "one.safetensors", 1, steps=1)
+    assert run("near_cameras", monkeypatch, renders, tmp_path / "one.safetensors", "--views", 2) == 0
+    table = capsys.readouterr().out.splitlines()
+    assert table[-1].startswith("| one | ")
+    errors = [float(cell) for cell in table[-1].split("|")[2:5]]
+    assert all(0 < error < 100 for error in errors) and errors[0] != errors[1]
+
+
+def test_near_scans_are_the_humans_as_a_near_camera_sees_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "scans" / "test-000001"
+    folder.mkdir(parents=True)
+    write_draco(folder / "mesh.drc")
+    write_json(folder / "meta.json", {"name": "test-000001"})
+    (tmp_path / "names.txt").write_text("test-000001\n")
+    assert run("near_scans", monkeypatch, tmp_path / "scans", tmp_path / "names.txt", "-o", tmp_path / "near") == 0
+    (before,), (after,) = (find_scans(tmp_path / place) for place in ("scans", "near"))
+    distance, *_ = read_json(tmp_path / "near" / "test-000001" / "meta.json")["camera"]
+    assert 2.2 <= distance <= 5.5
+    old, new = read_scan(before).vertices / HALF_EXTENT_M, read_scan(after).vertices / HALF_EXTENT_M
+    assert len(old) == len(new)
+    assert np.ptp(new[:, 2]) / np.ptp(old[:, 2]) == pytest.approx(np.ptp(old[:, 1]) / np.ptp(new[:, 1]), rel=0.2)  # what grows in the picture is scaled back
+    assert not np.allclose(np.sort(new[:, 1]), np.sort(old[:, 1]), atol=1e-3)
