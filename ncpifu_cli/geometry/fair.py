@@ -41,6 +41,6 @@ def fair_sides(vertices_ndc: Floats, faces: NDArray[np.integer], reach_ndc: floa
     inverse = diags_array(1 / system.diagonal())
     moves = np.zeros_like(points)
     for axis in range(3):
-        moves[free, axis] = cg(system, pull[:, axis], rtol=1e-2, maxiter=400, M=inverse)[0]
+        moves[free, axis] = cg(system, pull[:, axis], rtol=1e-3, maxiter=1000, M=inverse)[0]
     length = np.linalg.norm(moves, axis=1, keepdims=True)
     return move_uncrossed(points, moves * MOST_NDC * np.tanh(length / MOST_NDC) / np.maximum(length, 1e-12), faces)
