@@ -50,7 +50,7 @@ ROWS = {
     "lattice_fine": "8 x 16 x 7 location tokens (ours)",
 }
 LATTICES = {"lattice_coarse": "[4,8,3]", "lattice_fine": "[8,16,7]"}  # the others are files of configs/ablations/
-ENCODER_PARTS = ("encoder.", "depth_head.")
+ENCODER_PARTS = ("encoder.", "depth_head.", "camera_head.")
 GRID_NODES = 25  # nodes a side of the coarser of the two grids of `flips`
 
 

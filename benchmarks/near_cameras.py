@@ -29,12 +29,12 @@ def depth_error(network: Network, config: ModelConfig, people: list[RenderedSubj
     """Mean over `views` views of each, the same for every network."""
     augment = AugmentConfig.model_validate({**BARE, **kind})
     data = load(TrainConfig, overrides=["data.points=16", f"data.frontal_share={frontal}"]).data.model_copy(update={"augment": augment})
-    probe = network.encode_depth(torch.zeros(1, 3, config.image_size_px, config.image_size_px))
+    probe = network.see(torch.zeros(1, 3, config.image_size_px, config.image_size_px)).depth
     stride, layers = config.image_size_px // probe.shape[-1], probe.shape[-3]
     dataset = RenderDataset(people, data, config.image_size_px, seed=7919, length=views * len(people), depth_stride=stride, depth_layers=layers)
     errors = []
     for item in (dataset[index] for index in range(len(dataset))):
-        errors.append(depth_error_cm(network.encode_depth(item["image"][None])[-1], item["depth"][None], config.depth_scale))
+        errors.append(depth_error_cm(network.see(item["image"][None]).depth[-1], item["depth"][None], config.depth_scale))
     return float(np.mean(errors))
 
 

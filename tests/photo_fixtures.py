@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ncpifu_cli.config.model import ModelConfig
+from ncpifu_cli.models.api import Seen
 from ncpifu_cli.stages.weights import LoadedModel
 
 
@@ -62,10 +63,14 @@ def save_rgba(path: Path, width: int = 300, height: int = 400) -> Path:
 
 
 class InflatedOutline:
-    """encode/query of a body as thick as its outline is wide; no weights, exact, fast. gap: NDC length of the gap that it claims to see everywhere."""
+    """encode/query of a body as thick as its outline is wide; no weights, exact, fast.
+
+    gap: NDC length of the gap that it claims to see everywhere. camera: what it says of the camera, `Perspective.numbers`.
+    """
 
     color_head = None
     gap = 0.0
+    camera = None
 
     def encode(self, image, both_ways):
         import torch
@@ -73,7 +78,11 @@ class InflatedOutline:
         mask = (image[0].abs().sum(0) > 0).cpu().numpy().astype(np.uint8)
         inner = cv2.distanceTransform(mask, cv2.DIST_L2, 5) / (mask.shape[0] / 2)
         depth = 8.0 * torch.tensor([1.0, -1.0, self.gap / 2, -self.gap / 2]).view(1, 1, 4, 1, 1).expand(1, 1, 4, 32, 32)
-        return SimpleNamespace(thickness=torch.from_numpy(np.sqrt(0.12 * inner).astype(np.float32)), depth=depth)
+        return SimpleNamespace(
+            thickness=torch.from_numpy(np.sqrt(0.12 * inner).astype(np.float32)),
+            depth=depth,
+            seen=Seen(depth, None if self.camera is None else torch.tensor([self.camera])),
+        )
 
     def query(self, features, points_ndc):
         import torch

@@ -51,6 +51,7 @@ class ModelConfig(Settings):
     )
     depth_layers: Literal[2, 4] = Field(2, description="surfaces along a ray that the depth head predicts: front and back, or also where a gap between them is")
     depth_stride: Literal[2, 4] = Field(4, description="the depth head answers at 1/4 of the image's resolution, or with the stem's help at 1/2")
+    camera: bool = Field(False, description="also tell how near the camera is, so that its perspective can be taken out of the mesh (ours)")
     codebook: CodebookConfig = CodebookConfig()
     local_codebook: bool = Field(True, description="codebook in the local branch")
     global_codebook: bool = Field(True, description="codebook in the global branch")

@@ -70,6 +70,7 @@ class LossConfig(Settings):
     depth: float = Field(0.5, ge=0, description="depths of the surfaces along each ray, read off the feature map; 0 trains by points alone, as the paper does")
     gap: float = Field(1.0, gt=0, description="weight of the ends of gaps among those depths, where there is one: more finds more gaps, and invents more")
     slope: float = Field(0.0, ge=0, description="steps of those depths from pixel to pixel: folds, and limbs that are round")
+    camera: float = Field(10.0, ge=0, description="how near the camera is, where the network tells")
     color: float = Field(1.0, ge=0, description="colours of the surface, where the network has a colour head (only the head learns from it)")
     balance: float = Field(0.02, ge=0, description="codebook balance: KL of the mean code use from uniform, against collapse")
 

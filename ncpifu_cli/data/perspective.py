@@ -7,6 +7,7 @@ the one thing that an orthographic camera sees so.
 
 import math
 from dataclasses import dataclass
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -17,8 +18,10 @@ from ncpifu_cli.data.depth import JUMP_NDC, LAYERS, spread_depth
 from ncpifu_cli.data.network_input import true_colours
 
 Floats = NDArray[np.float32]
+Real = TypeVar("Real", bound=np.floating)
 NEAREST_NDC = 2.2  # of the camera, about as many metres: the whole person in a phone's picture
 SIDE_NDC, LOW_NDC, HIGH_NDC = 0.15, -0.1, 0.8  # where its axis may meet the person: mostly above the middle, as it is held at breast or eye height
+FURTHEST_NEARNESS = 0.02  # of the camera, 1 / NDC: beyond 50 m nothing is warped that anybody could see
 ROUNDS = 4  # of looking up the depth where the last round came from
 
 
@@ -29,13 +32,34 @@ class Perspective:
     distance_ndc: float
     axis_ndc: tuple[float, float] = (0.0, 0.0)
 
-    def points(self, points_ndc: Floats) -> Floats:
+    @property
+    def numbers(self) -> Floats:
+        """(3,): 1 / distance, and x, y of the axis times that: what warps is linear in them, and 0 is orthographic. What networks are asked for."""
+        return np.array([1, *self.axis_ndc], np.float32) / np.float32(self.distance_ndc)
+
+    @classmethod
+    def of_numbers(cls, numbers: NDArray[np.floating]) -> "Perspective":
+        """The camera of `numbers` (3,), of those that networks learn: no nearer, its axis where cameras are held; orthographic where it is far away."""
+        nearness = min(float(numbers[0]), 1 / NEAREST_NDC)
+        if nearness < FURTHEST_NEARNESS:
+            return ORTHOGRAPHIC
+        x, y = (float(number) / nearness for number in numbers[1:])
+        return cls(1 / nearness, (min(max(x, -SIDE_NDC), SIDE_NDC), min(max(y, LOW_NDC), HIGH_NDC)))
+
+    def undone(self, points_ndc: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Inverse of `points`: (N, 3) NDC where this camera sees them -> (N, 3) NDC where they are."""
+        points = np.asarray(points_ndc, np.float64)
+        axis = np.array([*self.axis_ndc, 0])
+        further = 1 - points[:, 2:] / self.distance_ndc
+        return (points - axis) * np.concatenate([further, further, np.ones_like(further)], axis=1) + axis
+
+    def points(self, points_ndc: NDArray[Real]) -> NDArray[Real]:
         """(N, 3) NDC of the orthographic view -> (N, 3) NDC where this camera sees them."""
         if math.isinf(self.distance_ndc):
             return points_ndc
-        axis = np.array([*self.axis_ndc, 0], np.float32)
-        closer = 1 / (1 - points_ndc[:, 2:] / np.float32(self.distance_ndc))
-        return ((points_ndc - axis) * np.concatenate([closer, closer, np.ones_like(closer)], axis=1) + axis).astype(np.float32)
+        axis = np.array([*self.axis_ndc, 0], points_ndc.dtype)
+        closer = 1 / (1 - points_ndc[:, 2:] / points_ndc.dtype.type(self.distance_ndc))
+        return (points_ndc - axis) * np.concatenate([closer, closer, np.ones_like(closer)], axis=1) + axis
 
     def view(self, color: Floats, coverage: Floats, depth: Floats) -> tuple[Floats, Floats, Floats]:
         """Picture (S, S, 3), coverage (S, S) and depth (L, s, s) of the orthographic view, NaN where there is no surface -> the same of this camera.

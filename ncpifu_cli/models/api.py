@@ -19,18 +19,33 @@ class CodebookReport(NamedTuple):
     samples: Tensor
 
 
+class Seen(NamedTuple):
+    """What the encoder's own heads say.
+
+    Attributes: depth (S, B, L, h, w), of the surfaces along each ray in units of phi, front and back first; camera (B, 3), how near it is
+    (`blocks/camera_head.py`), None for networks that do not tell.
+    """
+
+    depth: Tensor
+    camera: Tensor | None = None
+
+
 @dataclass(frozen=True)
 class Features:
     """An encoded photo.
 
     Attributes: encoded, what is to be queried (the network's own affair; the S hourglass outputs lie one behind the other along the batch, so that all are
-    queried at once); depth (S, B, L, h, w), predicted depth of the surfaces along each ray in units of phi, front and back first; image (B, 3, H, W), what
-    was encoded.
+    queried at once); seen, what the encoder's heads say; image (B, 3, H, W), what was encoded.
     """
 
     encoded: Any
-    depth: Tensor
+    seen: Seen
     image: Tensor
+
+    @property
+    def depth(self) -> Tensor:
+        """(S, B, L, h, w), predicted depth of the surfaces along each ray in units of phi."""
+        return self.seen.depth
 
 
 @dataclass(frozen=True)
@@ -58,6 +73,8 @@ class ImplicitModel(Protocol):
     color_head: Any
 
     def encode(self, image: Tensor, true_depth_ndc: Tensor | None = None, both_ways: bool = False) -> Features: ...
+
+    def see(self, image: Tensor) -> Seen: ...
 
     def query(self, features: Features, points_ndc: Tensor) -> Prediction: ...
 

@@ -9,6 +9,7 @@ from ncpifu_cli.config.base import load
 from ncpifu_cli.config.model import CodebookConfig, EncoderConfig, ModelConfig
 from ncpifu_cli.config.train import TrainConfig
 from ncpifu_cli.models.blocks.attention import GlobalAttention
+from ncpifu_cli.models.blocks.camera_head import CameraHead
 from ncpifu_cli.models.blocks.classifier import ColorHead, SurfaceClassifier
 from ncpifu_cli.models.blocks.codebook import Codebook, NoCodebook
 from ncpifu_cli.models.blocks.depth_head import DepthHead, FineDepthHead
@@ -31,7 +32,7 @@ def build(config: ModelConfig) -> Network:
     depth_head = _depth_head(config)
     if config.kind == "pifu":
         classifier = SurfaceClassifier(config.encoder.channels + 1, config.classifier)
-        return PIFu(encoder, classifier, depth_head, config.depth_scale, config.supervise == "all")
+        return PIFu(encoder, classifier, depth_head, _camera_head(config), config.depth_scale, config.supervise == "all")
     channels = config.feature_channels
     coarse = config.width if config.fusion == "mlp" else channels
     fine = 2 * coarse
@@ -46,6 +47,7 @@ def build(config: ModelConfig) -> Network:
         "classifier": SurfaceClassifier(fine + channels, config.classifier),
         "depth_head": depth_head,
         "color_head": ColorHead(fine + channels, config.color) if config.color else None,
+        "camera_head": _camera_head(config),
         "depth_scale": config.depth_scale,
         "surface_depth": config.surface_depth,
         "supervise_all": config.supervise == "all",
@@ -73,6 +75,10 @@ def _depth_head(config: ModelConfig) -> DepthHead | FineDepthHead:
     if config.depth_stride == 2:
         return FineDepthHead(channels, stem_channels, config.depth_layers)
     return DepthHead(channels, config.depth_layers)
+
+
+def _camera_head(config: ModelConfig) -> CameraHead | None:
+    return CameraHead(config.encoder.channels) if config.camera else None
 
 
 def _gate(config: CodebookConfig, channels: int) -> nn.Module:

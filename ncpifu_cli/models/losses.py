@@ -54,6 +54,11 @@ def slope_loss(predicted: Tensor, true_ndc: Tensor, depth_scale: float) -> Tenso
     return torch.where(known, steps, 0.0).abs().sum() / known.sum().clamp_min(1)
 
 
+def camera_loss(predicted: Tensor, true: Tensor) -> Tensor:
+    """(): mean squared error of how near the camera is, both (B, 3) (`blocks/camera_head.py`): what a picture does not tell is best answered by the mean."""
+    return F.mse_loss(predicted, true)
+
+
 def color_loss(predicted: Tensor, true: Tensor) -> Tensor:
     """(): mean absolute error of colours, both (B, N, 3), 0..1."""
     return (predicted.float() - true).abs().mean()

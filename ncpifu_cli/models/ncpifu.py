@@ -1,14 +1,16 @@
 """Neural-code PIFu (paper eq. 3), with fixed location tokens (method section 9) or literal groups of query points."""
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 
 from ncpifu_cli.geometry.sample import inside_image, sample_image
-from ncpifu_cli.models.api import CodebookReport, Features, Prediction
+from ncpifu_cli.models.api import CodebookReport, Features, Prediction, Seen
 from ncpifu_cli.models.blocks.attention import GlobalAttention, KeysValues
+from ncpifu_cli.models.blocks.camera_head import CameraHead
 from ncpifu_cli.models.blocks.classifier import ColorHead, SurfaceClassifier
 from ncpifu_cli.models.blocks.depth_head import DepthHead, FineDepthHead, gap_within
 from ncpifu_cli.models.blocks.fusion import Branch
@@ -63,6 +65,7 @@ class NeuralCodePIFu(nn.Module):
         channel_mixing: ChannelMixing | nn.Identity,
         classifier: SurfaceClassifier,
         depth_head: DepthHead | FineDepthHead,
+        camera_head: CameraHead | None,
         color_head: ColorHead | None,
         depth_scale: float,
         surface_depth: bool,
@@ -75,33 +78,33 @@ class NeuralCodePIFu(nn.Module):
         self.attention = attention
         self.channel_mixing = channel_mixing
         self.classifier = classifier
-        self.depth_head = depth_head
+        self.depth_head, self.camera_head = depth_head, camera_head
         self.color_head = color_head
         self.depth_scale, self.surface_depth, self.supervise_all = depth_scale, surface_depth, supervise_all
 
     def encode(self, image: Tensor, true_depth_ndc: Tensor | None = None, both_ways: bool = False) -> Features:
         """(B, 3, H, W) -> features to query: of every hourglass output in training with deep supervision, else of the last.
 
-        `both_ways` reads the surfaces off the mirror image as well and takes the mean, whose errors are smaller (docs/method.md).
+        `both_ways` reads surfaces and camera off the mirror image as well and takes the mean, whose errors are smaller (docs/method.md).
         `true_depth_ndc` (B, L, h, w), of the size of the predicted surfaces and NaN where unknown, takes their place in x_c (not in the answer's `depth`).
         Trained so, points learn a limb's thickness around surfaces that are where they should be; else they would average over wherever the limb might be.
         """
         maps, stem = self.encoder(image)
         chosen = maps if self.training and self.supervise_all else maps[-1:]
-        depth = self.depth_head(chosen, stem)
+        seen = self._seen(chosen, stem)
         if both_ways and self.surface_depth:
-            depth = (depth + self.encode_depth(image.flip(-1))[-len(chosen) :].flip(-1)) / 2
-        told = depth
+            seen = _mean_of_both(seen, self.see(image.flip(-1)))
+        depth = told = seen.depth
         if true_depth_ndc is not None:
             told = torch.where(torch.isfinite(true_depth_ndc), true_depth_ndc * self.depth_scale, depth.float()).to(depth.dtype)
-        return Features(self._prepare(torch.cat(chosen), stem, told.flatten(0, 1)), depth, image)
+        return Features(self._prepare(torch.cat(chosen), stem, told.flatten(0, 1)), seen, image)
 
-    def encode_depth(self, image: Tensor) -> Tensor:
-        """(B, 3, H, W) -> (S, B, L, h, w): depth of the surfaces along each ray in units of phi, at 1 / `depth_stride` of the image's resolution.
+    def see(self, image: Tensor) -> Seen:
+        """(B, 3, H, W) -> surfaces, at 1 / `depth_stride` of the image's resolution, and camera: all that is needed to train the encoder by itself."""
+        return self._seen(*self.encoder(image))
 
-        All that is needed to train the encoder by depth.
-        """
-        return self.depth_head(*self.encoder(image))
+    def _seen(self, maps: Sequence[Tensor], stem: Tensor) -> Seen:
+        return Seen(self.depth_head(maps, stem), None if self.camera_head is None else self.camera_head(maps[-1]))
 
     def query(self, features: Features, points_ndc: Tensor) -> Prediction:
         """Occupancy logits at (B, N, 3) points; every point's answer is independent of the others (but see `LiteralGroups`)."""
@@ -149,6 +152,14 @@ class NeuralCodePIFu(nn.Module):
         f_global, global_report = self.global_branch(self.attention(x, points_ndc, seen), gates.global_)
         reports = {name: report for name, report in (("local", local_report), ("global", global_report)) if report is not None}
         return self.channel_mixing(torch.cat([f_global, f_local], dim=-1)), reports
+
+
+def _mean_of_both(seen: Seen, mirrored: Seen) -> Seen:
+    """The mean of what is seen in a photo and in its mirror image, of which further hourglass outputs than asked for are left out."""
+    depth = (seen.depth + mirrored.depth[-len(seen.depth) :].flip(-1)) / 2
+    if seen.camera is None or mirrored.camera is None:
+        return Seen(depth)
+    return Seen(depth, (seen.camera + mirrored.camera * mirrored.camera.new_tensor([1, -1, 1])) / 2)
 
 
 def _around(depth: Tensor, surfaces: Tensor, depth_scale: float) -> Tensor:

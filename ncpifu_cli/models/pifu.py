@@ -1,10 +1,13 @@
 """The PIFu baseline (Saito et al. 2019) in the same framework: same encoder, sampler, trainer, extractor and evaluator."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
 from ncpifu_cli.geometry.sample import inside_image, sample_image
-from ncpifu_cli.models.api import Features, Prediction
+from ncpifu_cli.models.api import Features, Prediction, Seen
+from ncpifu_cli.models.blocks.camera_head import CameraHead
 from ncpifu_cli.models.blocks.classifier import SurfaceClassifier
 from ncpifu_cli.models.blocks.depth_head import DepthHead, FineDepthHead
 from ncpifu_cli.models.blocks.hourglass import StackedHourglass
@@ -20,12 +23,13 @@ class PIFu(nn.Module):
         encoder: StackedHourglass | UNet,
         classifier: SurfaceClassifier,
         depth_head: DepthHead | FineDepthHead,
+        camera_head: CameraHead | None,
         depth_scale: float,
         supervise_all: bool,
     ) -> None:
         super().__init__()
         self.encoder, self.classifier = encoder, classifier
-        self.depth_head = depth_head
+        self.depth_head, self.camera_head = depth_head, camera_head
         self.color_head = None
         self.depth_scale, self.supervise_all = depth_scale, supervise_all
 
@@ -36,11 +40,14 @@ class PIFu(nn.Module):
         """
         maps, stem = self.encoder(image)
         chosen = maps if self.training and self.supervise_all else maps[-1:]
-        return Features(torch.cat(chosen), self.depth_head(chosen, stem), image)
+        return Features(torch.cat(chosen), self._seen(chosen, stem), image)
 
-    def encode_depth(self, image: Tensor) -> Tensor:
-        """(B, 3, H, W) -> (S, B, L, h, w): depth of the surfaces along each ray in units of phi, at 1 / `depth_stride` of the image's resolution."""
-        return self.depth_head(*self.encoder(image))
+    def see(self, image: Tensor) -> Seen:
+        """(B, 3, H, W) -> surfaces, at 1 / `depth_stride` of the image's resolution, and camera: all that is needed to train the encoder by itself."""
+        return self._seen(*self.encoder(image))
+
+    def _seen(self, maps: Sequence[Tensor], stem: Tensor) -> Seen:
+        return Seen(self.depth_head(maps, stem), None if self.camera_head is None else self.camera_head(maps[-1]))
 
     def query(self, features: Features, points_ndc: Tensor) -> Prediction:
         """Logits at (B, N, 3) NDC points."""

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ncpifu_cli.data.network_input import network_input
+from ncpifu_cli.data.perspective import ORTHOGRAPHIC, Perspective
 from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.progress import SILENT, Reporter
 
@@ -65,6 +66,12 @@ class Occupancy:
         person = torch.nn.functional.interpolate(shown[None, None], surfaces.shape[-2:], mode="area")[0, 0] > 0.5
         _, _, seen = gap_within(surfaces.movedim(0, -1), self._model.config.depth_scale)
         return float(seen[person].float().mean()) if person.any() else 0.0
+
+    @property
+    def perspective(self) -> Perspective:
+        """The camera that the network thinks took the photo: orthographic where it does not tell."""
+        camera = self._features.seen.camera
+        return ORTHOGRAPHIC if camera is None else Perspective.of_numbers(camera[0].float().cpu().numpy())
 
     def __call__(self, points_ndc: NDArray[np.float32]) -> NDArray[np.float32]:
         return self._in_pieces(lambda points: self._model.model.query(self._features, points).occupancy, points_ndc)

@@ -19,6 +19,7 @@ from ncpifu_cli.data.framing import FramedView, frame, frame_colours
 from ncpifu_cli.data.mask import Mask, find_masks
 from ncpifu_cli.data.network_input import DETAIL_PX
 from ncpifu_cli.data.normals import find_normal_weights
+from ncpifu_cli.data.perspective import ORTHOGRAPHIC, Perspective
 from ncpifu_cli.data.photo import Photo, photo_from_array, read_photo
 from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.geometry.camera import HALF_EXTENT_M
@@ -85,6 +86,7 @@ class Reconstruction:
         detail: the file of the normal network whose detail the surface has. texture: where config.texture.
         confidence: (V,) float32 0..1 where config.confidence, see `ncpifu_cli.stages.confidence`.
         overlap: share of the person's pixels behind whose first surface the network sees a gap and more of the person.
+        perspective: the camera that took the photo, as far as it was taken out of the mesh; orthographic where it was not.
     """
 
     mesh: "trimesh.Trimesh"
@@ -99,13 +101,14 @@ class Reconstruction:
     texture: "Texture | None" = None
     confidence: NDArray[np.float32] | None = None
     overlap: float = 0.0
+    perspective: Perspective = ORTHOGRAPHIC
 
     def to_photo_px(self, points_m: NDArray[np.floating]) -> NDArray[np.float64]:
         """(N, 3) points of the mesh's frame -> (N, 2) pixels of the upright photo, pixel centres at half-integers."""
-        return self.view.camera.ndc_to_photo(self.to_ndc(points_m))
+        return self.view.camera.ndc_to_photo(self.perspective.points(self.to_ndc(points_m)))
 
     def to_ndc(self, points_m: NDArray[np.floating]) -> NDArray[np.float64]:
-        """(N, 3) points of the mesh's frame -> (N, 3) NDC of the framed view."""
+        """(N, 3) points of the mesh's frame -> (N, 3) NDC of an orthographic view; the framed one shows them at `perspective.points` of these."""
         return (np.asarray(points_m, np.float64) - (0, self.lift_m, 0)) / (self.scale * HALF_EXTENT_M)
 
 
@@ -210,11 +213,13 @@ def reconstruct_prepared(prepared: Prepared, model: LoadedModel, config: Reconst
         )
         confidence = confidence_at(photo, mirrored, vertices, normals)
         clock.lap("confidence")
+    perspective = ORTHOGRAPHIC if config.keep_perspective else occupancy.perspective
+    vertices = perspective.undone(vertices)
     low, high = vertices[:, 1].min() * HALF_EXTENT_M, vertices[:, 1].max() * HALF_EXTENT_M
     scale = prepared.mask.shown * config.height_m / float(high - low)
     lift_m = -scale * float(low if config.ground else (low + high) / 2)
     mesh = trimesh.Trimesh(vertices * (scale * HALF_EXTENT_M) + (0, lift_m, 0), faces, vertex_colors=mesh_colours, process=False)
-    return Reconstruction(mesh, view, prepared, scale, lift_m, clock.laps, model, config, normal_weights, texture, confidence, overlap)
+    return Reconstruction(mesh, view, prepared, scale, lift_m, clock.laps, model, config, normal_weights, texture, confidence, overlap, perspective)
 
 
 def reconstruct_view(model: LoadedModel, image: NDArray[np.uint8], mask: NDArray[np.bool_] | NDArray[np.float32], resolution: int = 256) -> "trimesh.Trimesh":

@@ -1,9 +1,11 @@
 """The JSON file beside a mesh: enough to project the mesh onto the photo and to repeat the work."""
 
+import math
 import platform
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ncpifu_cli import __version__
 from ncpifu_cli.artifacts import sha256
@@ -18,11 +20,12 @@ if TYPE_CHECKING:
 def sidecar(result: "Reconstruction", outputs: Outputs) -> dict[str, Any]:
     """What the JSON file says."""
     photo, mask, camera, model = result.prepared.photo, result.prepared.mask, result.view.camera, result.model
-    px_per_m = camera.half_extent_px / (result.scale * HALF_EXTENT_M)
+    metre = result.scale * HALF_EXTENT_M  # of the mesh, per NDC
+    seen = result.perspective
     u0, v0 = camera.centre_px
     return {
         "format": "ncpifu-reconstruction",
-        "version": 1,
+        "version": 2,
         "mesh": {
             "file": outputs.mesh.name,
             "units": "metre, y up, the person faces +z, " + ("lowest point at y = 0" if result.config.ground else "the middle of the height at y = 0"),
@@ -36,17 +39,19 @@ def sidecar(result: "Reconstruction", outputs: Outputs) -> dict[str, Any]:
         "overlap": round(result.overlap, 3),
         "mask": {"source": mask.source, "trusted": mask.trusted, "confidence": mask.confidence, "warnings": list(mask.warnings)},
         "camera": {
-            "kind": "orthographic",
+            "kind": "orthographic" if math.isinf(seen.distance_ndc) else "perspective",
             "looks_along": [0, 0, -1],
+            "distance_m": None if math.isinf(seen.distance_ndc) else seen.distance_ndc * metre,
+            "axis_px": None if math.isinf(seen.distance_ndc) else camera.ndc_to_photo(np.array(seen.axis_ndc)).tolist(),
             "frame_px": result.view.image.shape[0],
             "frame_centre_px": [u0, v0],
             "frame_half_extent_px": camera.half_extent_px,
         },
         "similarity": {
-            "explanation": "photo pixel (u right, v down, upright photo, pixel centres at half-integers) = photo_from_mesh @ (x, y, z, 1); "
+            "explanation": "(u w, v w, w) = photo_from_mesh @ (x, y, z, 1), with photo pixel u right, v down, upright photo, pixel centres at half-integers; "
             "mesh = scale * normalised + (0, lift_m, 0), where the normalised subject is 1.80 m tall and centred",
-            "photo_from_mesh": [[px_per_m, 0.0, 0.0, u0], [0.0, -px_per_m, 0.0, v0 + px_per_m * result.lift_m]],
-            "px_per_m": px_per_m,
+            "photo_from_mesh": photo_from_mesh(result).tolist(),
+            "px_per_m": camera.half_extent_px / metre,
             "scale": result.scale,
             "lift_m": result.lift_m,
         },
@@ -56,6 +61,15 @@ def sidecar(result: "Reconstruction", outputs: Outputs) -> dict[str, Any]:
         "timings_s": result.timings_s,
         "versions": versions(),
     }
+
+
+def photo_from_mesh(result: "Reconstruction") -> NDArray[np.float64]:
+    """(3, 4) P: (u w, v w, w) = P (x, y, z, 1) for points of the mesh's frame and their pixels in the photo; at z = 0, w = 1."""
+    half, (u0, v0), metre = result.view.camera.half_extent_px, result.view.camera.centre_px, result.scale * HALF_EXTENT_M
+    nearness, x, y = result.perspective.numbers.astype(np.float64)
+    normalised = np.array([[1, 0, 0, 0], [0, 1, 0, -result.lift_m], [0, 0, 1, 0], [0, 0, 0, metre]]) / metre
+    seen = np.array([[1, 0, -x, 0], [0, 1, -y, 0], [0, 0, -nearness, 1]])  # NDC of the framed view, homogeneous
+    return np.array([[half, 0, u0], [0, -half, v0], [0, 0, 1]]) @ seen @ normalised
 
 
 def confidence_summary(result: "Reconstruction") -> dict[str, float] | None:

@@ -13,10 +13,10 @@ from torch import Tensor
 from ncpifu_cli.config.train import TrainConfig
 from ncpifu_cli.data.dataset import RenderedSubject, find_subjects
 from ncpifu_cli.errors import NcpifuError
-from ncpifu_cli.models.api import CodebookReport, Prediction
+from ncpifu_cli.models.api import CodebookReport, Prediction, Seen
 from ncpifu_cli.models.build import Network
 from ncpifu_cli.models.checkpoint import save_weights
-from ncpifu_cli.models.losses import color_loss, depth_loss, loss, scores, slope_loss
+from ncpifu_cli.models.losses import camera_loss, color_loss, depth_loss, loss, scores, slope_loss
 from ncpifu_cli.progress import SILENT, Reporter, counted
 from ncpifu_cli.stages.train_calibrate import surface_logit
 from ncpifu_cli.stages.train_loader import BadItems, Batch, batches, choose_subjects, worker_count
@@ -259,12 +259,12 @@ def _forward(model: Network, batch: dict[str, Tensor], config: TrainConfig, firs
     """Named loss terms of one batch, whose first image is number `first` of the run, and what was predicted at its points: nothing when the encoder is trained
     alone."""
     if config.loss.occupancy == 0:
-        return _depth_terms(model.encode_depth(batch["image"]), batch["depth"], config), None
+        return _encoder_terms(model.see(batch["image"]), batch, config), None
     features = model.encode(batch["image"], _told(batch["depth"], config, first))
     prediction = model.query(features, batch["points"])
     terms = loss(prediction, batch["inside"], config.loss)
-    of_depth = _depth_terms(features.depth, batch["depth"], config)
-    terms |= {**of_depth, "total": terms["total"] + of_depth["total"]}
+    of_encoder = _encoder_terms(features.seen, batch, config)
+    terms |= {**of_encoder, "total": terms["total"] + of_encoder["total"]}
     if model.color_head is not None:
         terms["color"] = color_loss(model.color(features, batch["surface"]), batch["color"])
         terms["total"] = terms["total"] + config.loss.color * terms["color"]
@@ -286,11 +286,14 @@ def _told(true_ndc: Tensor, config: TrainConfig, first: int) -> Tensor | None:
     return torch.where(chosen[:, None, None, None], true_ndc, math.nan)
 
 
-def _depth_terms(predicted: Tensor, true_ndc: Tensor, config: TrainConfig) -> dict[str, Tensor]:
+def _encoder_terms(seen: Seen, batch: dict[str, Tensor], config: TrainConfig) -> dict[str, Tensor]:
     """The encoder's own loss: its terms and their weighted sum `total`."""
-    terms = {"depth": depth_loss(predicted, true_ndc, config.model.depth_scale, config.loss.gap)}
+    terms = {"depth": depth_loss(seen.depth, batch["depth"], config.model.depth_scale, config.loss.gap)}
     total = config.loss.depth * terms["depth"]
     if config.loss.slope:
-        terms["slope"] = slope_loss(predicted, true_ndc, config.model.depth_scale)
+        terms["slope"] = slope_loss(seen.depth, batch["depth"], config.model.depth_scale)
         total = total + config.loss.slope * terms["slope"]
+    if seen.camera is not None:
+        terms["camera"] = camera_loss(seen.camera, batch["camera"])
+        total = total + config.loss.camera * terms["camera"]
     return {"total": total, **terms}

@@ -19,7 +19,7 @@ from ncpifu_cli.stages.train_codebooks import CodebookKeeper
 FILE_NAME = "last.safetensors"
 FORMAT = "ncpifu-training-state-1"
 MAX_BAD_STEPS = 20
-ENCODER = ("encoder.", "depth_head.")  # parameters of what is trained alone by `loss.occupancy=0`
+ENCODER = ("encoder.", "depth_head.", "camera_head.")  # parameters of what is trained alone by `loss.occupancy=0`
 
 
 def decay(progress: float) -> float:

@@ -3,7 +3,7 @@ import pytest
 
 from ncpifu_cli.config.train import AugmentConfig
 from ncpifu_cli.data.depth import JUMP_NDC
-from ncpifu_cli.data.perspective import NEAREST_NDC, ORTHOGRAPHIC, Perspective, random_perspective
+from ncpifu_cli.data.perspective import FURTHEST_NEARNESS, HIGH_NDC, NEAREST_NDC, ORTHOGRAPHIC, Perspective, random_perspective
 
 SIZE, DEPTH_PX = 256, 128
 NEAR = Perspective(2.0, (0.1, 0.5))
@@ -136,3 +136,25 @@ def test_layers_stay_in_order() -> None:
     grown = (1 / (1 - 0.45 / NEAREST_NDC)) ** 2
     assert near.sum() == pytest.approx(hand.sum() * grown, rel=0.3)  # a hand of 8 pixels that has come 21 further is not lost
     assert (begin - end)[near].mean() > 0.2  # nor is the gap behind it
+
+
+def test_undone_is_the_inverse() -> None:
+    points = np.random.default_rng(0).uniform(-1, 1, (50, 3))
+    assert NEAR.undone(NEAR.points(points)) == pytest.approx(points, abs=1e-12)
+    assert ORTHOGRAPHIC.undone(points) == pytest.approx(points)
+
+
+def test_a_camera_and_its_numbers() -> None:
+    assert ORTHOGRAPHIC.numbers == pytest.approx(np.zeros(3))
+    camera = Perspective(2.5, (0.1, 0.5))
+    assert camera.numbers == pytest.approx([0.4, 0.04, 0.2])
+    again = Perspective.of_numbers(camera.numbers)
+    assert (again.distance_ndc, *again.axis_ndc) == pytest.approx((2.5, 0.1, 0.5))
+
+
+def test_what_cannot_be_a_camera_is_moved_to_what_can() -> None:
+    assert Perspective.of_numbers(np.array([FURTHEST_NEARNESS / 2, 0.0, 0.5])) is ORTHOGRAPHIC
+    assert Perspective.of_numbers(np.array([-0.1, 0.0, 0.0])) is ORTHOGRAPHIC
+    camera = Perspective.of_numbers(np.array([3.0, 0.0, 9.0]))
+    assert camera.distance_ndc == pytest.approx(NEAREST_NDC)
+    assert camera.axis_ndc == pytest.approx((0.0, HIGH_NDC))

@@ -42,8 +42,10 @@ def test_every_ablation_trains_a_step(name: str) -> None:
     terms = loss(prediction, points[..., 2] > 0, config.loss)
     colors = 0.0 if network.color_head is None else network.color(features, points).mean()
     (terms["total"] + colors).backward()
-    # The depth head learns from the trainer's depth term, not from points.
-    silent = [n for n, p in network.named_parameters() if not n.startswith("depth_head") and (p.grad is None or not torch.isfinite(p.grad).all())]
+    # The encoder's own heads learn from the trainer's terms, not from points.
+    silent = [
+        n for n, p in network.named_parameters() if not n.startswith(("depth_head", "camera_head")) and (p.grad is None or not torch.isfinite(p.grad).all())
+    ]
     # Parts that an ablation leaves out of the computation may stay without gradient; the rest must learn.
     unused = {"no_integration": (), "pifu": (), "no_codebooks": ("gate",), "no_local_codebook": ("local_gate",), "no_global_codebook": ("global_gate",)}
     assert [n for n in silent if not any(word in n for word in unused.get(name, ()))] == []
@@ -275,7 +277,7 @@ def test_a_fresh_network_and_one_that_learns_from_renders_without_gaps_tell_none
     true[:, 2:] = float("nan")
     optimizer = torch.optim.SGD(network.parameters(), 0.1)
     for _ in range(3):
-        depth = network.encode_depth(torch.rand(2, 3, 64, 64))
+        depth = network.see(torch.rand(2, 3, 64, 64)).depth
         assert torch.equal(depth[:, :, 2], depth[:, :, 3])
         (depth_loss(depth, true, 8.0) + slope_loss(depth, true, 8.0)).backward()
         optimizer.step()
@@ -292,3 +294,24 @@ def test_colours_leave_the_geometry_alone() -> None:
     changed = {name for name, parameter in model.named_parameters() if parameter.grad is not None and parameter.grad.abs().sum() > 0}
     assert changed
     assert all(name.startswith("color_head.") for name in changed)
+
+
+@pytest.mark.parametrize("ablation", ["full", "pifu"])
+def test_the_camera_is_orthographic_until_learned_and_seen_alike_in_the_mirror(ablation: str) -> None:
+    network = build(load(TrainConfig, "tiny", ["model.surface_depth=true"], ablation=ablation).model).eval()
+    image, _ = sample()
+    with torch.no_grad():
+        assert torch.equal(network.see(image).camera, torch.zeros(2, 3))
+        torch.nn.init.normal_(network.camera_head.read[-1].weight)
+        one, mirrored = network.encode(image, both_ways=True).seen.camera, network.encode(image.flip(-1), both_ways=True).seen.camera
+        plain = network.see(image).camera
+    assert plain.abs().min() > 1e-4
+    if ablation == "full":  # the baseline reads nothing both ways
+        assert torch.allclose(one * torch.tensor([1, -1, 1]), mirrored, atol=1e-5)
+        assert not torch.allclose(one, plain)
+
+
+def test_a_network_without_the_head_says_nothing_of_the_camera() -> None:
+    network = build(load(TrainConfig, "tiny", ["model.camera=false", "model.surface_depth=true"]).model)
+    assert network.see(torch.rand(1, 3, 64, 64)).camera is None
+    assert network.encode(torch.rand(1, 3, 64, 64), both_ways=True).seen.camera is None

@@ -1,6 +1,7 @@
 """Files: every format reads back, all or none are written, the sidecar says how to get back to the photo."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -10,11 +11,14 @@ import trimesh
 from photo_fixtures import draw_person, fake_model
 
 from ncpifu_cli.config.reconstruct import MESH_FORMATS, ReconstructConfig
+from ncpifu_cli.data.perspective import Perspective
 from ncpifu_cli.errors import NcpifuError
+from ncpifu_cli.geometry.camera import HALF_EXTENT_M
 from ncpifu_cli.stages import export
 from ncpifu_cli.stages.export import save, write_mesh
 from ncpifu_cli.stages.outputs import plan_outputs
 from ncpifu_cli.stages.reconstruct import Reconstruction, reconstruct
+from ncpifu_cli.stages.sidecar import sidecar
 
 
 @pytest.fixture(scope="module")
@@ -54,15 +58,30 @@ def test_sidecar_maps_the_mesh_to_the_photo(result: Reconstruction, tmp_path: Pa
     outputs = plan_outputs(tmp_path / "deep" / "person.glb", ReconstructConfig(save_mask=str(tmp_path / "mask.png")))
     save(result, outputs)
     assert sorted(path.name for path in (tmp_path / "deep").iterdir()) == ["person.glb", "person.json", "person.png"]
-    sidecar = json.loads(outputs.sidecar.read_text())
-    matrix = np.array(sidecar["similarity"]["photo_from_mesh"])
+    said = json.loads(outputs.sidecar.read_text())
+    matrix = np.array(said["similarity"]["photo_from_mesh"])
     points = np.asarray(result.mesh.vertices)
-    assert np.allclose(np.hstack([points, np.ones((len(points), 1))]) @ matrix.T, result.to_photo_px(points))
-    assert sidecar["mask"]["source"] == "alpha channel"
-    assert sidecar["weights"]["sha256"] == "0" * 64
-    assert sidecar["detail"] is None
+    seen = np.hstack([points, np.ones((len(points), 1))]) @ matrix.T
+    assert np.allclose(seen[:, :2] / seen[:, 2:], result.to_photo_px(points))
+    assert said["camera"]["kind"] == "orthographic" and said["camera"]["distance_m"] is None
+    assert said["mask"]["source"] == "alpha channel"
+    assert said["weights"]["sha256"] == "0" * 64
+    assert said["detail"] is None
     mask = cv2.imread(str(tmp_path / "mask.png"), cv2.IMREAD_GRAYSCALE)
     assert np.array_equal(mask >= 128, result.prepared.mask.binary)
+
+
+def test_sidecar_of_a_near_camera_maps_the_mesh_to_the_photo(result: Reconstruction, tmp_path: Path) -> None:
+    near = replace(result, perspective=Perspective(2.5, (0.1, 0.4)))
+    said = sidecar(near, plan_outputs(tmp_path / "person.obj", ReconstructConfig()))
+    assert said["camera"]["kind"] == "perspective"
+    assert said["camera"]["distance_m"] == pytest.approx(2.5 * near.scale * HALF_EXTENT_M)
+    points = np.asarray(result.mesh.vertices)
+    seen = np.hstack([points, np.ones((len(points), 1))]) @ np.array(said["similarity"]["photo_from_mesh"]).T
+    assert np.allclose(seen[:, :2] / seen[:, 2:], near.to_photo_px(points))
+    assert np.abs(near.to_photo_px(points) - result.to_photo_px(points)).max() > 2
+    on_axis = np.array([[0.1, 0.4, z] for z in (-0.2, 0.0, 0.2)]) * near.scale * HALF_EXTENT_M + (0, near.lift_m, 0)
+    assert near.to_photo_px(on_axis) == pytest.approx(np.tile(said["camera"]["axis_px"], (3, 1)))
 
 
 def test_all_or_nothing(result: Reconstruction, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from ncpifu_cli.models.api import Seen
 from ncpifu_cli.models.build import build_profile
 from ncpifu_cli.stages import device
 from ncpifu_cli.stages.query import Occupancy
@@ -49,7 +50,7 @@ def test_gaps_are_counted_on_the_person(model: LoadedModel, monkeypatch: pytest.
     surfaces[2, :4], surfaces[3, :4] = 0.1, 0.05  # 5 cm, in a quarter of the rows
     surfaces[2, 4:8], surfaces[3, 4:8] = 0.01, 0.0  # too short to be one
     surfaces[2, 8:], surfaces[3, 8:] = 0.5, 0.3  # before the front surface: none
-    monkeypatch.setattr(occupancy, "_features", replace(occupancy._features, depth=scale * surfaces[None, None]))
+    monkeypatch.setattr(occupancy, "_features", replace(occupancy._features, seen=Seen(scale * surfaces[None, None])))
     assert occupancy.gap_share(coverage) == pytest.approx(0.25)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from photo_fixtures import InflatedOutline, busy_photo, draw_person, fake_model, save_rgba, wall_photo
 
+from ncpifu_cli.data.perspective import ORTHOGRAPHIC
 from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.geometry.camera import HALF_EXTENT_M
 from ncpifu_cli.geometry.extract import EmptySurface
@@ -47,6 +48,20 @@ def test_similarity_projects_the_mesh_onto_the_photo() -> None:
     drawn = rasterise(result.to_ndc(result.mesh.vertices).astype(np.float32), result.mesh.faces, 256).mask
     framed = result.view.mask.repeat(2, 0).repeat(2, 1)
     assert (drawn & framed).sum() / (drawn | framed).sum() > 0.85
+
+
+def test_the_perspective_of_a_near_camera_is_taken_out_and_the_mesh_still_lies_on_the_photo(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(InflatedOutline, "camera", (0.4, 0.0, 0.2))
+    plain, straight = (reconstruct(cutout(), fake_model(), resolution=96, detail=False, keep_perspective=kept) for kept in (True, False))
+    assert plain.perspective is ORTHOGRAPHIC
+    assert (straight.perspective.distance_ndc, straight.perspective.axis_ndc[1]) == pytest.approx((2.5, 0.5))
+    assert straight.mesh.bounds[:, 1] == pytest.approx((0, 1.8))
+    assert np.allclose(straight.to_photo_px(straight.mesh.vertices), plain.to_photo_px(plain.mesh.vertices), atol=1e-6)
+    assert np.array_equal(straight.mesh.visual.vertex_colors, plain.mesh.visual.vertex_colors)
+    ndc, seen = straight.to_ndc(straight.mesh.vertices), plain.to_ndc(plain.mesh.vertices)
+    near_and_low = (seen[:, 2] > 0.05) & (seen[:, 1] < 0)
+    assert near_and_low.any()
+    assert (ndc[near_and_low, 1] > seen[near_and_low, 1]).all()  # toes come up
 
 
 def test_colours_come_from_the_photo_in_front() -> None:
