@@ -71,8 +71,10 @@ def test_near_cameras_compares_networks_on_held_out_humans(tmp_path: Path, monke
     assert run("near_cameras", monkeypatch, renders, tmp_path / "one.safetensors", "--views", 2) == 0
     table = capsys.readouterr().out.splitlines()
     assert table[-1].startswith("| one | ")
-    errors = [float(cell) for cell in table[-1].split("|")[2:5]]
-    assert all(0 < error < 100 for error in errors) and errors[0] != errors[1]
+    depth, far, _, _, near_depth, near, ground, left_in = (float(cell) for cell in table[-1].split("|")[2:10])
+    assert 0 < depth < 100 and 0 < near_depth < 100 and depth != near_depth
+    assert far == 0 and near > 0.05  # a fresh network says that every camera is orthographic
+    assert ground == left_in > 1
 
 
 def test_near_scans_are_the_humans_as_a_near_camera_sees_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
