@@ -45,14 +45,14 @@ def errors(network: Network, config: ModelConfig, people: list[RenderedSubject],
         seen = network.see(item["image"][None])
         row = [depth_error_cm(seen.depth[-1], item["depth"][None], config.depth_scale)]
         if seen.camera is not None:
-            told, true = Perspective.of_numbers(seen.camera[0].numpy()).numbers, item["camera"].numpy()
+            told, true = Perspective.from_parameters(seen.camera[0].numpy()).parameters, item["camera"].numpy()
             row += [abs(told[0] - true[0]), abs(ground_deg(told) - ground_deg(true)), abs(ground_deg(true))]
         rows.append(row + [float("nan")] * (1 + len(SCORES) - len(row)))
     return [float(mean) for mean in np.mean(rows, axis=0)]
 
 
 def ground_deg(camera: NDArray[np.floating]) -> float:
-    """How steep level ground is in the picture of a camera (`Perspective.numbers`), at the feet of somebody who stands in the middle."""
+    """How steep level ground is in the picture of a camera (`Perspective.parameters`), at the feet of somebody who stands in the middle."""
     return float(np.degrees(np.arctan(FEET_NDC * camera[0] - camera[2])))
 
 

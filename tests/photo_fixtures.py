@@ -65,7 +65,7 @@ def save_rgba(path: Path, width: int = 300, height: int = 400) -> Path:
 class InflatedOutline:
     """encode/query of a body as thick as its outline is wide; no weights, exact, fast.
 
-    gap: NDC length of the gap that it claims to see everywhere. camera: what it says of the camera, `Perspective.numbers`.
+    gap: NDC length of the gap that it claims to see everywhere. camera: what it says of the camera, `Perspective.parameters`.
     """
 
     color_head = None
@@ -80,7 +80,6 @@ class InflatedOutline:
         depth = 8.0 * torch.tensor([1.0, -1.0, self.gap / 2, -self.gap / 2]).view(1, 1, 4, 1, 1).expand(1, 1, 4, 32, 32)
         return SimpleNamespace(
             thickness=torch.from_numpy(np.sqrt(0.12 * inner).astype(np.float32)),
-            depth=depth,
             seen=Seen(depth, None if self.camera is None else torch.tensor([self.camera])),
         )
 

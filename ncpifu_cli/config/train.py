@@ -16,7 +16,7 @@ class AugmentConfig(Settings):
     shift_ndc: float = Field(0.05, ge=0, lt=1, description="subject moves by up to this much in x and y")
     roll_deg: float = Field(6.0, ge=0, lt=90, description="the camera is rolled by up to this angle")
     stretch: float = Field(0.06, ge=0, lt=1, description="the subject gets wider or narrower by up to this fraction")
-    perspective: float = Field(0.4, ge=0, le=1, description="share of images as a near camera sees them, from 2.2 m on; the rest are orthographic")
+    perspective: float = Field(0.5, ge=0, le=1, description="share of images as a near camera sees them, from 2.2 m on; the rest are orthographic")
     cut: float = Field(0.08, ge=0, le=1, description="share of images that end somewhere between the subject's hips and ankles; so does the truth")
     prints: float = Field(0.3, ge=0, le=1, description="share of images with prints, badges or panels of another colour painted onto the person")
     hue_turn: float = Field(0.1, ge=0, le=0.5, description="hues of half of the images are rotated by up to this fraction of a full turn")
@@ -49,7 +49,12 @@ class OptimConfig(Settings):
     """Adam with warm-up and decay (paper: Adam, 1e-4 with decay, batch 8)."""
 
     lr: float = Field(1e-4, gt=0, description="peak learning rate")
-    encoder_rate: float = Field(1.0, ge=0, le=1, description="the same for image encoder and depth head, as a share of lr; 0 leaves them as they are")
+    encoder_rate: float = Field(
+        1.0,
+        ge=0,
+        le=1,
+        description="the same for image encoder and depth head, as a share of lr; 0 leaves them as they are (the camera head learns all the same)",
+    )
     batch_size: int = Field(8, ge=1, description="images per pass of each process")
     accumulate: int = Field(1, ge=1, description="passes of batch_size images whose gradients are added up to one step")
     warmup_steps: int = Field(200, ge=0, description="linear warm-up")
@@ -65,7 +70,9 @@ class OptimConfig(Settings):
 class LossConfig(Settings):
     """Weights of the named loss terms."""
 
-    occupancy: float = Field(1.0, ge=0, description="occupancy error, mean over supervised stacks; 0 trains the encoder alone, by depth, several times as fast")
+    occupancy: float = Field(
+        1.0, ge=0, description="occupancy error, mean over supervised stacks; 0 trains encoder, depth and camera head alone, several times as fast"
+    )
     kind: Literal["bce", "mse"] = Field("bce", description="binary cross entropy on logits, or PIFu's squared error on sigmoids")
     depth: float = Field(0.5, ge=0, description="depths of the surfaces along each ray, read off the feature map; 0 trains by points alone, as the paper does")
     gap: float = Field(1.0, gt=0, description="weight of the ends of gaps among those depths, where there is one: more finds more gaps, and invents more")

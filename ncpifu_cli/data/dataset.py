@@ -125,7 +125,7 @@ def find_subjects(folder: Path, *, held_out: bool = False) -> list[RenderedSubje
 
 class RenderDataset(Dataset[dict[str, Tensor]]):
     """Training items {"image" (3, S, S), "depth" (L, s, s), s = S / depth_stride, "points" (N, 3) NDC, "inside" (N,) bool,
-    "camera" (3,), see `Perspective.numbers`}; endless: any index is valid.
+    "camera" (3,), see `Perspective.parameters`}; endless: any index is valid.
 
     With `colors` also {"surface" (M, 3) NDC, "color" (M, 3), 0..1 in the photo's light}.
     """
@@ -180,7 +180,7 @@ class RenderDataset(Dataset[dict[str, Tensor]]):
             "depth": depth,
             "points": points_ndc,
             "inside": inside & placement.kept(points_ndc),
-            "camera": near.numbers,
+            "camera": near.parameters.astype(np.float32),
         }
         if self.colors:
             surface_ndc = near.points(placement.points(camera.world_to_ndc(subject.points.metres(subject.points.surface))))

@@ -33,18 +33,25 @@ class Perspective:
     axis_ndc: tuple[float, float] = (0.0, 0.0)
 
     @property
-    def numbers(self) -> Floats:
-        """(3,): 1 / distance, and x, y of the axis times that: what warps is linear in them, and 0 is orthographic. What networks are asked for."""
-        return np.array([1, *self.axis_ndc], np.float32) / np.float32(self.distance_ndc)
+    def parameters(self) -> NDArray[np.float64]:
+        """(3,) n, n a_x, n a_y: n = 1 / distance, and where the axis a meets the person times that. What networks are asked for: 0 is orthographic, and where
+        a point p' of the picture is, p = p' - z (n p' - n a), is linear in them."""
+        return np.array([1, *self.axis_ndc]) / self.distance_ndc
 
     @classmethod
-    def of_numbers(cls, numbers: NDArray[np.floating]) -> "Perspective":
-        """The camera of `numbers` (3,), of those that networks learn: no nearer, its axis where cameras are held; orthographic where it is far away."""
-        nearness = min(float(numbers[0]), 1 / NEAREST_NDC)
+    def from_parameters(cls, parameters: NDArray[np.floating]) -> "Perspective":
+        """The camera of `parameters` (3,), of those that networks learn: no nearer, its axis where cameras are held; orthographic where it is far away."""
+        nearness = min(float(parameters[0]), 1 / NEAREST_NDC)
         if nearness < FURTHEST_NEARNESS:
             return ORTHOGRAPHIC
-        x, y = (float(number) / nearness for number in numbers[1:])
+        x, y = (float(parameter) / nearness for parameter in parameters[1:])
         return cls(1 / nearness, (min(max(x, -SIDE_NDC), SIDE_NDC), min(max(y, LOW_NDC), HIGH_NDC)))
+
+    @property
+    def matrix(self) -> NDArray[np.float64]:
+        """(3, 4) P: (x w, y w, w) = P (x, y, z, 1), as `points` projects."""
+        nearness, x, y = self.parameters
+        return np.array([[1, 0, -x, 0], [0, 1, -y, 0], [0, 0, -nearness, 1]])
 
     def undone(self, points_ndc: NDArray[np.floating]) -> NDArray[np.float64]:
         """Inverse of `points`: (N, 3) NDC where this camera sees them -> (N, 3) NDC where they are."""

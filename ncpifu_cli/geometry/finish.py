@@ -3,16 +3,16 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from ncpifu_cli.geometry.surface import neighbours
+
 _SHRINK, _SWELL = 0.5, -0.53  # Taubin 1995: the second step undoes the shrinking of the first
 
 
 def smooth(vertices: NDArray[np.floating], faces: NDArray[np.integer], rounds: int) -> NDArray[np.float64]:
     """Taubin smoothing. (V, 3) vertices of a closed surface, (F, 3) faces -> (V, 3) moved vertices; each round flattens what is about two edges wide."""
-    from scipy.sparse import coo_array, diags_array
+    from scipy.sparse import diags_array
 
-    starts, ends = faces.ravel(), np.roll(faces, -1, axis=1).ravel()
-    links = coo_array((np.ones(len(starts)), (starts, ends)), shape=(len(vertices), len(vertices))).tocsr()
-    links = ((links + links.T) > 0).astype(np.float64)
+    links = neighbours(faces, len(vertices))
     mean = diags_array(1 / np.maximum(links.sum(axis=1), 1)) @ links
     moved = np.asarray(vertices, np.float64)
     for _ in range(rounds):

@@ -1,4 +1,4 @@
-"""What is wrong with a mesh before anything is compared: holes, parts, self-intersections, and what makes it impossible to score."""
+"""What is wrong with a mesh before anything is compared: holes, parts, self-intersections, what makes it impossible to score; and moves without it."""
 
 from dataclasses import dataclass
 
@@ -6,7 +6,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from ncpifu_cli.geometry.surface import face_normals
+from ncpifu_cli.geometry.surface import face_normals, neighbours
 
 Floats = NDArray[np.floating]
 
@@ -61,10 +61,8 @@ def crossing_faces(vertices: Floats, faces: NDArray[np.integer]) -> NDArray[np.b
 
 def move_uncrossed(vertices: Floats, moves: Floats, faces: NDArray[np.integer]) -> NDArray[np.float64]:
     """(V, 3) vertices moved by (V, 3); where faces would cut through each other, they and their neighbours go back, in later rounds all the way."""
-    from scipy.sparse import coo_array
-
-    neighbours = coo_array((np.ones(faces.size), (faces.ravel(), np.roll(faces, -1, axis=1).ravel())), shape=(len(vertices), len(vertices))).tocsr()
-    degree = np.maximum(neighbours.sum(axis=1), 1)
+    links = neighbours(faces, len(vertices))
+    degree = np.maximum(links.sum(axis=1), 1)
     start = np.asarray(vertices, np.float64)
     moved = start
     for tries_left in reversed(range(BACK_TRIES)):
@@ -75,7 +73,7 @@ def move_uncrossed(vertices: Floats, moves: Floats, faces: NDArray[np.integer]) 
         near = np.zeros(len(vertices))
         near[faces[crossing]] = 1
         for _ in range(BACK_RINGS):
-            near = np.maximum(near, neighbours @ near / degree)
+            near = np.maximum(near, links @ near / degree)
         moves = moves * (1 - (BACK_SHARE if tries_left > BACK_TRIES // 2 else 1) * near)[:, None]
     return moved
 

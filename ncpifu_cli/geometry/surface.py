@@ -1,12 +1,16 @@
 """Points on, near and around a subject's surface (design: protocol A.4, PIFu's sampling in metres of the 1.80 m subject)."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ncpifu_cli.geometry.camera import HALF_EXTENT_M
 from ncpifu_cli.geometry.inside import InsideTest
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 SIGMA_M = 0.05  # PIFu: 5 cm of a 180 cm subject
 NEAR_PER_UNIFORM = 16
@@ -28,6 +32,15 @@ def face_normals(vertices: NDArray[np.floating], faces: NDArray[np.integer]) -> 
     cross = np.cross(b - a, c - a)
     length = np.linalg.norm(cross, axis=1)
     return cross / np.maximum(length, 1e-30)[:, None], length / 2
+
+
+def neighbours(faces: NDArray[np.integer], count: int) -> "csr_array":
+    """(count, count) 0 or 1: which of `count` vertices share an edge of the faces (F, 3)."""
+    from scipy.sparse import coo_array
+
+    starts, ends = faces.ravel(), np.roll(faces, -1, axis=1).ravel()
+    links = coo_array((np.ones(len(starts)), (starts, ends)), shape=(count, count)).tocsr()
+    return ((links + links.T) > 0).astype(np.float64)
 
 
 def vertex_normals(vertices: NDArray[np.floating], faces: NDArray[np.integer]) -> NDArray[np.float32]:

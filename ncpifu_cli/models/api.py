@@ -42,11 +42,6 @@ class Features:
     seen: Seen
     image: Tensor
 
-    @property
-    def depth(self) -> Tensor:
-        """(S, B, L, h, w), predicted depth of the surfaces along each ray in units of phi."""
-        return self.seen.depth
-
 
 @dataclass(frozen=True)
 class Prediction:

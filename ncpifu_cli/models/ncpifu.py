@@ -1,7 +1,6 @@
 """Neural-code PIFu (paper eq. 3), with fixed location tokens (method section 9) or literal groups of query points."""
 
 from abc import abstractmethod
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -19,6 +18,7 @@ from ncpifu_cli.models.blocks.hourglass import StackedHourglass
 from ncpifu_cli.models.blocks.lattice import Lattice
 from ncpifu_cli.models.blocks.mixer import ChannelMixing, LocationMixing
 from ncpifu_cli.models.blocks.unet import UNet
+from ncpifu_cli.models.seeing import SeeingNetwork
 
 OUTSIDE_LOGIT = -16.0  # a point that projects outside the image is outside the body
 
@@ -38,7 +38,7 @@ class Encoded:
     """Hourglass outputs, ready to be queried; B counts photos times outputs, those of one output together.
 
     Attributes: feature_map (B, C, H/4, W/4); stem (photos, C_stem, H/2, W/2), which all outputs share; surfaces (B, L, h, w), predicted depth of the surfaces
-    along each ray in units of phi; gates; seen: keys and values of the lattice (None for literal groups); context: mixed lattice features (B, S, C_fine), None
+    along each ray in units of phi; gates; keys_values: of the lattice (None for literal groups); context: mixed lattice features (B, S, C_fine), None
     without integration over the lattice.
     """
 
@@ -46,11 +46,11 @@ class Encoded:
     stem: Tensor
     surfaces: Tensor
     gates: Gates
-    seen: KeysValues | None = None
+    keys_values: KeysValues | None = None
     context: Tensor | None = None
 
 
-class NeuralCodePIFu(nn.Module):
+class NeuralCodePIFu(SeeingNetwork):
     """The paper's network over its built parts; `models/build.py` makes them. Images (B, 3, H, W) in [-1, 1], points (B, N, 3) in NDC."""
 
     def __init__(
@@ -71,14 +71,12 @@ class NeuralCodePIFu(nn.Module):
         surface_depth: bool,
         supervise_all: bool,
     ) -> None:
-        super().__init__()
-        self.encoder = encoder
+        super().__init__(encoder, depth_head, camera_head)
         self.local_gate, self.global_gate = local_gate, global_gate
         self.local_branch, self.global_branch = local_branch, global_branch
         self.attention = attention
         self.channel_mixing = channel_mixing
         self.classifier = classifier
-        self.depth_head, self.camera_head = depth_head, camera_head
         self.color_head = color_head
         self.depth_scale, self.surface_depth, self.supervise_all = depth_scale, surface_depth, supervise_all
 
@@ -91,7 +89,7 @@ class NeuralCodePIFu(nn.Module):
         """
         maps, stem = self.encoder(image)
         chosen = maps if self.training and self.supervise_all else maps[-1:]
-        seen = self._seen(chosen, stem)
+        seen = self.seen_in(chosen, stem)
         if both_ways and self.surface_depth:
             seen = _mean_of_both(seen, self.see(image.flip(-1)))
         depth = told = seen.depth
@@ -99,16 +97,9 @@ class NeuralCodePIFu(nn.Module):
             told = torch.where(torch.isfinite(true_depth_ndc), true_depth_ndc * self.depth_scale, depth.float()).to(depth.dtype)
         return Features(self._prepare(torch.cat(chosen), stem, told.flatten(0, 1)), seen, image)
 
-    def see(self, image: Tensor) -> Seen:
-        """(B, 3, H, W) -> surfaces, at 1 / `depth_stride` of the image's resolution, and camera: all that is needed to train the encoder by itself."""
-        return self._seen(*self.encoder(image))
-
-    def _seen(self, maps: Sequence[Tensor], stem: Tensor) -> Seen:
-        return Seen(self.depth_head(maps, stem), None if self.camera_head is None else self.camera_head(maps[-1]))
-
     def query(self, features: Features, points_ndc: Tensor) -> Prediction:
         """Occupancy logits at (B, N, 3) points; every point's answer is independent of the others (but see `LiteralGroups`)."""
-        batch, outputs = len(points_ndc), len(features.depth)
+        batch, outputs = len(points_ndc), len(features.seen.depth)
         fine, x, reports = self._fine(features.encoded, points_ndc.repeat(outputs, 1, 1))
         logits = self.classifier(torch.cat([fine, x], dim=-1)).float().unflatten(0, (outputs, batch))
         return Prediction(torch.where(inside_image(points_ndc), logits, OUTSIDE_LOGIT), reports)
@@ -122,7 +113,7 @@ class NeuralCodePIFu(nn.Module):
         if self.color_head is None:
             raise TypeError("this network has no colour head")
         with torch.no_grad():
-            fine, x, _ = self._fine(features.encoded, points_ndc.repeat(len(features.depth), 1, 1))
+            fine, x, _ = self._fine(features.encoded, points_ndc.repeat(len(features.seen.depth), 1, 1))
             fine, x = fine[-len(points_ndc) :], x[-len(points_ndc) :]  # of the last output
             photo = (sample_image(features.image.float(), points_ndc) + 1) / 2 if photo is None else photo
         return self.color_head(torch.cat([fine, x], dim=-1), photo, behind)
@@ -146,10 +137,10 @@ class NeuralCodePIFu(nn.Module):
             parts.append((depth - _around(depth, sample_image(encoded.surfaces.float(), points_ndc), self.depth_scale)).to(dtype))
         return torch.cat(parts, dim=-1)
 
-    def _coarse(self, x: Tensor, points_ndc: Tensor, seen: KeysValues, gates: Gates) -> tuple[Tensor, Reports]:
+    def _coarse(self, x: Tensor, points_ndc: Tensor, keys_values: KeysValues, gates: Gates) -> tuple[Tensor, Reports]:
         """Both branches and channel mixing (eq. 4-8): x_c (B, N, C) -> (B, N, C_fine)."""
         f_local, local_report = self.local_branch(x, gates.local)
-        f_global, global_report = self.global_branch(self.attention(x, points_ndc, seen), gates.global_)
+        f_global, global_report = self.global_branch(self.attention(x, points_ndc, keys_values), gates.global_)
         reports = {name: report for name, report in (("local", local_report), ("global", global_report)) if report is not None}
         return self.channel_mixing(torch.cat([f_global, f_local], dim=-1)), reports
 
@@ -189,18 +180,18 @@ class LatticeNCPIFu(NeuralCodePIFu):
         encoded = super()._prepare(feature_map, stem, surfaces)
         places = self.lattice.points(feature_map.shape[0])
         tokens = self._x_c(encoded, places)
-        seen = self.attention.keys_values(tokens, places)
+        keys_values = self.attention.keys_values(tokens, places)
         if self.location_mixing is None or self.spread is None:
-            return replace(encoded, seen=seen)
-        coarse, _ = self._coarse(tokens, places, seen, encoded.gates)
+            return replace(encoded, keys_values=keys_values)
+        coarse, _ = self._coarse(tokens, places, keys_values, encoded.gates)
         # The linear layer commutes with interpolation, so it is applied to S tokens in place of N points.
         context = self.spread(self.location_mixing(coarse))
-        return replace(encoded, seen=seen, context=context)
+        return replace(encoded, keys_values=keys_values, context=context)
 
     def _fine(self, encoded: Encoded, points_ndc: Tensor) -> tuple[Tensor, Tensor, Reports]:
-        assert encoded.seen is not None, "features were encoded by another kind of network"
+        assert encoded.keys_values is not None, "features were encoded by another kind of network"
         x = self._x_c(encoded, points_ndc)
-        fine, reports = self._coarse(x, points_ndc, encoded.seen, encoded.gates)
+        fine, reports = self._coarse(x, points_ndc, encoded.keys_values, encoded.gates)
         if encoded.context is not None:
             fine = fine + self.lattice.at(encoded.context, points_ndc)
         return fine, x, reports

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 Make = Callable[[str, float, NDArray[np.uint8], NDArray[np.bool_]], "trimesh.Trimesh"]  # subject, yaw, photo and mask -> mesh
 STATE_FORMAT = "ncpifu-eval-1"
+SURFACE_VERSION = 2  # raise when the same network's surface changes: kept predictions are then of another one
 ANOTHER_FOLDER = "give another folder with -o, or delete this one"
 
 
@@ -55,11 +56,16 @@ class State:
     def claim_networks(self, methods: list[Method]) -> None:
         """Remember the weights and resolution behind each name; NcpifuError when there are predictions of others under it."""
         for method in methods:
-            made_from = {"weights_sha256": method.sha256, "resolution": self._config.resolution, "detail_sha256": method.detail_sha256}
+            made_from = {
+                "weights_sha256": method.sha256,
+                "resolution": self._config.resolution,
+                "detail_sha256": method.detail_sha256,
+                "surface": SURFACE_VERSION,
+            }
             known = self._state["methods"].setdefault(method.name, made_from)
             for key, wanted in made_from.items():
-                if known.get(key, "") != wanted:
-                    what = f"resolution {known[key]}, not {wanted}" if key == "resolution" else "other weights"
+                if known.get(key, 1 if key == "surface" else "") != wanted:
+                    what = {"resolution": f"resolution {known.get(key)}, not {wanted}", "surface": "another version of ncpifu"}.get(key, "other weights")
                     raise NcpifuError(
                         f"{self._path.parent} holds predictions of {method.name!r} made with {what}", f"{ANOTHER_FOLDER}, or use another name: NAME=FILE"
                     )

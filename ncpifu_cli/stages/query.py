@@ -59,7 +59,7 @@ class Occupancy:
 
         from ncpifu_cli.models.blocks.depth_head import gap_within
 
-        surfaces = self._features.depth[-1, 0].float()
+        surfaces = self._features.seen.depth[-1, 0].float()
         if len(surfaces) == 2:
             return 0.0
         shown = torch.from_numpy(np.ascontiguousarray(coverage)).to(surfaces.device)
@@ -71,7 +71,7 @@ class Occupancy:
     def perspective(self) -> Perspective:
         """The camera that the network thinks took the photo: orthographic where it does not tell."""
         camera = self._features.seen.camera
-        return ORTHOGRAPHIC if camera is None else Perspective.of_numbers(camera[0].float().cpu().numpy())
+        return ORTHOGRAPHIC if camera is None else Perspective.from_parameters(camera[0].float().cpu().numpy())
 
     def __call__(self, points_ndc: NDArray[np.float32]) -> NDArray[np.float32]:
         return self._in_pieces(lambda points: self._model.model.query(self._features, points).occupancy, points_ndc)

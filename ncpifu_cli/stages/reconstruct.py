@@ -78,10 +78,10 @@ class Reconstruction:
     """The answer.
 
     Attributes:
-        mesh: metres, y up, facing +z, lowest point at y = 0, x = z = 0 on the optical axis, with vertex colours; `height_m` tall, or as much of that as the
-            photo shows.
+        mesh: metres, y up, facing +z, lowest point at y = 0, x = z = 0 at the middle of the framed view, with vertex colours; `height_m` tall, or as much of
+            that as the photo shows.
         view: what the network saw, and the camera back to the photo. prepared: photo and mask.
-        scale, lift_m: mesh = scale * normalised + (0, lift_m, 0), the normalised frame being `ncpifu_cli.geometry`'s.
+        scale, lift_m: mesh = scale * normalised + (0, lift_m, 0), the normalised frame being `ncpifu_cli.geometry`'s, of the framed view.
         timings_s: seconds by step. model: which weights did it. config: how.
         detail: the file of the normal network whose detail the surface has. texture: where config.texture.
         confidence: (V,) float32 0..1 where config.confidence, see `ncpifu_cli.stages.confidence`.
@@ -217,13 +217,16 @@ def reconstruct_prepared(prepared: Prepared, model: LoadedModel, config: Reconst
     vertices = perspective.undone(vertices)
     low, high = vertices[:, 1].min() * HALF_EXTENT_M, vertices[:, 1].max() * HALF_EXTENT_M
     scale = prepared.mask.shown * config.height_m / float(high - low)
+    if perspective is not ORTHOGRAPHIC:
+        away_m = perspective.distance_ndc * scale * HALF_EXTENT_M
+        reporter.info(f"the camera looks {away_m:.1f} m away: its perspective is taken out of the mesh")
     lift_m = -scale * float(low if config.ground else (low + high) / 2)
     mesh = trimesh.Trimesh(vertices * (scale * HALF_EXTENT_M) + (0, lift_m, 0), faces, vertex_colors=mesh_colours, process=False)
     return Reconstruction(mesh, view, prepared, scale, lift_m, clock.laps, model, config, normal_weights, texture, confidence, overlap, perspective)
 
 
 def reconstruct_view(model: LoadedModel, image: NDArray[np.uint8], mask: NDArray[np.bool_] | NDArray[np.float32], resolution: int = 256) -> "trimesh.Trimesh":
-    """The bare method on a photo that is already framed as in training.
+    """The bare method, its sides fair, on a photo that is already framed as in training; a near camera's perspective stays in the mesh.
 
     Args: image (S, S, 3) uint8 sRGB and mask (S, S), bool or coverage 0..1, with S = model.config.image_size_px; resolution: cells per axis.
     Returns: the mesh in normalised metres of the camera frame (NDC * 1.024, y up, z towards the camera), outward faces, without noise parts.

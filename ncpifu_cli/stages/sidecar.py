@@ -21,7 +21,8 @@ def sidecar(result: "Reconstruction", outputs: Outputs) -> dict[str, Any]:
     """What the JSON file says."""
     photo, mask, camera, model = result.prepared.photo, result.prepared.mask, result.view.camera, result.model
     metre = result.scale * HALF_EXTENT_M  # of the mesh, per NDC
-    seen = result.perspective
+    x, y = result.perspective.axis_ndc
+    orthographic = math.isinf(result.perspective.distance_ndc)
     u0, v0 = camera.centre_px
     return {
         "format": "ncpifu-reconstruction",
@@ -39,17 +40,16 @@ def sidecar(result: "Reconstruction", outputs: Outputs) -> dict[str, Any]:
         "overlap": round(result.overlap, 3),
         "mask": {"source": mask.source, "trusted": mask.trusted, "confidence": mask.confidence, "warnings": list(mask.warnings)},
         "camera": {
-            "kind": "orthographic" if math.isinf(seen.distance_ndc) else "perspective",
+            "kind": "orthographic" if orthographic else "perspective",
             "looks_along": [0, 0, -1],
-            "distance_m": None if math.isinf(seen.distance_ndc) else seen.distance_ndc * metre,
-            "axis_px": None if math.isinf(seen.distance_ndc) else camera.ndc_to_photo(np.array(seen.axis_ndc)).tolist(),
+            "position_m": None if orthographic else [metre * x, metre * y + result.lift_m, metre * result.perspective.distance_ndc],
             "frame_px": result.view.image.shape[0],
             "frame_centre_px": [u0, v0],
             "frame_half_extent_px": camera.half_extent_px,
         },
         "similarity": {
             "explanation": "(u w, v w, w) = photo_from_mesh @ (x, y, z, 1), with photo pixel u right, v down, upright photo, pixel centres at half-integers; "
-            "mesh = scale * normalised + (0, lift_m, 0), where the normalised subject is 1.80 m tall and centred",
+            "px_per_m is at z = 0; mesh = scale * normalised + (0, lift_m, 0), normalised in metres of the framed view, which spans +-1.024 m",
             "photo_from_mesh": photo_from_mesh(result).tolist(),
             "px_per_m": camera.half_extent_px / metre,
             "scale": result.scale,
@@ -66,10 +66,8 @@ def sidecar(result: "Reconstruction", outputs: Outputs) -> dict[str, Any]:
 def photo_from_mesh(result: "Reconstruction") -> NDArray[np.float64]:
     """(3, 4) P: (u w, v w, w) = P (x, y, z, 1) for points of the mesh's frame and their pixels in the photo; at z = 0, w = 1."""
     half, (u0, v0), metre = result.view.camera.half_extent_px, result.view.camera.centre_px, result.scale * HALF_EXTENT_M
-    nearness, x, y = result.perspective.numbers.astype(np.float64)
-    normalised = np.array([[1, 0, 0, 0], [0, 1, 0, -result.lift_m], [0, 0, 1, 0], [0, 0, 0, metre]]) / metre
-    seen = np.array([[1, 0, -x, 0], [0, 1, -y, 0], [0, 0, -nearness, 1]])  # NDC of the framed view, homogeneous
-    return np.array([[half, 0, u0], [0, -half, v0], [0, 0, 1]]) @ seen @ normalised
+    to_ndc = np.array([[1, 0, 0, 0], [0, 1, 0, -result.lift_m], [0, 0, 1, 0], [0, 0, 0, metre]]) / metre
+    return np.array([[half, 0, u0], [0, -half, v0], [0, 0, 1]]) @ result.perspective.matrix @ to_ndc
 
 
 def confidence_summary(result: "Reconstruction") -> dict[str, float] | None:

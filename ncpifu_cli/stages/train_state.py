@@ -19,7 +19,7 @@ from ncpifu_cli.stages.train_codebooks import CodebookKeeper
 FILE_NAME = "last.safetensors"
 FORMAT = "ncpifu-training-state-1"
 MAX_BAD_STEPS = 20
-ENCODER = ("encoder.", "depth_head.", "camera_head.")  # parameters of what is trained alone by `loss.occupancy=0`
+ENCODER = ("encoder.", "depth_head.")  # what points read from; nothing reads from the camera head, which learns beside any encoder
 
 
 def decay(progress: float) -> float:

@@ -75,9 +75,13 @@ def validate(model: Network, config: TrainConfig, subjects: list[RenderedSubject
     for index in range(processes.rank, count, processes.count):
         item = {name: tensor[None].to(processes.device) for name, tensor in dataset[index].items()}
         features = model.encode(item["image"])
+        depth = features.seen.depth[-1]
         has_depth = bool(torch.isfinite(item["depth"]).any())  # renders may be without
-        values = {"with_depth": float(has_depth), "depth_cm": depth_error_cm(features.depth[-1], item["depth"], config.model.depth_scale) if has_depth else 0.0}
-        values["gap_hit"], values["gap_union"] = gap_overlap(features.depth[-1], item["depth"], config.model.depth_scale)
+        values = {
+            "with_depth": float(has_depth),
+            "depth_cm": depth_error_cm(depth, item["depth"], config.model.depth_scale) if has_depth else 0.0,
+        }
+        values["gap_hit"], values["gap_union"] = gap_overlap(depth, item["depth"], config.model.depth_scale)
         if not alone:
             prediction = model.query(features, item["points"])
             values |= {"occupancy": float(loss(prediction, item["inside"], config.loss)["occupancy"]), **scores(prediction, item["inside"])}

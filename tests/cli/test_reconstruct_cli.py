@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from photo_fixtures import busy_photo, draw_person, fake_model, save_rgba, wall_photo
+from photo_fixtures import InflatedOutline, busy_photo, draw_person, fake_model, save_rgba, wall_photo
 from PIL import Image
 from typer.testing import CliRunner, Result
 
@@ -267,3 +267,24 @@ def test_box_text() -> None:
     with pytest.raises(NcpifuError, match="'a,b,c,d'") as caught:
         parse_box("a,b,c,d")
     assert "x,y,width,height" in caught.value.hint
+
+
+def test_a_near_cameras_perspective_goes_unless_it_is_to_be_kept(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(InflatedOutline, "camera", (0.4, 0.0, 0.2))
+    photo = save_rgba(tmp_path / "photos" / "person.png")
+    kinds = []
+    for options in ([], ["--keep-perspective"]):
+        result = run(str(photo), "-o", "mesh.obj", "--resolution", "48", "--no-preview", "--no-detail", *options)
+        assert result.exit_code == 0
+        kinds.append(json.loads(Path("mesh.json").read_text())["camera"]["kind"])
+    assert kinds == ["perspective", "orthographic"]
+
+
+def test_a_mesh_without_its_perspective_has_texture_film_and_page(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("xatlas")
+    monkeypatch.setattr(InflatedOutline, "camera", (0.4, 0.0, 0.2))
+    photo = save_rgba(tmp_path / "photos" / "person.png")
+    result = run(str(photo), "-o", "mesh.glb", "--resolution", "48", "--texture", "--faces", "500", "--html", "--turntable", "gif", "--centre")
+    assert result.exit_code == 0, result.output
+    assert {path.name for path in Path().iterdir()} == {"mesh.glb", "mesh.json", "mesh.png", "mesh.html", "mesh.gif"}
+    assert json.loads(Path("mesh.json").read_text())["camera"]["position_m"][2] > 1

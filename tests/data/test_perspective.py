@@ -144,17 +144,24 @@ def test_undone_is_the_inverse() -> None:
     assert ORTHOGRAPHIC.undone(points) == pytest.approx(points)
 
 
-def test_a_camera_and_its_numbers() -> None:
-    assert ORTHOGRAPHIC.numbers == pytest.approx(np.zeros(3))
+def test_the_matrix_projects_as_the_camera_does() -> None:
+    points = np.random.default_rng(0).uniform(-1, 1, (50, 3))
+    for camera in (NEAR, ORTHOGRAPHIC):
+        seen = np.column_stack([points, np.ones(50)]) @ camera.matrix.T
+        assert seen[:, :2] / seen[:, 2:] == pytest.approx(camera.points(points)[:, :2])
+
+
+def test_a_camera_and_its_parameters() -> None:
+    assert ORTHOGRAPHIC.parameters == pytest.approx(np.zeros(3))
     camera = Perspective(2.5, (0.1, 0.5))
-    assert camera.numbers == pytest.approx([0.4, 0.04, 0.2])
-    again = Perspective.of_numbers(camera.numbers)
+    assert camera.parameters == pytest.approx([0.4, 0.04, 0.2])
+    again = Perspective.from_parameters(camera.parameters)
     assert (again.distance_ndc, *again.axis_ndc) == pytest.approx((2.5, 0.1, 0.5))
 
 
 def test_what_cannot_be_a_camera_is_moved_to_what_can() -> None:
-    assert Perspective.of_numbers(np.array([FURTHEST_NEARNESS / 2, 0.0, 0.5])) is ORTHOGRAPHIC
-    assert Perspective.of_numbers(np.array([-0.1, 0.0, 0.0])) is ORTHOGRAPHIC
-    camera = Perspective.of_numbers(np.array([3.0, 0.0, 9.0]))
+    assert Perspective.from_parameters(np.array([FURTHEST_NEARNESS / 2, 0.0, 0.5])) is ORTHOGRAPHIC
+    assert Perspective.from_parameters(np.array([-0.1, 0.0, 0.0])) is ORTHOGRAPHIC
+    camera = Perspective.from_parameters(np.array([3.0, 0.0, 9.0]))
     assert camera.distance_ndc == pytest.approx(NEAREST_NDC)
     assert camera.axis_ndc == pytest.approx((0.0, HIGH_NDC))

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import trimesh
 
-from ncpifu_cli.geometry.mesh_health import crossing_faces, largest_component, mesh_health, mesh_problem
+from ncpifu_cli.geometry.mesh_health import crossing_faces, largest_component, mesh_health, mesh_problem, move_uncrossed
 
 
 def sphere(subdivisions: int = 2, centre: tuple[float, float, float] = (0, 0, 0)) -> tuple[np.ndarray, np.ndarray]:
@@ -72,3 +72,17 @@ def test_crossings_agree_with_libigl_pair_by_pair() -> None:
 def test_the_largest_component_is_kept() -> None:
     vertices, faces = joined(sphere(1, (3, 0, 0)), sphere(2))
     np.testing.assert_array_equal(largest_component(vertices, faces), np.repeat([False, True], [80, 320]))
+
+
+def test_vertices_move_as_told_but_where_faces_would_cut_through_each_other() -> None:
+    first, second = sphere(3), sphere(3, centre=(1.2, 0, 0))
+    vertices, faces = joined(first, second)
+    moves = np.zeros_like(vertices)
+    moves[: len(first[0])] = (0.05, 0, 0)  # there is room
+    assert np.array_equal(move_uncrossed(vertices, moves, faces), vertices + moves)
+    moves[: len(first[0])] = (0.3, 0, 0)  # here is none
+    moved = move_uncrossed(vertices, moves, faces)
+    assert crossing_faces(vertices + moves, faces).any()
+    assert not crossing_faces(moved, faces).any()
+    far = (vertices[:, 0] < -0.2) | (vertices[:, 0] > 1.4)
+    assert np.array_equal(moved[far], (vertices + moves)[far])

@@ -201,7 +201,7 @@ def test_true_surfaces_take_the_place_of_predicted_ones() -> None:
     network = build(config).eval()
     image, points = sample()
     plain = network.encode(image)
-    own = plain.depth[-1] / config.depth_scale
+    own = plain.seen.depth[-1] / config.depth_scale
     asked = network.query(plain, points).logits
     assert torch.allclose(network.query(network.encode(image, own), points).logits, asked, atol=1e-5)
     unknown = torch.full_like(own, float("nan"))
@@ -213,7 +213,7 @@ def test_surfaces_are_read_both_ways() -> None:
     network = build(load(TrainConfig, "tiny", ["model.surface_depth=true"]).model).eval()
     image, _ = sample()
     photo, mirror, both, from_mirror = (
-        network.encode(*arguments).depth for arguments in ((image,), (image.flip(-1),), (image, None, True), (image.flip(-1), None, True))
+        network.encode(*arguments).seen.depth for arguments in ((image,), (image.flip(-1),), (image, None, True), (image.flip(-1), None, True))
     )
     assert torch.allclose(both, (photo + mirror.flip(-1)) / 2, atol=1e-5)
     assert torch.allclose(from_mirror.flip(-1), both, atol=1e-5)
@@ -294,24 +294,3 @@ def test_colours_leave_the_geometry_alone() -> None:
     changed = {name for name, parameter in model.named_parameters() if parameter.grad is not None and parameter.grad.abs().sum() > 0}
     assert changed
     assert all(name.startswith("color_head.") for name in changed)
-
-
-@pytest.mark.parametrize("ablation", ["full", "pifu"])
-def test_the_camera_is_orthographic_until_learned_and_seen_alike_in_the_mirror(ablation: str) -> None:
-    network = build(load(TrainConfig, "tiny", ["model.surface_depth=true"], ablation=ablation).model).eval()
-    image, _ = sample()
-    with torch.no_grad():
-        assert torch.equal(network.see(image).camera, torch.zeros(2, 3))
-        torch.nn.init.normal_(network.camera_head.read[-1].weight)
-        one, mirrored = network.encode(image, both_ways=True).seen.camera, network.encode(image.flip(-1), both_ways=True).seen.camera
-        plain = network.see(image).camera
-    assert plain.abs().min() > 1e-4
-    if ablation == "full":  # the baseline reads nothing both ways
-        assert torch.allclose(one * torch.tensor([1, -1, 1]), mirrored, atol=1e-5)
-        assert not torch.allclose(one, plain)
-
-
-def test_a_network_without_the_head_says_nothing_of_the_camera() -> None:
-    network = build(load(TrainConfig, "tiny", ["model.camera=false", "model.surface_depth=true"]).model)
-    assert network.see(torch.rand(1, 3, 64, 64)).camera is None
-    assert network.encode(torch.rand(1, 3, 64, 64), both_ways=True).seen.camera is None

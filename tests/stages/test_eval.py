@@ -14,6 +14,7 @@ import trimesh
 import typer
 from typer.testing import CliRunner
 
+from ncpifu_cli.artifacts import read_json, write_json
 from ncpifu_cli.cli.eval import eval_cli
 from ncpifu_cli.config.eval import EvalConfig
 from ncpifu_cli.data.scans import find_scans, read_scan
@@ -239,6 +240,11 @@ def test_stale_mixes_are_refused(tmp_path: Path, scans: Path, truth: trimesh.Tri
         evaluate(settings(tmp_path, scans, weights=(weights,), resolution=64))
     with pytest.raises(NcpifuError, match="seed 0, not 1"):
         evaluate(settings(tmp_path, scans, weights=(weights,), seed=1))
+    state = read_json(tmp_path / "report" / "state.json")
+    write_json(tmp_path / "report" / "state.json", state | {"methods": {"net": {**state["methods"]["net"], "surface": 1}}})
+    with pytest.raises(NcpifuError, match="'net' made with another version of ncpifu"):
+        evaluate(settings(tmp_path, scans, weights=(weights,)))
+    write_json(tmp_path / "report" / "state.json", state)
     Path(weights).write_text("trained on")
     with pytest.raises(NcpifuError, match="'net' made with other weights"):
         evaluate(settings(tmp_path, scans, weights=(weights,)))

@@ -63,7 +63,7 @@ def test_sidecar_maps_the_mesh_to_the_photo(result: Reconstruction, tmp_path: Pa
     points = np.asarray(result.mesh.vertices)
     seen = np.hstack([points, np.ones((len(points), 1))]) @ matrix.T
     assert np.allclose(seen[:, :2] / seen[:, 2:], result.to_photo_px(points))
-    assert said["camera"]["kind"] == "orthographic" and said["camera"]["distance_m"] is None
+    assert said["camera"]["kind"] == "orthographic" and said["camera"]["position_m"] is None
     assert said["mask"]["source"] == "alpha channel"
     assert said["weights"]["sha256"] == "0" * 64
     assert said["detail"] is None
@@ -75,13 +75,14 @@ def test_sidecar_of_a_near_camera_maps_the_mesh_to_the_photo(result: Reconstruct
     near = replace(result, perspective=Perspective(2.5, (0.1, 0.4)))
     said = sidecar(near, plan_outputs(tmp_path / "person.obj", ReconstructConfig()))
     assert said["camera"]["kind"] == "perspective"
-    assert said["camera"]["distance_m"] == pytest.approx(2.5 * near.scale * HALF_EXTENT_M)
+    metre = near.scale * HALF_EXTENT_M
+    assert said["camera"]["position_m"] == pytest.approx([0.1 * metre, 0.4 * metre + near.lift_m, 2.5 * metre])
     points = np.asarray(result.mesh.vertices)
     seen = np.hstack([points, np.ones((len(points), 1))]) @ np.array(said["similarity"]["photo_from_mesh"]).T
     assert np.allclose(seen[:, :2] / seen[:, 2:], near.to_photo_px(points))
     assert np.abs(near.to_photo_px(points) - result.to_photo_px(points)).max() > 2
-    on_axis = np.array([[0.1, 0.4, z] for z in (-0.2, 0.0, 0.2)]) * near.scale * HALF_EXTENT_M + (0, near.lift_m, 0)
-    assert near.to_photo_px(on_axis) == pytest.approx(np.tile(said["camera"]["axis_px"], (3, 1)))
+    on_axis = near.to_photo_px(np.array([said["camera"]["position_m"]]) * (1, 1, 0) + np.array([[0, 0, z] for z in (-0.2, 0.0, 0.2)]))
+    assert on_axis == pytest.approx(np.tile(on_axis[0], (3, 1)))  # straight before the camera every depth is at one pixel
 
 
 def test_all_or_nothing(result: Reconstruction, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.geometry.camera import HALF_EXTENT_M
 from ncpifu_cli.geometry.extract import EmptySurface
 from ncpifu_cli.geometry.raster import rasterise
+from ncpifu_cli.models.api import Seen
 from ncpifu_cli.progress import Silent
 from ncpifu_cli.stages import detail
 from ncpifu_cli.stages.colours import SurfaceColours, vertex_colours
@@ -58,10 +59,22 @@ def test_the_perspective_of_a_near_camera_is_taken_out_and_the_mesh_still_lies_o
     assert straight.mesh.bounds[:, 1] == pytest.approx((0, 1.8))
     assert np.allclose(straight.to_photo_px(straight.mesh.vertices), plain.to_photo_px(plain.mesh.vertices), atol=1e-6)
     assert np.array_equal(straight.mesh.visual.vertex_colors, plain.mesh.visual.vertex_colors)
+    assert straight.mesh.is_watertight and straight.mesh.volume > 0
     ndc, seen = straight.to_ndc(straight.mesh.vertices), plain.to_ndc(plain.mesh.vertices)
     near_and_low = (seen[:, 2] > 0.05) & (seen[:, 1] < 0)
     assert near_and_low.any()
     assert (ndc[near_and_low, 1] > seen[near_and_low, 1]).all()  # toes come up
+
+
+def test_the_camera_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(Silent, "info", lambda self, message: said.append(message))
+    reconstruct(cutout(), fake_model(), resolution=48, detail=False, reporter=Silent())
+    assert not any("camera" in message for message in said)
+    monkeypatch.setattr(InflatedOutline, "camera", (0.4, 0.0, 0.2))
+    result = reconstruct(cutout(), fake_model(), resolution=48, detail=False, ground=False, height_m=0.9, reporter=Silent())
+    away_m = 2.5 * result.scale * HALF_EXTENT_M
+    assert any(f"{away_m:.1f} m away" in message for message in said)
 
 
 def test_colours_come_from_the_photo_in_front() -> None:
@@ -284,7 +297,7 @@ def test_nothing_inside_is_one_clear_error() -> None:
         def encode(self, image, both_ways):
             import torch
 
-            return SimpleNamespace(depth=torch.zeros(1, 1, 2, 8, 8))
+            return SimpleNamespace(seen=Seen(torch.zeros(1, 1, 2, 8, 8)))
 
         def query(self, features, points):
             import torch

@@ -14,6 +14,7 @@ from render_fixtures import losses, write_balls
 from ncpifu_cli.config.base import load
 from ncpifu_cli.config.train import TrainConfig
 from ncpifu_cli.data.dataset import RenderDataset, find_subjects, read_points, read_view
+from ncpifu_cli.data.perspective import Perspective
 from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.models.build import build, build_profile
 from ncpifu_cli.models.checkpoint import load_weights
@@ -205,6 +206,18 @@ def test_depth_targets_agree_with_the_labels(renders: Path, perspective: float, 
         assert inside[~seen].float().mean() < wrong
 
 
+def test_the_camera_of_an_item_is_the_one_that_warped_it(renders: Path) -> None:
+    off = ["data.augment.cut=0", "data.points=200"]
+    far, near = (
+        RenderDataset(find_subjects(renders), load(TrainConfig, "tiny", [*off, f"data.augment.perspective={share}"]).data, 64, seed=3, length=4, **DEPTH)
+        for share in (0, 1)
+    )
+    for index in range(4):
+        assert not far[index]["camera"].any()
+        camera = Perspective.from_parameters(near[index]["camera"].numpy())
+        assert camera.undone(near[index]["points"].numpy()) == pytest.approx(far[index]["points"].numpy(), abs=1e-5)
+
+
 def test_views_without_depth_stay_as_they_were_drawn(renders: Path) -> None:
     """A near camera's view is made by depth: without, neither picture nor labels may move."""
     subjects = find_subjects(renders)
@@ -339,7 +352,7 @@ def test_depth_may_be_asked_for_at_half_the_resolution(renders: Path) -> None:
     assert known.sum() > 100
     assert (coarse - item["depth"][:, ::2, ::2])[known].abs().median() < 0.02
     network = build(config.model)
-    assert network.encode(torch.zeros(1, 3, 64, 64)).depth.shape == (2, 1, 2, 32, 32)
+    assert network.encode(torch.zeros(1, 3, 64, 64)).seen.depth.shape == (2, 1, 2, 32, 32)
 
 
 def test_small_networks_read_pictures_at_half_the_size(renders: Path) -> None:

@@ -6,7 +6,7 @@ GRID = (16, 8)  # rows and columns of the framed person that are told apart: fee
 
 
 class CameraHead(nn.Module):
-    """Feature map (B, C, h, w) -> (B, 3), `Perspective.numbers`: 1 / distance of the camera, NDC, and where its axis meets the person, x and y, times that.
+    """Feature map (B, C, h, w) -> (B, 3), `Perspective.parameters`: 1 / distance of the camera, NDC, and where its axis meets the person, x and y, times that.
 
     It starts at zero, an orthographic camera.
     """
