@@ -4,7 +4,8 @@
 
 Each person is lit by a random environment, pasted into a drawn room, street, thicket or clutter (or a picture of --backgrounds), and gets the faults of a
 camera and of JPEG. The photo goes through masking, framing, network, surface and colours as any photo does; rembg has no model. The mesh goes back onto the
-photo's pixels and from there into the frame of the truth, so a wrong mask, a wrong scale and a wrong camera all cost. Photos that end at the knees or the hips
+photo's pixels and from there into the frame of the truth, so a wrong mask, a wrong scale and a wrong frame all cost; the perspective that was taken out
+of the mesh comes back on that way. Photos that end at the knees or the hips
 are judged by what is in them.
 """
 

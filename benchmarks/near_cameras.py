@@ -28,13 +28,13 @@ BARE = {name: False if name == "flip" else 0 for name in AugmentConfig.model_fie
 KINDS: dict[str, dict[str, float]] = {"orthographic": {}, "near camera": {"perspective": 1}, "with prints": {"prints": 1}}
 
 
-FEET_NDC = -0.86
-SCORES = ("1 / distance", "ground, degrees", "left in")
+FEET_NDC = -0.86  # height of the soles of somebody who stands in the middle
+SCORES = ("depth (cm)", "1 / distance", "ground (degrees)", "ground left in (degrees)")
 
 
 @torch.inference_mode()
 def errors(network: Network, config: ModelConfig, people: list[RenderedSubject], kind: dict[str, float], views: int, frontal: float) -> list[float]:
-    """Depth error, then SCORES (nan where the network does not tell): means over `views` views of each, the same for every network."""
+    """SCORES, of the camera nan where the network does not tell it: means over `views` views of each, the same for every network."""
     augment = AugmentConfig.model_validate({**BARE, **kind})
     data = load(TrainConfig, overrides=["data.points=16", f"data.frontal_share={frontal}"]).data.model_copy(update={"augment": augment})
     probe = network.see(torch.zeros(1, 3, config.image_size_px, config.image_size_px)).depth
@@ -47,7 +47,7 @@ def errors(network: Network, config: ModelConfig, people: list[RenderedSubject],
         if seen.camera is not None:
             told, true = Perspective.from_parameters(seen.camera[0].numpy()).parameters, item["camera"].numpy()
             row += [abs(told[0] - true[0]), abs(ground_deg(told) - ground_deg(true)), abs(ground_deg(true))]
-        rows.append(row + [float("nan")] * (1 + len(SCORES) - len(row)))
+        rows.append(row + [float("nan")] * (len(SCORES) - len(row)))
     return [float(mean) for mean in np.mean(rows, axis=0)]
 
 
@@ -67,12 +67,12 @@ def main() -> None:
         parser.error("--views wants 1 or more")
     try:
         people = find_subjects(options.renders, held_out=True)
-        columns = [column for kind in KINDS for column in (f"depth, cm: {kind}", *SCORES)]
+        columns = [f"{score}, {kind}" for kind in KINDS for score in SCORES]
         print(f"{options.views} views of each of {len(people)} humans\n\n| | {' | '.join(columns)} |\n|---|{'---|' * len(columns)}")
         for path in options.weights:
             network, config, _ = load_weights(path)
             row = [value for kind in KINDS.values() for value in errors(network, config, people, kind, options.views, options.frontal_share)]
-            print(f"| {path.stem} | {' | '.join('' if np.isnan(value) else f'{value:.2f}' for value in row)} |", flush=True)
+            print(f"| {path.stem} | {' | '.join('' if np.isnan(value) else f'{value:.3g}' for value in row)} |", flush=True)
     except NcpifuError as error:
         sys.exit(f"{error.message}\n{error.hint}")
 
