@@ -219,7 +219,7 @@ def reconstruct_prepared(prepared: Prepared, model: LoadedModel, config: Reconst
     scale = prepared.mask.shown * config.height_m / float(high - low)
     if perspective is not ORTHOGRAPHIC:
         away_m = perspective.distance_ndc * scale * HALF_EXTENT_M
-        reporter.info(f"the camera looks {away_m:.1f} m away: its perspective is taken out of the mesh")
+        reporter.info(f"the camera seems to have been about {away_m:.0f} m away: its perspective is taken out of the mesh")
     lift_m = -scale * float(low if config.ground else (low + high) / 2)
     mesh = trimesh.Trimesh(vertices * (scale * HALF_EXTENT_M) + (0, lift_m, 0), faces, vertex_colors=mesh_colours, process=False)
     return Reconstruction(mesh, view, prepared, scale, lift_m, clock.laps, model, config, normal_weights, texture, confidence, overlap, perspective)

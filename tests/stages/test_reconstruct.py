@@ -74,7 +74,7 @@ def test_the_camera_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(InflatedOutline, "camera", (0.4, 0.0, 0.2))
     result = reconstruct(cutout(), fake_model(), resolution=48, detail=False, ground=False, height_m=0.9, reporter=Silent())
     away_m = 2.5 * result.scale * HALF_EXTENT_M
-    assert any(f"{away_m:.1f} m away" in message for message in said)
+    assert any(f"about {away_m:.0f} m away" in message for message in said)
 
 
 def test_colours_come_from_the_photo_in_front() -> None:
