@@ -20,6 +20,7 @@ from ncpifu_cli.progress import SILENT, Reporter
 
 MIN_PERSON_PX = 24  # height of the smallest person worth an answer
 TRUSTED_MATTE = 0.65  # expected intersection over union above which the matting network is believed (docs/matting.md)
+WIDEST = 2.0  # times as wide as tall: arms stretched out from a half-length portrait; beyond, only a source that knows people is believed
 SURE_MATTE = 0.8  # below it, the outline must be plausible, and a look at it is asked for
 SAME = 0.9  # from which on they draw the same outline: two that know nothing of each other, so no look at it is asked for
 AGREEMENT = 0.7  # intersection over union from which on colour and matting network speak of the same person
@@ -146,7 +147,7 @@ def _matte(photo: Photo, box: Box | None, person: Person) -> Mask | None:
 
 
 def _implausible(mask: NDArray[np.bool_], one_of: int = 1) -> bool:
-    """Not shaped like one person (of `one_of`) in a photo: too small, too large, in many pieces, or running out of the left, right or top border."""
+    """Not shaped like one person (of `one_of`) in a photo: too small, too large, in many pieces, lying, or running out of the left, right or top border."""
     import cv2
 
     area = mask.mean()
@@ -155,7 +156,8 @@ def _implausible(mask: NDArray[np.bool_], one_of: int = 1) -> bool:
     _, _, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
     parts = np.sort(stats[1:, cv2.CC_STAT_AREA])[::-1]
     on_border = max(mask[0].mean(), mask[:, 0].mean(), mask[:, -1].mean())
-    return bool(parts[0] < 0.9 * parts.sum() or on_border > 0.02)
+    tall, wide = (int(np.ptp(np.flatnonzero(mask.any(axis=axis)))) + 1 for axis in (1, 0))
+    return bool(parts[0] < 0.9 * parts.sum() or on_border > 0.02 or wide > WIDEST * tall)
 
 
 def _check(mask: Mask, photo: Photo) -> None:

@@ -91,6 +91,17 @@ def test_busy_background_is_not_trusted() -> None:
     assert (found.source, found.trusted) == ("guess", False)
 
 
+def test_a_shelf_before_a_wall_is_nobody() -> None:
+    rgb = wall_photo()[0]
+    wall = rgb[:, :1].repeat(rgb.shape[1], axis=1)
+    shelf = wall.copy()
+    shelf[300:360, 40:260] = (110, 85, 60)
+    assert not find_mask(photo_from_array(shelf)).trusted
+    upright = wall.copy()
+    upright[100:320, 120:180] = (110, 85, 60)  # of the same size and colours
+    assert find_mask(photo_from_array(upright)).trusted
+
+
 def test_letterbox_bars_do_not_pass_for_a_smooth_background() -> None:
     bars = np.full((400, 440, 3), 255, np.uint8)
     bars[:, 70:370] = busy_photo()
