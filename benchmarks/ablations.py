@@ -33,6 +33,7 @@ from ncpifu_cli.stages.eval import evaluate
 from ncpifu_cli.stages.report import interval
 from ncpifu_cli.stages.train import train
 from ncpifu_cli.stages.train_loader import choose_subjects
+from ncpifu_cli.stages.train_state import ENCODER
 
 # name -> row of the paper's table 2 (or where else it comes from); the first is what the others are compared with
 ROWS = {
@@ -50,7 +51,7 @@ ROWS = {
     "lattice_fine": "8 x 16 x 7 location tokens (ours)",
 }
 LATTICES = {"lattice_coarse": "[4,8,3]", "lattice_fine": "[8,16,7]"}  # the others are files of configs/ablations/
-ENCODER_PARTS = ("encoder.", "depth_head.", "camera_head.")
+ENCODER_PARTS = (*ENCODER, "camera_head.")
 GRID_NODES = 25  # nodes a side of the coarser of the two grids of `flips`
 
 

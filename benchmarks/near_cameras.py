@@ -26,8 +26,6 @@ from ncpifu_cli.models.losses import depth_error_cm
 
 BARE = {name: False if name == "flip" else 0 for name in AugmentConfig.model_fields}  # everything switched off
 KINDS: dict[str, dict[str, float]] = {"orthographic": {}, "near camera": {"perspective": 1}, "with prints": {"prints": 1}}
-
-
 FEET_NDC = -0.86  # height of the soles of somebody who stands in the middle
 SCORES = ("depth (cm)", "1 / distance", "ground (degrees)", "ground left in (degrees)")
 

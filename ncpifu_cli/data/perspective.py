@@ -33,6 +33,11 @@ class Perspective:
     axis_ndc: tuple[float, float] = (0.0, 0.0)
 
     @property
+    def is_orthographic(self) -> bool:
+        """Whether this camera warps nothing."""
+        return math.isinf(self.distance_ndc)
+
+    @property
     def parameters(self) -> NDArray[np.float64]:
         """(3,) n, n a_x, n a_y: n = 1 / distance, and where the axis a meets the person times that. What networks are asked for: 0 is orthographic, and where
         a point p' of the picture is, p = p' - z (n p' - n a), is linear in them."""
@@ -62,7 +67,7 @@ class Perspective:
 
     def points(self, points_ndc: NDArray[Real]) -> NDArray[Real]:
         """(N, 3) NDC of the orthographic view -> (N, 3) NDC where this camera sees them."""
-        if math.isinf(self.distance_ndc):
+        if self.is_orthographic:
             return points_ndc
         axis = np.array([*self.axis_ndc, 0], points_ndc.dtype)
         closer = 1 / (1 - points_ndc[:, 2:] / points_ndc.dtype.type(self.distance_ndc))
@@ -74,7 +79,7 @@ class Perspective:
         Each surface moves by itself. What comes into sight only now, a strip beside a near limb, is drawn out of what is next to it. The front must be known
         somewhere; layers that are known nowhere stay so.
         """
-        if math.isinf(self.distance_ndc):
+        if self.is_orthographic:
             return color, coverage, depth
         filled = spread_depth(depth, np.inf)
         front, back = self._sources(filled[0], nearest=True), self._sources(filled[1], nearest=False)

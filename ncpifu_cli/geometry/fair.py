@@ -11,7 +11,7 @@ from scipy.sparse.linalg import cg
 
 from ncpifu_cli.geometry.finish import smooth
 from ncpifu_cli.geometry.mesh_health import move_uncrossed
-from ncpifu_cli.geometry.surface import neighbours, vertex_normals
+from ncpifu_cli.geometry.surface import neighbour_mean, vertex_normals
 
 Floats = NDArray[np.floating]
 
@@ -28,8 +28,7 @@ def fair_sides(vertices_ndc: Floats, faces: NDArray[np.integer]) -> NDArray[np.f
     sides. Faces that would come to cut through others stay.
     """
     points = np.asarray(vertices_ndc, np.float64)
-    links = neighbours(faces, len(points))
-    mean = diags_array(1 / np.maximum(links.sum(axis=1), 1)) @ links
+    mean = neighbour_mean(faces, len(points))
     facing = np.abs(vertex_normals(smooth(points, faces, STEADY), faces)[:, 2])
     weight = mean @ np.clip((FRONT - facing) / (FRONT - SIDE), 0, 1)
     free = np.flatnonzero(weight)

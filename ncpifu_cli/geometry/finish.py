@@ -3,17 +3,14 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from ncpifu_cli.geometry.surface import neighbours
+from ncpifu_cli.geometry.surface import neighbour_mean
 
 _SHRINK, _SWELL = 0.5, -0.53  # Taubin 1995: the second step undoes the shrinking of the first
 
 
 def smooth(vertices: NDArray[np.floating], faces: NDArray[np.integer], rounds: int) -> NDArray[np.float64]:
     """Taubin smoothing. (V, 3) vertices of a closed surface, (F, 3) faces -> (V, 3) moved vertices; each round flattens what is about two edges wide."""
-    from scipy.sparse import diags_array
-
-    links = neighbours(faces, len(vertices))
-    mean = diags_array(1 / np.maximum(links.sum(axis=1), 1)) @ links
+    mean = neighbour_mean(faces, len(vertices))
     moved = np.asarray(vertices, np.float64)
     for _ in range(rounds):
         for step in (_SHRINK, _SWELL):

@@ -6,7 +6,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from ncpifu_cli.geometry.surface import face_normals, neighbours
+from ncpifu_cli.geometry.surface import face_normals, neighbour_mean
 
 Floats = NDArray[np.floating]
 
@@ -61,8 +61,6 @@ def crossing_faces(vertices: Floats, faces: NDArray[np.integer]) -> NDArray[np.b
 
 def move_uncrossed(vertices: Floats, moves: Floats, faces: NDArray[np.integer]) -> NDArray[np.float64]:
     """(V, 3) vertices moved by (V, 3); where faces would cut through each other, they and their neighbours go back, in later rounds all the way."""
-    links = neighbours(faces, len(vertices))
-    degree = np.maximum(links.sum(axis=1), 1)
     start = np.asarray(vertices, np.float64)
     moved = start
     for tries_left in reversed(range(BACK_TRIES)):
@@ -70,10 +68,11 @@ def move_uncrossed(vertices: Floats, moves: Floats, faces: NDArray[np.integer]) 
         crossing = crossing_faces(moved, faces)
         if not crossing.any():
             break
+        mean = neighbour_mean(faces, len(vertices))  # seldom needed, so made here
         near = np.zeros(len(vertices))
         near[faces[crossing]] = 1
         for _ in range(BACK_RINGS):
-            near = np.maximum(near, links @ near / degree)
+            near = np.maximum(near, mean @ near)
         moves = moves * (1 - (BACK_SHARE if tries_left > BACK_TRIES // 2 else 1) * near)[:, None]
     return moved
 

@@ -34,13 +34,15 @@ def face_normals(vertices: NDArray[np.floating], faces: NDArray[np.integer]) -> 
     return cross / np.maximum(length, 1e-30)[:, None], length / 2
 
 
-def neighbours(faces: NDArray[np.integer], count: int) -> "csr_array":
-    """(count, count) 0 or 1: which of `count` vertices share an edge of the faces (F, 3)."""
-    from scipy.sparse import coo_array
+def neighbour_mean(faces: NDArray[np.integer], count: int) -> "csr_array":
+    """(count, count): each row averages a vertex's edge neighbours, and is empty where there are none. faces (F, k), polygons of k corners, or edges (E, 2)."""
+    from scipy.sparse import coo_array, diags_array
 
-    starts, ends = faces.ravel(), np.roll(faces, -1, axis=1).ravel()
+    corners = np.asarray(faces, np.int32)  # half the memory traffic of every product
+    starts, ends = corners.ravel(), np.roll(corners, -1, axis=1).ravel()
     links = coo_array((np.ones(len(starts)), (starts, ends)), shape=(count, count)).tocsr()
-    return ((links + links.T) > 0).astype(np.float64)
+    links = ((links + links.T) > 0).astype(np.float64)
+    return (diags_array(1 / np.maximum(links.sum(axis=1), 1)) @ links).tocsr()
 
 
 def vertex_normals(vertices: NDArray[np.floating], faces: NDArray[np.integer]) -> NDArray[np.float32]:

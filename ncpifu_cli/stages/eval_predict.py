@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 Make = Callable[[str, float, NDArray[np.uint8], NDArray[np.bool_]], "trimesh.Trimesh"]  # subject, yaw, photo and mask -> mesh
 STATE_FORMAT = "ncpifu-eval-1"
+UNTOLD: dict[str, Any] = {"detail_sha256": "", "surface": 1}  # of networks in reports from before these were kept
 SURFACE_VERSION = 2  # raise when the same network's surface changes: kept predictions are then of another one
 ANOTHER_FOLDER = "give another folder with -o, or delete this one"
 
@@ -62,9 +63,9 @@ class State:
                 "detail_sha256": method.detail_sha256,
                 "surface": SURFACE_VERSION,
             }
-            known = self._state["methods"].setdefault(method.name, made_from)
+            known = UNTOLD | self._state["methods"].setdefault(method.name, made_from)
             for key, wanted in made_from.items():
-                if known.get(key, 1 if key == "surface" else "") != wanted:
+                if known.get(key) != wanted:
                     what = {"resolution": f"resolution {known.get(key)}, not {wanted}", "surface": "another version of ncpifu"}.get(key, "other weights")
                     raise NcpifuError(
                         f"{self._path.parent} holds predictions of {method.name!r} made with {what}", f"{ANOTHER_FOLDER}, or use another name: NAME=FILE"

@@ -217,7 +217,7 @@ def reconstruct_prepared(prepared: Prepared, model: LoadedModel, config: Reconst
     vertices = perspective.undone(vertices)
     low, high = vertices[:, 1].min() * HALF_EXTENT_M, vertices[:, 1].max() * HALF_EXTENT_M
     scale = prepared.mask.shown * config.height_m / float(high - low)
-    if perspective is not ORTHOGRAPHIC:
+    if not perspective.is_orthographic:
         away_m = perspective.distance_ndc * scale * HALF_EXTENT_M
         reporter.info(f"the camera seems to have been about {away_m:.0f} m away: its perspective is taken out of the mesh")
     lift_m = -scale * float(low if config.ground else (low + high) / 2)

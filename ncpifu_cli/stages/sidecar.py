@@ -1,6 +1,5 @@
 """The JSON file beside a mesh: enough to project the mesh onto the photo and to repeat the work."""
 
-import math
 import platform
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +21,7 @@ def sidecar(result: "Reconstruction", outputs: Outputs) -> dict[str, Any]:
     photo, mask, camera, model = result.prepared.photo, result.prepared.mask, result.view.camera, result.model
     metre = result.scale * HALF_EXTENT_M  # of the mesh, per NDC
     x, y = result.perspective.axis_ndc
-    orthographic = math.isinf(result.perspective.distance_ndc)
+    orthographic = result.perspective.is_orthographic
     u0, v0 = camera.centre_px
     return {
         "format": "ncpifu-reconstruction",

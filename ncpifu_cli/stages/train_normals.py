@@ -109,8 +109,9 @@ def angles_deg(net: NormalNet, views: list[OppositeViews]) -> dict[str, float]:
         image, normals = _tensors([whole_view(view)])
         with torch.inference_mode():
             predicted = net(image)
-        front, back = ((predicted[0, side] * normals[0, side]).sum(0).clamp(-1, 1).acos().rad2deg() for side in (slice(0, 3), slice(3, 6)))
-        seen, behind = (normals[0, side].square().sum(0) > 0.5 for side in (slice(0, 3), slice(3, 6)))
+        predicted, normals = predicted.view(2, 3, *image.shape[2:]), normals.view(2, 3, *image.shape[2:])  # front and back
+        front, back = (predicted * normals).sum(1).clamp(-1, 1).acos().rad2deg()
+        seen, behind = normals.square().sum(1) > 0.5
         rows = seen.any(dim=1).nonzero()
         head = seen.clone()
         if len(rows):

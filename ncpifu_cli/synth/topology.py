@@ -7,6 +7,8 @@ import scipy.sparse as sparse
 from numpy.typing import NDArray
 from scipy.sparse import csgraph
 
+from ncpifu_cli.geometry import surface
+
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
 
@@ -146,11 +148,8 @@ def longest_run(flags: NDArray[np.bool_]) -> Index:
 
 
 def neighbour_mean(faces: Index, count: int) -> sparse.csr_matrix:
-    """(V, V) matrix whose row averages a vertex's edge neighbours; rows of unconnected vertices are empty. Accepts edges as 2-gons."""
-    edges = directed_edges(faces) if faces.shape[1] > 2 else faces
-    graph = sparse.coo_matrix((np.ones(len(edges)), (edges[:, 0], edges[:, 1])), shape=(count, count)).tocsr()
-    graph = ((graph + graph.T) > 0).astype(np.float64)
-    return (sparse.diags(1 / np.maximum(_row_sums(graph), 1)) @ graph).tocsr()
+    """`geometry.surface.neighbour_mean` as the kind of matrix that is used in this room."""
+    return sparse.csr_matrix(surface.neighbour_mean(faces, count))
 
 
 def vertex_normals(vertices: Array, faces: Index) -> Array:
