@@ -133,7 +133,7 @@ def _print_table(rows: "list[Row]", total: int, folder: Path) -> None:
             table.add_row(row.photo.name, "", "", "", seconds, f"failed: {row.error.message}", style="red")
         for one in row.people:
             count = "" if one.result is None else str(len(one.result.mesh.vertices))
-            warnings = len(one.prepared.mask.warnings)
+            warnings = len(one.warnings)
             table.add_row(row.photo.name, one.prepared.mask.source, str(warnings or ""), count, seconds, one.main.name, style="yellow" if warnings else None)
     Console(stderr=True, highlight=False).print(table)
 

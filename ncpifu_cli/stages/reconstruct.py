@@ -86,7 +86,7 @@ class Reconstruction:
         detail: the file of the normal network whose detail the surface has. texture: where config.texture.
         confidence: (V,) float32 0..1 where config.confidence, see `ncpifu_cli.stages.confidence`.
         overlap: share of the person's pixels behind whose first surface the network sees a gap and more of the person.
-        perspective: the camera that took the photo, as far as it was taken out of the mesh; orthographic where it was not.
+        seen: the camera that the network thinks took the photo.
     """
 
     mesh: "trimesh.Trimesh"
@@ -101,7 +101,17 @@ class Reconstruction:
     texture: "Texture | None" = None
     confidence: NDArray[np.float32] | None = None
     overlap: float = 0.0
-    perspective: Perspective = ORTHOGRAPHIC
+    seen: Perspective = ORTHOGRAPHIC
+
+    @property
+    def perspective(self) -> Perspective:
+        """What of the camera was taken out of the mesh: all that was seen, or nothing."""
+        return ORTHOGRAPHIC if self.config.keep_perspective else self.seen
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What should be looked at in this result, one line each."""
+        return (*self.prepared.mask.warnings, *overlap_warnings(self.overlap))
 
     def to_photo_px(self, points_m: NDArray[np.floating]) -> NDArray[np.float64]:
         """(N, 3) points of the mesh's frame -> (N, 2) pixels of the upright photo, pixel centres at half-integers."""
@@ -178,11 +188,8 @@ def reconstruct_prepared(prepared: Prepared, model: LoadedModel, config: Reconst
     clock.lap("frame")
     occupancy = Occupancy(model, view.image, view.coverage, reporter)
     overlap = occupancy.gap_share(view.coverage)
-    if overlap > OVERLAP_SHARE:
-        reporter.warn(
-            f"the network sees limbs or things behind each other in {overlap:.0%} of the person: there the mesh may be torn or grown together; "
-            "look at its sides in the preview"
-        )
+    for warning in overlap_warnings(overlap):
+        reporter.warn(warning)
     clock.lap("encoder")
     vertices, faces = extract_person(occupancy, view.coverage, config.resolution)
     clock.lap("surface")
@@ -213,7 +220,8 @@ def reconstruct_prepared(prepared: Prepared, model: LoadedModel, config: Reconst
         )
         confidence = confidence_at(photo, mirrored, vertices, normals)
         clock.lap("confidence")
-    perspective = ORTHOGRAPHIC if config.keep_perspective else occupancy.perspective
+    seen = occupancy.perspective
+    perspective = ORTHOGRAPHIC if config.keep_perspective else seen
     vertices = perspective.undone(vertices)
     low, high = vertices[:, 1].min() * HALF_EXTENT_M, vertices[:, 1].max() * HALF_EXTENT_M
     scale = prepared.mask.shown * config.height_m / float(high - low)
@@ -222,7 +230,15 @@ def reconstruct_prepared(prepared: Prepared, model: LoadedModel, config: Reconst
         reporter.info(f"the camera seems to have been about {away_m:.0f} m away: its perspective is taken out of the mesh")
     lift_m = -scale * float(low if config.ground else (low + high) / 2)
     mesh = trimesh.Trimesh(vertices * (scale * HALF_EXTENT_M) + (0, lift_m, 0), faces, vertex_colors=mesh_colours, process=False)
-    return Reconstruction(mesh, view, prepared, scale, lift_m, clock.laps, model, config, normal_weights, texture, confidence, overlap, perspective)
+    return Reconstruction(mesh, view, prepared, scale, lift_m, clock.laps, model, config, normal_weights, texture, confidence, overlap, seen)
+
+
+def overlap_warnings(overlap: float) -> tuple[str, ...]:
+    """What to tell of a share of the person that has a gap and more of the person behind it."""
+    if overlap <= OVERLAP_SHARE:
+        return ()
+    seen = f"the network sees limbs or things behind each other in {overlap:.0%} of the person"
+    return (f"{seen}: there the mesh may be torn or grown together; look at its sides in the preview",)
 
 
 def reconstruct_view(model: LoadedModel, image: NDArray[np.uint8], mask: NDArray[np.bool_] | NDArray[np.float32], resolution: int = 256) -> "trimesh.Trimesh":

@@ -25,6 +25,11 @@ class Written:
     result: Reconstruction | None = None
 
     @property
+    def warnings(self) -> tuple[str, ...]:
+        """What should be looked at."""
+        return self.prepared.mask.warnings if self.result is None else self.result.warnings
+
+    @property
     def main(self) -> Path:
         """The file that was asked for."""
         return self.outputs.mask if self.result is None and self.outputs.mask is not None else self.outputs.mesh

@@ -42,6 +42,7 @@ def sidecar(result: "Reconstruction", outputs: Outputs) -> dict[str, Any]:
             "kind": "orthographic" if orthographic else "perspective",
             "looks_along": [0, 0, -1],
             "position_m": None if orthographic else [metre * x, metre * y + result.lift_m, metre * result.perspective.distance_ndc],
+            "seen_distance_m": None if result.seen.is_orthographic else metre * result.seen.distance_ndc,
             "frame_px": result.view.image.shape[0],
             "frame_centre_px": [u0, v0],
             "frame_half_extent_px": camera.half_extent_px,

@@ -72,11 +72,15 @@ def test_sidecar_maps_the_mesh_to_the_photo(result: Reconstruction, tmp_path: Pa
 
 
 def test_sidecar_of_a_near_camera_maps_the_mesh_to_the_photo(result: Reconstruction, tmp_path: Path) -> None:
-    near = replace(result, perspective=Perspective(2.5, (0.1, 0.4)))
+    near = replace(result, seen=Perspective(2.5, (0.1, 0.4)))
     said = sidecar(near, plan_outputs(tmp_path / "person.obj", ReconstructConfig()))
     assert said["camera"]["kind"] == "perspective"
     metre = near.scale * HALF_EXTENT_M
     assert said["camera"]["position_m"] == pytest.approx([0.1 * metre, 0.4 * metre + near.lift_m, 2.5 * metre])
+    assert said["camera"]["seen_distance_m"] == pytest.approx(2.5 * metre)
+    kept = replace(near, config=near.config.model_copy(update={"keep_perspective": True}))
+    said_kept = sidecar(kept, plan_outputs(tmp_path / "person.obj", ReconstructConfig()))["camera"]
+    assert (said_kept["kind"], said_kept["position_m"], said_kept["seen_distance_m"]) == ("orthographic", None, said["camera"]["seen_distance_m"])
     points = np.asarray(result.mesh.vertices)
     seen = np.hstack([points, np.ones((len(points), 1))]) @ np.array(said["similarity"]["photo_from_mesh"]).T
     assert np.allclose(seen[:, :2] / seen[:, 2:], near.to_photo_px(points))

@@ -1,6 +1,7 @@
 """From a photo to a mesh in metres, with a network whose answer is known."""
 
 from dataclasses import replace
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -51,10 +52,17 @@ def test_similarity_projects_the_mesh_onto_the_photo() -> None:
     assert (drawn & framed).sum() / (drawn | framed).sum() > 0.85
 
 
+def test_what_should_be_looked_at_is_of_the_mask_and_of_limbs_behind_each_other() -> None:
+    result = reconstruct(cutout(), fake_model(), resolution=48, detail=False)
+    assert result.warnings == result.prepared.mask.warnings
+    *of_the_mask, of_limbs = replace(result, overlap=0.12).warnings
+    assert tuple(of_the_mask) == result.prepared.mask.warnings and "12%" in of_limbs
+
+
 def test_the_perspective_of_a_near_camera_is_taken_out_and_the_mesh_still_lies_on_the_photo(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(InflatedOutline, "camera", (0.4, 0.0, 0.2))
     plain, straight = (reconstruct(cutout(), fake_model(), resolution=96, detail=False, keep_perspective=kept) for kept in (True, False))
-    assert plain.perspective is ORTHOGRAPHIC
+    assert plain.perspective is ORTHOGRAPHIC and plain.seen == straight.seen == straight.perspective
     assert (straight.perspective.distance_ndc, straight.perspective.axis_ndc[1]) == pytest.approx((2.5, 0.5))
     assert straight.mesh.bounds[:, 1] == pytest.approx((0, 1.8))
     assert np.allclose(straight.to_photo_px(straight.mesh.vertices), plain.to_photo_px(plain.mesh.vertices), atol=1e-6)
