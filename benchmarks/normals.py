@@ -11,12 +11,13 @@ from pathlib import Path
 import numpy as np
 
 from ncpifu_cli.artifacts import default_root
-from ncpifu_cli.data.normal_crops import find_opposite_views
+from ncpifu_cli.data.network_input import CLOSE_PX
+from ncpifu_cli.data.normal_crops import OppositeViews, find_opposite_views
 from ncpifu_cli.data.normal_net import load_normals
 from ncpifu_cli.data.normals import find_normal_weights
 from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.progress import Silent
-from ncpifu_cli.stages.train_normals import angles_deg, train_normals
+from ncpifu_cli.stages.train_normals import angles_deg, head_angle_deg, train_normals
 
 
 class Lines(Silent):
@@ -26,19 +27,27 @@ class Lines(Silent):
         print(message, flush=True)
 
 
-def score(renders: Path, weights: Path, count: int) -> None:
-    """Print the mean angle to the true normals on `count` views of held-out humans."""
-    views = find_opposite_views(renders, held_out=True)
-    views = [views[i] for i in np.linspace(0, len(views) - 1, min(count, len(views))).round().astype(int)]
-    angles = angles_deg(load_normals(weights), views)
-    print(f"{len(views)} views of held-out humans, mean angle in degrees\n\n| front | of it the head | back |\n|---|---|---|")
-    print("| " + " | ".join(f"{angle:.1f}" for angle in angles.values()) + " |")
+def score(renders: Path, close: Path | None, weights: Path, count: int) -> None:
+    """Print the mean angle to the true normals on `count` views of held-out humans; and on as many close ones, of their heads."""
+    net = load_normals(weights)
+    views = _some(find_opposite_views(renders, held_out=True), count)
+    angles = {"front": "front", "head": "of it the head", "back": "back"}
+    found = {angles[name]: angle for name, angle in angles_deg(net, views).items()}
+    if close is not None:
+        found["head, close"] = head_angle_deg(net, _some(find_opposite_views(close, held_out=True, size_px=CLOSE_PX), count))
+    print(f"{len(views)} views of held-out humans, mean angle in degrees\n\n| {' | '.join(found)} |\n|{'---|' * len(found)}")
+    print("| " + " | ".join(f"{angle:.1f}" for angle in found.values()) + " |")
+
+
+def _some(views: list[OppositeViews], count: int) -> list[OppositeViews]:
+    return [views[i] for i in np.linspace(0, len(views) - 1, min(count, len(views))).round().astype(int)]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("action", choices=("train", "score"))
     parser.add_argument("--renders", type=Path, default=default_root() / "renders")
+    parser.add_argument("--close", type=Path, help="renders of 1024 px, whose heads are looked at closely")
     parser.add_argument("--weights", type=Path, help="score: default: the released ones")
     parser.add_argument("--start", type=Path, help="train: weights to go on from")
     parser.add_argument("--minutes", type=float, default=45)
@@ -47,12 +56,20 @@ def main() -> None:
     options = parser.parse_args()
     try:
         if options.action == "train":
-            train_normals(options.renders, options.output, start=options.start, steps=100_000, limit_seconds=60 * options.minutes, reporter=Lines())
+            train_normals(
+                options.renders,
+                options.output,
+                start=options.start,
+                close_renders=options.close,
+                steps=100_000,
+                limit_seconds=60 * options.minutes,
+                reporter=Lines(),
+            )
             return
         weights = options.weights or find_normal_weights()
         if weights is None:
             raise NcpifuError("no normal network is installed", "give --weights FILE, or train one")
-        score(options.renders, weights, options.count)
+        score(options.renders, options.close, weights, options.count)
     except NcpifuError as error:
         sys.exit(f"{error.message}\n{error.hint}")
 

@@ -11,18 +11,18 @@ SIZE = 96
 RADIUS = 0.6
 
 
-def hump() -> tuple[np.ndarray, np.ndarray]:
+def hump(size: int = SIZE) -> tuple[np.ndarray, np.ndarray]:
     """(S, S) bool and (S, S, 3) normals of a half ball that faces the camera."""
-    rows, columns = np.mgrid[:SIZE, :SIZE] + 0.5
-    x, y = columns / SIZE * 2 - 1, 1 - rows / SIZE * 2
+    rows, columns = np.mgrid[:size, :size] + 0.5
+    x, y = columns / size * 2 - 1, 1 - rows / size * 2
     mask = x**2 + y**2 < RADIUS**2
     z = np.sqrt(np.where(mask, RADIUS**2 - x**2 - y**2, 0))
     return mask, np.stack([x, y, z], axis=2) / RADIUS * mask[..., None]
 
 
-def write_hump(root: Path, name: str = "train-000001", yaws: tuple[int, ...] = (0, 180), pitches: tuple[int, ...] = (0,)) -> Path:
+def write_hump(root: Path, name: str = "train-000001", yaws: tuple[int, ...] = (0, 180), pitches: tuple[int, ...] = (0,), size: int = SIZE) -> Path:
     """A subject whose view at yaw 0 is the half ball, and flat from behind, leaning a little to its own left (the picture's left from there)."""
-    mask, round_side = hump()
+    mask, round_side = hump(size)
     flat_side = np.where(mask[..., None], np.array([-0.6, 0.0, 0.8]), 0)
     views = []
     for yaw in yaws:
@@ -38,5 +38,5 @@ def write_hump(root: Path, name: str = "train-000001", yaws: tuple[int, ...] = (
             stored = np.rint((normals + 1) * 127.5).astype(np.uint8) * mask[..., None]
             cv2.imwrite(str(root / name / files["normal_map"]), stored[..., ::-1])
             views.append({"yaw_deg": float(yaw), "pitch_deg": float(pitch), **files})
-    write_json(root / name / "subject.json", {"format": "ncpifu-subject", "version": 1, "name": name, "hash": "0", "size_px": SIZE, "views": views})
+    write_json(root / name / "subject.json", {"format": "ncpifu-subject", "version": 1, "name": name, "hash": "0", "size_px": size, "views": views})
     return root

@@ -17,6 +17,7 @@ from ncpifu_cli.data.augment import photographic, random_placement
 from ncpifu_cli.data.backdrops import Backdrops, Rng, fractal_grey
 from ncpifu_cli.data.dataset import read_picture, read_view
 from ncpifu_cli.data.network_input import DETAIL_PX, normal_input, true_colours
+from ncpifu_cli.data.normals import head_window
 from ncpifu_cli.data.prints import printed
 from ncpifu_cli.errors import NcpifuError
 
@@ -25,6 +26,7 @@ HEADS = 0.3  # share of crops around the uppermost HEAD of a person's height
 HEAD = 0.13
 # Stretch would change normals by its inverse; what is beyond the outline does not matter here, so nothing is shifted or cut off.
 PHOTO = AugmentConfig(stretch=0.0, shift_ndc=0.0, cut=0.0, scale=0.2, roll_deg=8.0)
+CLOSE_PHOTO = PHOTO.model_copy(update={"blur_px": 2.5})  # many photographs are smaller than the close look at a head
 
 
 @dataclass(frozen=True)
@@ -78,23 +80,24 @@ def _direction(yaw_deg: float, pitch_deg: float) -> tuple[float, float]:
     return round(yaw_deg % 360, 3) % 360, round(pitch_deg, 3) + 0.0
 
 
-def draw_crops(views: OppositeViews, count: int, size_px: int, rng: Rng, backdrops: Backdrops) -> list[NormalCrop]:
-    """Squares somewhere on the person, photographed badly and in other patterns. NcpifuError names a file that cannot be read."""
+def draw_crops(views: OppositeViews, count: int, size_px: int, rng: Rng, backdrops: Backdrops, close: bool = False) -> list[NormalCrop]:
+    """Squares somewhere on the person (`close`: on the head), photographed badly and in other patterns. NcpifuError names a file that cannot be read."""
     rgb, mask, front, back = _read_views(views)
-    placement = random_placement(PHOTO, rng)
+    photo, heads = (CLOSE_PHOTO, 1.0) if close else (PHOTO, HEADS)
+    placement = random_placement(photo, rng)
     premultiplied: Floats = placement.image(rgb.astype(np.float32))
     mask = placement.image(mask)
     front, back = placement.image(front), placement.image(back)
     crops = []
     for _ in range(count):
-        window = _window(rng, mask, size_px)
+        window = _window(rng, mask, size_px, heads)
         cover = mask[window]
         color = true_colours(premultiplied[window], cover)
         normals = _decoded(front[window], back[window], cover > 0.999, placement.matrix / placement.scale)
         color = repatterned(rng, color, cover, backdrops)
-        if rng.random() < PHOTO.prints:
+        if rng.random() < photo.prints:
             color, _ = printed(rng, color, cover, backdrops)
-        color, cover = photographic(color, cover, PHOTO, rng)
+        color, cover = photographic(color, cover, photo, rng)
         crops.append(NormalCrop(normal_input(color, cover), normals))
     return crops
 
@@ -103,6 +106,16 @@ def whole_view(views: OppositeViews) -> NormalCrop:
     """The whole view as it was drawn. NcpifuError names a file that cannot be read."""
     rgb, mask, front, back = _read_views(views)
     return NormalCrop(normal_input(rgb, mask), _decoded(front, back, mask > 0, np.eye(2)))
+
+
+def head_view(views: OppositeViews) -> NormalCrop:
+    """The window of a close view, as it was drawn, in which `estimate_normals` sees the head; normals of the uppermost HEAD of the person alone."""
+    view = whole_view(views)
+    window_rows, columns = head_window(view.image[3])
+    rows = np.flatnonzero(view.image[3].max(axis=1) > 0)
+    normals = view.normals.copy()
+    normals[:, round(rows[0] + HEAD * (rows[-1] - rows[0])) + 1 :] = 0
+    return NormalCrop(view.image[:, window_rows, columns], normals[:, window_rows, columns])
 
 
 def _read_views(views: OppositeViews) -> tuple[NDArray[np.uint8], Floats, NDArray[np.uint8], NDArray[np.uint8]]:
@@ -126,10 +139,10 @@ def repatterned(rng: Rng, rgb: Floats, cover: Floats, backdrops: Backdrops) -> F
     return np.clip(rgb, 0, 255)
 
 
-def _window(rng: Rng, cover: Floats, size_px: int) -> tuple[slice, slice]:
-    """A square around a pixel of the person, more often of the head than its share of them: a face is the first thing that anybody looks at."""
+def _window(rng: Rng, cover: Floats, size_px: int, heads: float) -> tuple[slice, slice]:
+    """A square around a pixel of the person, for a share of `heads` of the head: a face is the first thing that anybody looks at."""
     places = np.argwhere(cover > 0.5)
-    if len(places) and rng.random() < HEADS:
+    if len(places) and rng.random() < heads:
         places = places[places[:, 0] <= places[0, 0] + HEAD * np.ptp(places[:, 0])]  # in the order of rows
     middle = places[rng.integers(len(places))] if len(places) else np.array(cover.shape) // 2
     top, left = np.clip(middle - size_px // 2, 0, np.array(cover.shape) - size_px)

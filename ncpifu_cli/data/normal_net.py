@@ -15,7 +15,6 @@ from ncpifu_cli.data.matting_net import ConvNorm, Residual
 from ncpifu_cli.data.weights_file import read_half, save_half
 
 FORMAT = "ncpifu-normals-1"
-STRIDE = 32  # height and width of the input are multiples of this
 
 
 class NormalNet(nn.Module):

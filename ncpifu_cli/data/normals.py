@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ncpifu_cli.artifacts import own_weights
-from ncpifu_cli.data.network_input import DETAIL_PX, normal_input, resize_masked
+from ncpifu_cli.data.network_input import CLOSE_PX, DETAIL_PX, normal_input, true_colours
 
 if TYPE_CHECKING:
     import torch
@@ -17,8 +17,10 @@ if TYPE_CHECKING:
     from ncpifu_cli.data.normal_net import NormalNet
 
 FILE_NAME = "normals.safetensors"
-MARGIN_PX = 16
+STRIDE, MARGIN_PX = 32, 16  # height and width of what the network sees are multiples of the first
+HEAD_WINDOW, SOFT = 0.2, 0.04  # of the person's height, from the top: what is looked at closely, and where that passes into the rest
 Floats = NDArray[np.float32]
+Window = tuple[slice, slice]
 
 
 def find_normal_weights() -> Path | None:
@@ -27,36 +29,80 @@ def find_normal_weights() -> Path | None:
 
 
 def estimate_normals(weights: Path, image: NDArray[np.uint8], coverage: Floats, device: "torch.device | str" = "cpu") -> tuple[Floats, Floats]:
-    """Unit normals of the front and of the back surface, (512, 512, 3) each, in the camera's frame and 0 beside the person.
+    """Unit normals of the front and of the back surface, (1024, 1024, 3) each, in the camera's frame and 0 beside the person.
 
-    Args: weights, from `find_normal_weights`; image (S, S, 3) uint8 sRGB, framed as in training; coverage (S, S) 0..1. The mean of the picture and its mirror
-        image. Raises NcpifuError for weights that cannot be read.
+    The whole person is looked at at 512 px, the head once more at 1024: a face is a tenth of the picture, and the first thing that anybody looks at.
+
+    Args: weights, from `find_normal_weights`; image (1024, 1024, 3) uint8 sRGB, framed as in training; coverage (1024, 1024) 0..1. Each look is the mean of
+        the picture's and its mirror image's. Raises NcpifuError for weights that cannot be read, ValueError for another size.
     """
+    if image.shape != (CLOSE_PX, CLOSE_PX, 3) or coverage.shape != (CLOSE_PX, CLOSE_PX):
+        raise ValueError(f"normals are seen in pictures of {CLOSE_PX} px; got image {image.shape}, mask {coverage.shape}")
+    net = _network(weights, weights.stat().st_mtime_ns, str(device))
+    person = coverage > 0
+    if not person.any():
+        return (np.zeros_like(image, np.float32),) * 2
+    cover = cv2.resize(coverage, (DETAIL_PX, DETAIL_PX), interpolation=cv2.INTER_AREA)
+    rgb = true_colours(cv2.resize(image * coverage[..., None], (DETAIL_PX, DETAIL_PX), interpolation=cv2.INTER_AREA), cover)
+    whole = np.zeros((DETAIL_PX, DETAIL_PX, 6), np.float32)
+    window = whole_window(cover)
+    whole[window] = _look(net, rgb[window], cover[window], device)
+    normals = cv2.resize(whole, (CLOSE_PX, CLOSE_PX), interpolation=cv2.INTER_LINEAR)
+    window = head_window(coverage)
+    share = _closeness(person, window[0])
+    normals[window] += share * (_look(net, image[window], coverage[window], device) - normals[window])
+    front, back = (_unit(side) * person[..., None] for side in np.split(normals, 2, axis=2))
+    return front, back
+
+
+def whole_window(coverage: Floats) -> Window:
+    """Rows and columns of the person, coverage (S, S), with a margin; sides are multiples of STRIDE."""
+    (y, height), (x, width) = (_extent(coverage.max(axis=axis)) for axis in (1, 0))
+    return _fitted(y, height, len(coverage)), _fitted(x, width, len(coverage))
+
+
+def head_window(coverage: Floats) -> Window:
+    """The uppermost HEAD_WINDOW of the person, coverage (S, S), and the columns that are covered there, with a margin; sides are multiples of STRIDE."""
+    y, height = _extent(coverage.max(axis=1))
+    shown = max(1, round(HEAD_WINDOW * height))
+    x, width = _extent(coverage[y : y + shown].max(axis=0))
+    return _fitted(y, shown, len(coverage)), _fitted(x, width, len(coverage))
+
+
+def _closeness(person: NDArray[np.bool_], rows: slice) -> Floats:
+    """(R, 1, 1) how much the close look counts in each of the rows of its window: fully in a head, no more where the window ends."""
+    y, height = _extent(person.max(axis=1).astype(np.float32))
+    down = (np.arange(rows.start, rows.stop, dtype=np.float32) - y) / height
+    return np.clip((HEAD_WINDOW - down) / SOFT, 0, 1)[:, None, None]
+
+
+def _look(net: "NormalNet", rgb: NDArray[np.uint8] | Floats, cover: Floats, device: "torch.device | str") -> Floats:
+    """(H, W, 6) unit normals of front and back of a piece of a picture, (H, W, 3) and (H, W)."""
     import torch
 
-    from ncpifu_cli.data.normal_net import STRIDE
-
-    net = _network(weights, weights.stat().st_mtime_ns, str(device))
-    rgb, cover = (image, coverage) if image.shape[0] == DETAIL_PX else resize_masked(image, coverage >= 0.5, DETAIL_PX)
-    normals = np.zeros((DETAIL_PX, DETAIL_PX, 6), np.float32)
-    x, y, width, height = cv2.boundingRect((cover > 0).astype(np.uint8))
-    if width == 0:
-        return normals[..., :3], normals[..., 3:]
-    window = _window(y, height, STRIDE), _window(x, width, STRIDE)
-    seen = torch.from_numpy(normal_input(rgb[window], cover[window]))[None].to(device)
+    seen = torch.from_numpy(normal_input(rgb, cover))[None].to(device)
     with torch.inference_mode():
         one, mirrored = net(torch.cat([seen, seen.flip(3)]))
         mirrored = mirrored.flip(2).unflatten(0, (2, 3)) * torch.tensor([-1.0, 1.0, 1.0], device=device)[:, None, None]
         both = torch.nn.functional.normalize(one.unflatten(0, (2, 3)) + mirrored, dim=1)
-    normals[window] = both.flatten(0, 1).permute(1, 2, 0).cpu().numpy() * (cover[window] > 0)[..., None]
-    return normals[..., :3], normals[..., 3:]
+    return np.asarray(both.flatten(0, 1).permute(1, 2, 0).cpu().numpy(), np.float32)
 
 
-def _window(start: int, length: int, stride: int) -> slice:
-    """A slice around [start, start + length) with some margin whose length is a multiple of `stride`."""
-    wanted = min(-(-(length + 2 * MARGIN_PX) // stride) * stride, DETAIL_PX)
-    first = int(np.clip(start + length // 2 - wanted // 2, 0, DETAIL_PX - wanted))
+def _unit(vectors: Floats) -> Floats:
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=2, keepdims=True), np.float32(1e-6)).astype(np.float32)
+
+
+def _fitted(start: int, length: int, size_px: int) -> slice:
+    """A slice around [start, start + length) of a picture's side, with a margin, its length a multiple of STRIDE."""
+    wanted = min(-(-(length + 2 * MARGIN_PX) // STRIDE) * STRIDE, size_px)
+    first = int(np.clip(start + length // 2 - wanted // 2, 0, size_px - wanted))
     return slice(first, first + wanted)
+
+
+def _extent(covered: Floats) -> tuple[int, int]:
+    """Start and length of what is covered; (0, 0) where nothing is."""
+    at = np.flatnonzero(covered > 0)
+    return (int(at[0]), int(at[-1] - at[0]) + 1) if len(at) else (0, 0)
 
 
 @lru_cache(maxsize=2)

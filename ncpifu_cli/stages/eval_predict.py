@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ncpifu_cli.artifacts import atomic_path, read_json, write_json
 from ncpifu_cli.config.eval import EvalConfig
-from ncpifu_cli.data.network_input import DETAIL_PX
+from ncpifu_cli.data.network_input import CLOSE_PX
 from ncpifu_cli.data.scans import ScanSource
 from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.geometry.camera import HALF_EXTENT_M
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 Make = Callable[[str, float, NDArray[np.uint8], NDArray[np.bool_]], "trimesh.Trimesh"]  # subject, yaw, photo and mask -> mesh
 STATE_FORMAT = "ncpifu-eval-1"
 UNTOLD: dict[str, Any] = {"detail_sha256": "", "surface": 1}  # of networks in reports from before these were kept
-SURFACE_VERSION = 2  # raise when the same network's surface changes: kept predictions are then of another one
+SURFACE_VERSION = 3  # raise when the same network's surface changes: kept predictions are then of another one
 ANOTHER_FOLDER = "give another folder with -o, or delete this one"
 
 
@@ -119,10 +119,10 @@ def _detailer(method: Method, config: EvalConfig, folder: Path) -> tuple[int, Ma
             raise EmptySurface(bare.reason)
         mesh = trimesh.load_mesh(bare.path, process=False)
         faces = np.asarray(mesh.faces)
-        vertices = add_detail(weights, np.asarray(mesh.vertices) / HALF_EXTENT_M, faces, image, mask.astype(np.float32), device)
+        vertices, faces = add_detail(weights, np.asarray(mesh.vertices) / HALF_EXTENT_M, faces, image, mask.astype(np.float32), device)
         return trimesh.Trimesh(vertices * HALF_EXTENT_M, faces, process=False)
 
-    return DETAIL_PX, make
+    return CLOSE_PX, make
 
 
 def _finished(folder: Path, method: str, subject: str, yaw_deg: float) -> bool:

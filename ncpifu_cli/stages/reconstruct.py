@@ -17,7 +17,7 @@ from ncpifu_cli.config.base import validate
 from ncpifu_cli.config.reconstruct import ReconstructConfig
 from ncpifu_cli.data.framing import FramedView, frame, frame_colours
 from ncpifu_cli.data.mask import Mask, find_masks
-from ncpifu_cli.data.network_input import DETAIL_PX
+from ncpifu_cli.data.network_input import CLOSE_PX
 from ncpifu_cli.data.normals import find_normal_weights
 from ncpifu_cli.data.perspective import ORTHOGRAPHIC, Perspective
 from ncpifu_cli.data.photo import Photo, photo_from_array, read_photo
@@ -195,8 +195,8 @@ def reconstruct_prepared(prepared: Prepared, model: LoadedModel, config: Reconst
     clock.lap("surface")
     normal_weights = find_normal_weights() if config.detail else None
     if normal_weights is not None:
-        close = frame(prepared.photo, prepared.mask, DETAIL_PX, view.camera)
-        vertices = add_detail(normal_weights, vertices, faces, close.image, close.coverage, model.device)
+        close = frame(prepared.photo, prepared.mask, CLOSE_PX, view.camera)
+        vertices, faces = add_detail(normal_weights, vertices, faces, close.image, close.coverage, model.device)
         clock.lap("detail")
     elif config.detail:
         reporter.info("no normal network is installed: the mesh stays without fine detail")

@@ -11,14 +11,14 @@ from torch import Tensor
 
 from ncpifu_cli.data.backdrops import Backdrops
 from ncpifu_cli.data.network_input import DETAIL_PX
-from ncpifu_cli.data.normal_crops import HEAD, NormalCrop, OppositeViews, draw_crops, find_opposite_views, whole_view
+from ncpifu_cli.data.normal_crops import HEAD, NormalCrop, OppositeViews, draw_crops, find_opposite_views, head_view, whole_view
 from ncpifu_cli.data.normal_net import NormalNet, load_normals, save_normals
 from ncpifu_cli.progress import SILENT, Reporter
 from ncpifu_cli.stages.train_pictures import Tensors, fit, tell
 
 WATCHED = 24  # views whose error is told
 RELIEF = 4.0  # makes the steps of the error count as much as the error itself, for the weights of the first release
-CROPS = 4  # of each view that is read: reading and turning it takes longer than learning from a crop
+CROPS, CLOSE_CROPS = 4, 8  # of each view that is read: reading and turning it takes longer than learning from a crop
 
 
 def train_normals(
@@ -31,6 +31,7 @@ def train_normals(
     batch_size: int = 16,
     crop_px: int = 192,
     view_px: int = DETAIL_PX,
+    close_renders: Path | None = None,
     learning_rate: float = 2e-3,
     limit_seconds: float = math.inf,
     validate_every: int = 500,
@@ -40,24 +41,32 @@ def train_normals(
     """Train on the subjects in `renders` that are not held out; every `validate_every` steps score the averaged weights on the last `watch` of them.
 
     Args:
-        run: folder for normals.safetensors and metrics.jsonl. start: weights to go on from. view_px: side of the rendered views.
+        run: folder for normals.safetensors and metrics.jsonl. start: weights to go on from. view_px: side of the rendered views. close_renders: views of
+            twice that side, whose heads make up half of each batch.
         limit_seconds: the learning rate falls to zero by then even if the steps are not done.
 
     Returns the weights file. Raises NcpifuError where there is nothing to train on.
     """
     torch.manual_seed(seed)
     training, watched = _split(find_opposite_views(renders, size_px=view_px), watch)
+    close, watched_close = ([], []) if close_renders is None else _split(find_opposite_views(close_renders, size_px=2 * view_px), watch)
     backdrops, rng = Backdrops(None), np.random.default_rng(seed)
 
     def draw() -> tuple[Tensor, Tensor]:
-        views = (training[rng.integers(len(training))] for _ in range(-(-batch_size // CROPS)))
-        return _tensors([crop for view in views for crop in draw_crops(view, CROPS, crop_px, rng, backdrops)])
+        closely = batch_size // 2 if close else 0
+        return _tensors(pieces(training, batch_size - closely, CROPS, False) + pieces(close, closely, CLOSE_CROPS, True))
+
+    def pieces(views: list[OppositeViews], count: int, of_each: int, closely: bool) -> list[NormalCrop]:
+        chosen = (views[rng.integers(len(views))] for _ in range(-(-count // of_each)))
+        return [crop for view in chosen for crop in draw_crops(view, min(of_each, count), crop_px, rng, backdrops, closely)]
 
     def keep(weights: Tensors, row: dict[str, Any]) -> Path:
         net = NormalNet()
         net.load_state_dict(weights)
-        if watched:
-            row = {**row, **{f"{name}_deg": round(angle, 2) for name, angle in angles_deg(net.eval(), watched).items()}}
+        angles = angles_deg(net.eval(), watched) if watched else {}
+        if watched_close:
+            angles["head_close"] = head_angle_deg(net.eval(), watched_close)
+        row = {**row, **{f"{name}_deg": round(angle, 2) for name, angle in angles.items()}}
         save_normals(run / "normals.safetensors", net, row)
         tell(run, row, reporter)
         return run / "normals.safetensors"
@@ -120,6 +129,18 @@ def angles_deg(net: NormalNet, views: list[OppositeViews]) -> dict[str, float]:
             sums[name] += float(angle[known].sum())
             counts[name] += int(known.sum())
     return {name: sums[name] / max(counts[name], 1) for name in sums}
+
+
+def head_angle_deg(net: NormalNet, views: list[OppositeViews]) -> float:
+    """Mean angle between predicted and true front normals over the heads, the uppermost HEAD of each person, of untouched close views."""
+    total, count = 0.0, 0
+    for view in views:
+        image, normals = _tensors([head_view(view)])
+        with torch.inference_mode():
+            angle = (net(image)[0, :3] * normals[0, :3]).sum(0).clamp(-1, 1).acos().rad2deg()
+        head = normals[0, :3].square().sum(0) > 0.5
+        total, count = total + float(angle[head].sum()), count + int(head.sum())
+    return total / max(count, 1)
 
 
 def _split(views: list[OppositeViews], watch: int) -> tuple[list[OppositeViews], list[OppositeViews]]:

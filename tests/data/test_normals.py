@@ -6,7 +6,7 @@ import torch
 
 from ncpifu_cli.data import normals
 from ncpifu_cli.data.backdrops import Backdrops
-from ncpifu_cli.data.normal_crops import draw_crops, find_opposite_views, whole_view
+from ncpifu_cli.data.normal_crops import draw_crops, find_opposite_views, head_view, whole_view
 from ncpifu_cli.data.normal_net import NormalNet, load_normals, save_normals
 from ncpifu_cli.errors import NcpifuError
 from tests.normal_fixtures import RADIUS, SIZE, hump, write_hump
@@ -74,12 +74,12 @@ def test_estimate_is_the_mean_of_the_picture_and_its_mirror_image(tmp_path: Path
     weights = tmp_path / "stand-in"
     weights.touch()
     monkeypatch.setattr(normals, "_network", lambda *args: Redness())
-    coverage = np.zeros((512, 512), np.float32)
-    coverage[80:440, 206:306] = 1
-    image = np.full((512, 512, 3), 128, np.uint8)
-    image[:, 256:, 0] = 230
+    coverage = np.zeros((1024, 1024), np.float32)
+    coverage[160:880, 412:612] = 1
+    image = np.full((1024, 1024, 3), 128, np.uint8)
+    image[:, 512:, 0] = 230
     front, back = normals.estimate_normals(weights, image, coverage)
-    assert front.shape == back.shape == (512, 512, 3)
+    assert front.shape == back.shape == (1024, 1024, 3)
     inside = coverage > 0
     assert np.allclose(np.linalg.norm(front[inside], axis=1), 1, atol=1e-4)
     assert not front[~inside].any()
@@ -91,8 +91,57 @@ def test_estimate_is_the_mean_of_the_picture_and_its_mirror_image(tmp_path: Path
         mean = one + other
         return float(mean[0] / np.hypot(*mean))
 
-    assert front[260, 230, 0] == pytest.approx(lean(128 / 127.5 - 1, 0.2), abs=0.01)
-    assert front[260, 280, 0] == pytest.approx(lean(230 / 127.5 - 1, -0.1), abs=0.01)
+    assert front[520, 460, 0] == pytest.approx(lean(128 / 127.5 - 1, 0.2), abs=0.01)
+    assert front[520, 560, 0] == pytest.approx(lean(230 / 127.5 - 1, -0.1), abs=0.01)
+
+
+class Looks(torch.nn.Module):
+    """Stands in for the network: normals that say how large the picture was in which they were seen."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.shapes: list[tuple[int, int]] = []
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        self.shapes.append((image.shape[2], image.shape[3]))
+        up = 1.0 if len(self.shapes) == 2 else 0.0
+        front = torch.nn.functional.normalize(torch.tensor([0.0, up, 1.0]), dim=0)[None, :, None, None].expand(2, 3, *image.shape[2:])
+        return torch.cat([front, -front], 1)
+
+
+def test_a_head_is_looked_at_more_closely_and_passes_into_the_rest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    weights, net = tmp_path / "stand-in", Looks()
+    weights.touch()
+    monkeypatch.setattr(normals, "_network", lambda *args: net)
+    coverage = np.zeros((1024, 1024), np.float32)
+    coverage[100:900, 300:700], coverage[100:280, :450], coverage[100:280, 550:] = 1, 0, 0  # a narrow head on a wide body
+    front, _ = normals.estimate_normals(weights, np.full((1024, 1024, 3), 128, np.uint8), coverage)
+    (_, whole), (head_height, head_width) = net.shapes
+    assert whole >= 200 + 2 * normals.MARGIN_PX > head_width or head_width >= whole  # the body at half the size; the head as wide as what is covered beside it
+    assert head_height >= normals.HEAD_WINDOW * 800
+    assert front[150, 500, 1] == pytest.approx(0.5**0.5, abs=1e-4)
+    assert front[800, 500, 1] == 0
+    steps = np.diff(front[100:900, 500, 1])
+    assert (steps <= 1e-6).all() and np.abs(steps).max() < 0.1
+
+
+def test_nobody_has_no_normals(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    weights = tmp_path / "stand-in"
+    weights.touch()
+    monkeypatch.setattr(normals, "_network", lambda *args: Looks())
+    image = np.zeros((1024, 1024, 3), np.uint8)
+    assert not any(side.any() for side in normals.estimate_normals(weights, image, np.zeros((1024, 1024), np.float32)))
+    with pytest.raises(ValueError, match="1024 px"):
+        normals.estimate_normals(weights, image[:512, :512], np.zeros((512, 512), np.float32))
+
+
+def test_close_crops_are_of_the_head(tmp_path: Path) -> None:
+    view = find_opposite_views(write_hump(tmp_path), size_px=SIZE)[0]
+    for crop in draw_crops(view, 6, 32, np.random.default_rng(1), Backdrops(families=("noise",)), close=True):
+        assert crop.normals[1][crop.normals[2] > 0].mean() > 0.3  # the upper part of the ball, which faces upwards
+    head = head_view(view)
+    assert head.image.shape[1] % normals.STRIDE == head.image.shape[2] % normals.STRIDE == 0
+    assert (head.normals[1][np.linalg.norm(head.normals[:3], axis=0) > 0] > 0.5).all()
 
 
 def test_weights_survive_a_round_trip_and_others_are_refused(tmp_path: Path) -> None:

@@ -148,9 +148,11 @@ def test_detail_is_added_to_the_meshes_of_the_bare_network(
 ) -> None:
     asked: list[tuple[int, ...]] = []
 
-    def nearer(weights: Path, vertices: np.ndarray, faces: np.ndarray, image: np.ndarray, coverage: np.ndarray, device: object) -> np.ndarray:
+    def nearer(
+        weights: Path, vertices: np.ndarray, faces: np.ndarray, image: np.ndarray, coverage: np.ndarray, device: object
+    ) -> tuple[np.ndarray, np.ndarray]:
         asked.append(image.shape)
-        return vertices - np.array([0, 0, 0.02 / HALF_EXTENT_M])
+        return vertices - np.array([0, 0, 0.02 / HALF_EXTENT_M]), faces
 
     monkeypatch.setattr(detail, "add_detail", nearer)
     weights = tmp_path / "normals"
@@ -160,7 +162,7 @@ def test_detail_is_added_to_the_meshes_of_the_bare_network(
     report = evaluate(config)
     assert [method.name for method in report.methods] == ["net", "net+detail"]
     assert networks.calls == ["net"]  # asked once
-    assert asked == [(512, 512, 3)]
+    assert asked == [(1024, 1024, 3)]
     assert report.summary("net+detail")["chamfer_cm"].mean < 0.05 < report.summary("net")["chamfer_cm"].mean
     weights.write_text("another")
     with pytest.raises(NcpifuError, match="made with other weights"):

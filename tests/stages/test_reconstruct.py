@@ -1,12 +1,12 @@
 """From a photo to a mesh in metres, with a network whose answer is known."""
 
 from dataclasses import replace
-from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import trimesh
 from photo_fixtures import InflatedOutline, busy_photo, draw_person, fake_model, save_rgba, wall_photo
 
 from ncpifu_cli.data.perspective import ORTHOGRAPHIC
@@ -151,14 +151,14 @@ def test_view_is_in_normalised_camera_metres() -> None:
         reconstruct_view(model, image[:64, :64], mask[:64, :64])
 
 
-def test_detail_comes_from_the_photo_at_twice_the_resolution(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_detail_comes_from_the_photo_at_a_higher_resolution_and_heads_have_finer_faces(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     photo = save_rgba(tmp_path / "person.png", 600, 800)
     (tmp_path / "normals").touch()
     asked: list[tuple[int, ...]] = []
 
     def corrugated(weights: Path, image: np.ndarray, coverage: np.ndarray, device: object) -> tuple[np.ndarray, np.ndarray]:
         asked.append(image.shape)
-        across = 0.4 * np.sin(np.arange(512) / 10)
+        across = 0.4 * np.sin(np.arange(1024) / 20)
         front = np.broadcast_to(np.stack([across, 0 * across, np.sqrt(1 - across**2)], axis=1), image.shape).astype(np.float32)
         return front, np.zeros_like(front)
 
@@ -166,13 +166,15 @@ def test_detail_comes_from_the_photo_at_twice_the_resolution(monkeypatch: pytest
     monkeypatch.setattr(detail, "estimate_normals", corrugated)
     bare = reconstruct(photo, fake_model(128), resolution=96, detail=False)
     carved = reconstruct(photo, fake_model(128), resolution=96)
-    assert asked == [(512, 512, 3)]
+    assert asked == [(1024, 1024, 3)]
     assert bare.detail is None and carved.detail == tmp_path / "normals"
-    assert np.array_equal(carved.mesh.faces, bare.mesh.faces)
-    assert np.allclose(carved.mesh.vertices[:, :2], bare.mesh.vertices[:, :2])
-    front = np.asarray(bare.mesh.vertex_normals)[:, 2] > 0.8
-    before, after = (np.asarray(mesh.vertex_normals)[front, 0] for mesh in (bare.mesh, carved.mesh))
-    wanted = 0.4 * np.sin((bare.to_ndc(bare.mesh.vertices)[front, 0] + 1) * 256 / 10)
+    finer = trimesh.Trimesh(*detail.with_fine_head(bare.mesh.vertices / bare.scale / HALF_EXTENT_M, bare.mesh.faces), process=False)
+    assert len(finer.faces) > 1.1 * len(bare.mesh.faces)
+    assert np.array_equal(carved.mesh.faces, finer.faces) and carved.mesh.is_watertight
+    assert np.allclose(carved.mesh.vertices[:, :2], finer.vertices[:, :2] * bare.scale * HALF_EXTENT_M)
+    front = np.asarray(finer.vertex_normals)[:, 2] > 0.8
+    before, after = (np.asarray(mesh.vertex_normals)[front, 0] for mesh in (finer, carved.mesh))
+    wanted = 0.4 * np.sin((carved.to_ndc(carved.mesh.vertices)[front, 0] + 1) * 512 / 20)
     assert np.abs(after - wanted).mean() < 0.9 * np.abs(before - wanted).mean()
 
 
@@ -193,8 +195,6 @@ def test_without_a_normal_network_the_mesh_stays_as_it_is(monkeypatch: pytest.Mo
 
 def test_predicted_colours_stand_where_the_photo_sees_nothing() -> None:
     """A ball: its front is the photo, its back what the network says, shifted to the photo's light beside the seam."""
-    import trimesh
-
     ball = trimesh.creation.icosphere(5, 0.5)
     texture = np.full((128, 128, 3), 120, np.uint8)
 

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 import torch
 
-from ncpifu_cli.data.normal_crops import find_opposite_views
+from ncpifu_cli.data.backdrops import Backdrops
+from ncpifu_cli.data.normal_crops import NormalCrop, OppositeViews, draw_crops, find_opposite_views
 from ncpifu_cli.data.normal_net import NormalNet, load_normals
 from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.stages import train_normals as stage
@@ -64,6 +65,22 @@ def test_training_improves_leaves_weights_and_goes_on_from_them(tmp_path: Path) 
     again = stage.train_normals(renders, tmp_path / "more", start=weights, steps=2, batch_size=2, crop_px=64, view_px=SIZE, limit_seconds=1e-9)
     before, after = load_normals(weights).state_dict(), load_normals(again).state_dict()
     assert all(torch.equal(before[name], after[name]) for name in before)  # no time: nothing changes
+
+
+def test_half_of_a_batch_is_heads_of_the_close_renders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    renders = write_hump(tmp_path / "renders")
+    close = write_hump(write_hump(tmp_path / "close", "train-000001", size=2 * SIZE), "train-000002", size=2 * SIZE)
+    drawn: list[tuple[str, int, bool]] = []
+
+    def noted(views: OppositeViews, count: int, size_px: int, rng: np.random.Generator, backdrops: Backdrops, close: bool = False) -> list[NormalCrop]:
+        drawn.append((views.folder.parent.name, count, close))
+        return draw_crops(views, count, size_px, rng, backdrops, close)
+
+    monkeypatch.setattr(stage, "draw_crops", noted)
+    stage.train_normals(renders, tmp_path / "run", watch=1, steps=2, batch_size=4, crop_px=64, view_px=SIZE, close_renders=close)
+    assert drawn == [("renders", 2, False), ("close", 2, True)] * 2
+    row = json.loads((tmp_path / "run" / "metrics.jsonl").read_text().splitlines()[-1])
+    assert 0 < row["head_close_deg"] < 180
 
 
 def test_nothing_to_train_on_is_said(tmp_path: Path) -> None:
