@@ -89,7 +89,7 @@ def _look(net: "NormalNet", rgb: NDArray[np.uint8] | Floats, cover: Floats, devi
 
 
 def _unit(vectors: Floats) -> Floats:
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=2, keepdims=True), np.float32(1e-6)).astype(np.float32)
+    return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=2, keepdims=True), 1e-6), np.float32)
 
 
 def _fitted(start: int, length: int, size_px: int) -> slice:
