@@ -73,7 +73,7 @@ def _closeness(person: NDArray[np.bool_], rows: slice) -> Floats:
     """(R, 1, 1) how much the close look counts in each of the rows of its window: fully in a head, no more where the window ends."""
     y, height = _extent(person.max(axis=1).astype(np.float32))
     down = (np.arange(rows.start, rows.stop, dtype=np.float32) - y) / height
-    return np.clip((HEAD_WINDOW - down) / SOFT, 0, 1)[:, None, None]
+    return np.asarray(np.clip((HEAD_WINDOW - down) / SOFT, 0, 1)[:, None, None], np.float32)
 
 
 def _look(net: "NormalNet", rgb: NDArray[np.uint8] | Floats, cover: Floats, device: "torch.device | str") -> Floats:
