@@ -11,6 +11,7 @@ from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.progress import Reporter, Silent, Task
 
 P = ParamSpec("P")
+WIDE = 100  # characters of a terminal
 
 
 class _RichTask:
@@ -46,11 +47,12 @@ class RichReporter:
             yield _RichTask(self._live, handle)
             self._live.remove_task(handle)
             return
+        narrow = self._console.width < WIDE  # there numbers would be cut off
         columns = (
             TextColumn("{task.description}"),
-            BarColumn(),
+            BarColumn(8 if narrow else 40),
             MofNCompleteColumn(),
-            TimeElapsedColumn(),
+            *(() if narrow else (TimeElapsedColumn(),)),
             TimeRemainingColumn(),
             TextColumn("{task.fields[note]}"),
         )
