@@ -31,8 +31,7 @@ def score(renders: Path, close: Path | None, weights: Path, count: int) -> None:
     """Print the mean angle to the true normals on `count` views of held-out humans; and on as many close ones, of their heads."""
     net = load_normals(weights)
     views = _some(find_opposite_views(renders, held_out=True), count)
-    angles = {"front": "front", "head": "of it the head", "back": "back"}
-    found = {angles[name]: angle for name, angle in angles_deg(net, views).items()}
+    found = {{"head": "of it the head"}.get(name, name): angle for name, angle in angles_deg(net, views).items()}
     if close is not None:
         found["head, close"] = head_angle_deg(net, _some(find_opposite_views(close, held_out=True, size_px=CLOSE_PX), count))
     print(f"{len(views)} views of held-out humans, mean angle in degrees\n\n| {' | '.join(found)} |\n|{'---|' * len(found)}")

@@ -23,14 +23,17 @@ def normal_input(rgb: NDArray[np.uint8] | NDArray[np.float32], coverage: NDArray
     return np.concatenate([network_input(rgb, coverage), coverage[None].astype(np.float32)])
 
 
-def resize_masked(rgb: NDArray[np.uint8], mask: NDArray[np.bool_], size_px: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def resize_masked(rgb: NDArray[np.uint8], mask: NDArray[np.bool_] | NDArray[np.float32], size_px: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Anti-aliased resize that never mixes background into the subject's colours.
 
-    Args: rgb (H, W, 3) 0..255; mask (H, W). Returns rgb (S, S, 3) float32 0..255 and coverage (S, S) float32 0..1.
+    Args: rgb (H, W, 3) 0..255; mask (H, W), bool or coverage 0..1. Returns rgb (S, S, 3) float32 0..255 and coverage (S, S) float32 0..1.
     """
     shrink = max(rgb.shape[:2]) > size_px
     how = cv2.INTER_AREA if shrink else cv2.INTER_LINEAR
-    alpha = mask.astype(np.uint8) * np.uint8(255)
+    if mask.dtype != np.bool_:
+        premultiplied, coverage = (cv2.resize(part, (size_px, size_px), interpolation=how) for part in (rgb * mask[..., None], mask))
+        return true_colours(premultiplied, coverage), coverage
+    alpha = mask.astype(np.uint8) * np.uint8(255)  # whole numbers: the loader's every picture comes by here
     subject = cv2.bitwise_and(np.ascontiguousarray(rgb), np.ascontiguousarray(rgb), mask=alpha)
     premultiplied = cv2.resize(subject, (size_px, size_px), interpolation=how).astype(np.float32)
     coverage = cv2.resize(alpha, (size_px, size_px), interpolation=how).astype(np.float32) * np.float32(1 / 255)

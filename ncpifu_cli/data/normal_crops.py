@@ -72,7 +72,10 @@ def find_opposite_views(renders: Path, *, held_out: bool = False, size_px: int =
             if opposite is not None:
                 found.append(OppositeViews(marker.parent, view["rgb"], view["mask"], view["normal_map"], opposite["normal_map"]))
     if not found:
-        raise NcpifuError(f"no opposite views with normals in {renders}", "render with --maps normal, an even number of views, and pitches that come in pairs")
+        raise NcpifuError(
+            f"no opposite views with normals {'of held-out people ' if held_out else ''}in {renders}",
+            "render with --maps normal, an even number of views, and pitches that come in pairs",
+        )
     return found
 
 
@@ -109,13 +112,18 @@ def whole_view(views: OppositeViews) -> NormalCrop:
 
 
 def head_view(views: OppositeViews) -> NormalCrop:
-    """The window of a close view, as it was drawn, in which `estimate_normals` sees the head; normals of the uppermost HEAD of the person alone."""
+    """The window of a close view, as it was drawn, in which `estimate_normals` sees the head; with normals of the uppermost HEAD of the person alone."""
     view = whole_view(views)
-    window_rows, columns = head_window(view.image[3])
-    rows = np.flatnonzero(view.image[3].max(axis=1) > 0)
+    rows, columns = head_window(view.image[3])
     normals = view.normals.copy()
-    normals[:, round(rows[0] + HEAD * (rows[-1] - rows[0])) + 1 :] = 0
-    return NormalCrop(view.image[:, window_rows, columns], normals[:, window_rows, columns])
+    normals[:, head_end(view.image[3]) :] = 0
+    return NormalCrop(view.image[:, rows, columns], normals[:, rows, columns])
+
+
+def head_end(cover: Floats) -> int:
+    """The first row below the uppermost HEAD of a person's outline, coverage (S, S); 0 where nobody is."""
+    rows = np.flatnonzero(cover.max(axis=1) > 0)
+    return int(rows[0] + HEAD * (rows[-1] - rows[0])) + 1 if len(rows) else 0
 
 
 def _read_views(views: OppositeViews) -> tuple[NDArray[np.uint8], Floats, NDArray[np.uint8], NDArray[np.uint8]]:

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ncpifu_cli.artifacts import own_weights
-from ncpifu_cli.data.network_input import CLOSE_PX, DETAIL_PX, normal_input, true_colours
+from ncpifu_cli.data.framing import SUBJECT_SHARE
+from ncpifu_cli.data.network_input import CLOSE_PX, DETAIL_PX, normal_input, resize_masked
 
 if TYPE_CHECKING:
     import torch
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
     from ncpifu_cli.data.normal_net import NormalNet
 
 FILE_NAME = "normals.safetensors"
-STRIDE, MARGIN_PX = 32, 16  # height and width of what the network sees are multiples of the first
-HEAD_WINDOW, SOFT = 0.2, 0.04  # of the person's height, from the top: what is looked at closely, and where that passes into the rest
+STRIDE, MARGIN_PX = 32, 16  # height and width of what the network sees are multiples of the first (here, so that torch can wait)
+HEAD_WINDOW, SOFT = 0.22, 0.04  # of a whole person's height, from the top: what is looked at closely, and where that passes into the rest
 Floats = NDArray[np.float32]
 Window = tuple[slice, slice]
 
@@ -38,18 +39,17 @@ def estimate_normals(weights: Path, image: NDArray[np.uint8], coverage: Floats, 
     """
     if image.shape != (CLOSE_PX, CLOSE_PX, 3) or coverage.shape != (CLOSE_PX, CLOSE_PX):
         raise ValueError(f"normals are seen in pictures of {CLOSE_PX} px; got image {image.shape}, mask {coverage.shape}")
-    net = _network(weights, weights.stat().st_mtime_ns, str(device))
     person = coverage > 0
     if not person.any():
-        return (np.zeros_like(image, np.float32),) * 2
-    cover = cv2.resize(coverage, (DETAIL_PX, DETAIL_PX), interpolation=cv2.INTER_AREA)
-    rgb = true_colours(cv2.resize(image * coverage[..., None], (DETAIL_PX, DETAIL_PX), interpolation=cv2.INTER_AREA), cover)
+        return np.zeros(image.shape, np.float32), np.zeros(image.shape, np.float32)
+    net = _network(weights, weights.stat().st_mtime_ns, str(device))
+    rgb, cover = resize_masked(image, coverage, DETAIL_PX)
     whole = np.zeros((DETAIL_PX, DETAIL_PX, 6), np.float32)
     window = whole_window(cover)
     whole[window] = _look(net, rgb[window], cover[window], device)
     normals = cv2.resize(whole, (CLOSE_PX, CLOSE_PX), interpolation=cv2.INTER_LINEAR)
     window = head_window(coverage)
-    share = _closeness(person, window[0])
+    share = closeness(coverage)[window[0], None, None]
     normals[window] += share * (_look(net, image[window], coverage[window], device) - normals[window])
     front, back = (_unit(side) * person[..., None] for side in np.split(normals, 2, axis=2))
     return front, back
@@ -62,18 +62,20 @@ def whole_window(coverage: Floats) -> Window:
 
 
 def head_window(coverage: Floats) -> Window:
-    """The uppermost HEAD_WINDOW of the person, coverage (S, S), and the columns that are covered there, with a margin; sides are multiples of STRIDE."""
+    """The rows in which `closeness` is not 0 and the columns that the person, coverage (S, S), covers there, with a margin; sides are multiples of STRIDE."""
+    y, rows = _extent(closeness(coverage))
+    x, width = _extent(coverage[y : y + rows].max(axis=0)) if rows else (0, 0)
+    return _fitted(y, rows, len(coverage)), _fitted(x, width, len(coverage))
+
+
+def closeness(coverage: Floats) -> Floats:
+    """(S,) how much the close look counts in each row of a framed person, coverage (S, S): fully from the top to below a head, not at all from HEAD_WINDOW on.
+
+    Framing shows half a person at the scale of a whole one, so a head's height is known. Whatever is highest is taken for the head, be it a lifted arm.
+    """
     y, height = _extent(coverage.max(axis=1))
-    shown = max(1, round(HEAD_WINDOW * height))
-    x, width = _extent(coverage[y : y + shown].max(axis=0))
-    return _fitted(y, shown, len(coverage)), _fitted(x, width, len(coverage))
-
-
-def _closeness(person: NDArray[np.bool_], rows: slice) -> Floats:
-    """(R, 1, 1) how much the close look counts in each of the rows of its window: fully in a head, no more where the window ends."""
-    y, height = _extent(person.max(axis=1).astype(np.float32))
-    down = (np.arange(rows.start, rows.stop, dtype=np.float32) - y) / height
-    return np.asarray(np.clip((HEAD_WINDOW - down) / SOFT, 0, 1)[:, None, None], np.float32)
+    down = (np.arange(len(coverage), dtype=np.float32) - y) / np.float32(SUBJECT_SHARE * len(coverage))
+    return np.where((down >= 0) & (height > 0), np.clip((HEAD_WINDOW - down) / SOFT, 0, 1), 0).astype(np.float32)
 
 
 def _look(net: "NormalNet", rgb: NDArray[np.uint8] | Floats, cover: Floats, device: "torch.device | str") -> Floats:

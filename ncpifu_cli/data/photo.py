@@ -20,7 +20,7 @@ from ncpifu_cli.errors import NcpifuError
 if TYPE_CHECKING:
     from PIL import Image
 
-WORKING_SIDE_PX = 3072  # the network sees at most 512 px of subject; this keeps six times that for colours
+WORKING_SIDE_PX = 3072  # no network sees more than 1024 px; this keeps three times that for colours
 MAX_PIXELS = 200_000_000  # 0.8 GB decoded as RGBA
 MIN_SIDE_PX = 32
 FORMATS_HINT = "readable formats: JPEG, PNG, WebP, AVIF, TIFF, BMP, GIF (HEIC after `pip install pillow-heif`)"

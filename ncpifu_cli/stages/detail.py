@@ -6,14 +6,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from ncpifu_cli.data.normals import estimate_normals
+from ncpifu_cli.data.framing import SUBJECT_SHARE
+from ncpifu_cli.data.normals import HEAD_WINDOW, SOFT, estimate_normals
 from ncpifu_cli.geometry.refine import refine
 from ncpifu_cli.geometry.subdivide import split_faces
 
 if TYPE_CHECKING:
     import torch
 
-HEAD_SHARE = 0.17  # of the height, from the top: where faces are cut finer
+HEAD_NDC = 2 * SUBJECT_SHARE * (HEAD_WINDOW - SOFT)  # from the top: where faces are cut finer, as far down as the close look counts alone
+HALF_WIDTH_NDC, CROWN_NDC = 0.17, 0.07  # and so far to the sides of the middle of what is highest
 FINE_NDC = 0.005  # edges there are as short as this in the mean, at most TIMES cut in two
 TIMES = 2
 
@@ -33,11 +35,14 @@ def add_detail(
 
 
 def with_fine_head(vertices: NDArray[np.floating], faces: NDArray[np.integer]) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
-    """The same surface, (V, 3) and (F, 3), with short edges in its uppermost HEAD_SHARE: an eye is as wide as three cells of the grid that bodies have."""
+    """The same surface, (V, 3) NDC and (F, 3), with short edges where a framed person's head is: an eye is as wide as three cells of the grid that bodies
+    have. Whatever is highest is taken for the head."""
     points, corners = np.asarray(vertices, np.float64), np.asarray(faces, np.int32)
+    top = points[:, 1].max()
+    middle = np.median(points[points[:, 1] > top - CROWN_NDC, 0])
     for _ in range(TIMES):
-        height = points[:, 1]
-        head = (height[corners] > height.max() - HEAD_SHARE * np.ptp(height)).all(axis=1)
+        inside = (points[:, 1] > top - HEAD_NDC) & (np.abs(points[:, 0] - middle) < HALF_WIDTH_NDC)
+        head = inside[corners].all(axis=1)
         edges = points[corners[head]] - points[np.roll(corners[head], -1, axis=1)]
         if not head.any() or np.linalg.norm(edges, axis=2).mean() < FINE_NDC:
             break

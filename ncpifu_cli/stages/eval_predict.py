@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 Make = Callable[[str, float, NDArray[np.uint8], NDArray[np.bool_]], "trimesh.Trimesh"]  # subject, yaw, photo and mask -> mesh
 STATE_FORMAT = "ncpifu-eval-1"
-UNTOLD: dict[str, Any] = {"detail_sha256": "", "surface": 1}  # of networks in reports from before these were kept
-SURFACE_VERSION = 3  # raise when the same network's surface changes: kept predictions are then of another one
+UNTOLD: dict[str, Any] = {"detail_sha256": "", "surface": 1, "detail": 1}  # of networks in reports from before these were kept
+SURFACE_VERSION, DETAIL_VERSION = 2, 2  # raise when the same network's surface, or the detail on it, changes: kept predictions are then of another one
 ANOTHER_FOLDER = "give another folder with -o, or delete this one"
 
 
@@ -62,11 +62,16 @@ class State:
                 "resolution": self._config.resolution,
                 "detail_sha256": method.detail_sha256,
                 "surface": SURFACE_VERSION,
+                "detail": DETAIL_VERSION if method.bare else 1,
             }
             known = UNTOLD | self._state["methods"].setdefault(method.name, made_from)
             for key, wanted in made_from.items():
                 if known.get(key) != wanted:
-                    what = {"resolution": f"resolution {known.get(key)}, not {wanted}", "surface": "another version of ncpifu"}.get(key, "other weights")
+                    what = {
+                        "resolution": f"resolution {known.get(key)}, not {wanted}",
+                        "surface": "another version of ncpifu",
+                        "detail": "another version of ncpifu",
+                    }.get(key, "other weights")
                     raise NcpifuError(
                         f"{self._path.parent} holds predictions of {method.name!r} made with {what}", f"{ANOTHER_FOLDER}, or use another name: NAME=FILE"
                     )

@@ -72,6 +72,11 @@ class Prepared:
     mask: Mask
     seconds: float = 0.0
 
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What should be looked at in the mask, one line each."""
+        return self.mask.warnings if self.mask.trusted else (*self.mask.warnings, "the mask is only a guess")
+
 
 @dataclass(frozen=True)
 class Reconstruction:
@@ -111,7 +116,7 @@ class Reconstruction:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What should be looked at in this result, one line each."""
-        return (*self.prepared.mask.warnings, *overlap_warnings(self.overlap))
+        return (*self.prepared.warnings, *overlap_warnings(self.overlap))
 
     def to_photo_px(self, points_m: NDArray[np.floating]) -> NDArray[np.float64]:
         """(N, 3) points of the mesh's frame -> (N, 2) pixels of the upright photo, pixel centres at half-integers."""

@@ -27,7 +27,7 @@ class Written:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What should be looked at."""
-        return self.prepared.mask.warnings if self.result is None else self.result.warnings
+        return self.prepared.warnings if self.result is None else self.result.warnings
 
     @property
     def main(self) -> Path:

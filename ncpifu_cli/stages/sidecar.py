@@ -37,6 +37,7 @@ def sidecar(result: "Reconstruction", outputs: Outputs) -> dict[str, Any]:
         "photo": {"file": photo.name, "size_px": list(photo.size_px), "notes": list(photo.notes), "shown_share_of_height": round(mask.shown, 3)},
         "confidence": confidence_summary(result),
         "overlap": round(result.overlap, 3),
+        "warnings": list(result.warnings),
         "mask": {"source": mask.source, "trusted": mask.trusted, "confidence": mask.confidence, "warnings": list(mask.warnings)},
         "camera": {
             "kind": "orthographic" if orthographic else "perspective",

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ncpifu_cli.data.backdrops import Backdrops
 from ncpifu_cli.data.network_input import DETAIL_PX
-from ncpifu_cli.data.normal_crops import HEAD, NormalCrop, OppositeViews, draw_crops, find_opposite_views, head_view, whole_view
+from ncpifu_cli.data.normal_crops import NormalCrop, OppositeViews, draw_crops, find_opposite_views, head_end, head_view, whole_view
 from ncpifu_cli.data.normal_net import NormalNet, load_normals, save_normals
 from ncpifu_cli.progress import SILENT, Reporter
 from ncpifu_cli.stages.train_pictures import Tensors, fit, tell
@@ -38,7 +38,8 @@ def train_normals(
     seed: int = 0,
     reporter: Reporter = SILENT,
 ) -> Path:
-    """Train on the subjects in `renders` that are not held out; every `validate_every` steps score the averaged weights on the last `watch` of them.
+    """Train on the subjects in `renders` that are not held out; every `validate_every` steps score the averaged weights on the last `watch` of them, or of
+    those in `close_renders`, which are not trained on.
 
     Args:
         run: folder for normals.safetensors and metrics.jsonl. start: weights to go on from. view_px: side of the rendered views. close_renders: views of
@@ -48,24 +49,27 @@ def train_normals(
     Returns the weights file. Raises NcpifuError where there is nothing to train on.
     """
     torch.manual_seed(seed)
-    training, watched = _split(find_opposite_views(renders, size_px=view_px), watch)
-    close, watched_close = ([], []) if close_renders is None else _split(find_opposite_views(close_renders, size_px=2 * view_px), watch)
+    whole = find_opposite_views(renders, size_px=view_px)
+    close = [] if close_renders is None else find_opposite_views(close_renders, size_px=2 * view_px)
+    names = sorted({view.folder.name for view in close or whole})
+    held_back = set(names[len(names) - watch :]) if watch < len(names) else set()
+    (training, watched), (heads, watched_heads) = _split(whole, held_back), _split(close, held_back)
     backdrops, rng = Backdrops(None), np.random.default_rng(seed)
 
     def draw() -> tuple[Tensor, Tensor]:
-        closely = batch_size // 2 if close else 0
-        return _tensors(pieces(training, batch_size - closely, CROPS, False) + pieces(close, closely, CLOSE_CROPS, True))
+        of_heads = batch_size // 2 if heads else 0
+        return _tensors(pieces(training, batch_size - of_heads, CROPS) + pieces(heads, of_heads, CLOSE_CROPS, close=True))
 
-    def pieces(views: list[OppositeViews], count: int, of_each: int, closely: bool) -> list[NormalCrop]:
+    def pieces(views: list[OppositeViews], count: int, of_each: int, close: bool = False) -> list[NormalCrop]:
         chosen = (views[rng.integers(len(views))] for _ in range(-(-count // of_each)))
-        return [crop for view in chosen for crop in draw_crops(view, min(of_each, count), crop_px, rng, backdrops, closely)]
+        return [crop for view in chosen for crop in draw_crops(view, min(of_each, count), crop_px, rng, backdrops, close=close)][:count]
 
     def keep(weights: Tensors, row: dict[str, Any]) -> Path:
         net = NormalNet()
         net.load_state_dict(weights)
         angles = angles_deg(net.eval(), watched) if watched else {}
-        if watched_close:
-            angles["head_close"] = head_angle_deg(net.eval(), watched_close)
+        if watched_heads:
+            angles["head_close"] = head_angle_deg(net.eval(), watched_heads)
         row = {**row, **{f"{name}_deg": round(angle, 2) for name, angle in angles.items()}}
         save_normals(run / "normals.safetensors", net, row)
         tell(run, row, reporter)
@@ -113,42 +117,53 @@ def _steps(error: Tensor, known: Tensor) -> Tensor:
 
 def angles_deg(net: NormalNet, views: list[OppositeViews]) -> dict[str, float]:
     """Mean angle between predicted and true normals over whole untouched views: "front", of it the "head", the uppermost HEAD of each person, and "back"."""
-    sums, counts = dict.fromkeys(("front", "head", "back"), 0.0), dict.fromkeys(("front", "head", "back"), 0)
+    front, head, back = _Mean(), _Mean(), _Mean()
     for view in views:
-        image, normals = _tensors([whole_view(view)])
-        with torch.inference_mode():
-            predicted = net(image)
-        predicted, normals = predicted.view(2, 3, *image.shape[2:]), normals.view(2, 3, *image.shape[2:])  # front and back
-        front, back = (predicted * normals).sum(1).clamp(-1, 1).acos().rad2deg()
-        seen, behind = normals.square().sum(1) > 0.5
-        rows = seen.any(dim=1).nonzero()
-        head = seen.clone()
-        if len(rows):
-            head[int(rows[0] + HEAD * (rows[-1] - rows[0])) + 1 :] = False
-        for name, angle, known in (("front", front, seen), ("head", front, head), ("back", back, behind)):
-            sums[name] += float(angle[known].sum())
-            counts[name] += int(known.sum())
-    return {name: sums[name] / max(counts[name], 1) for name in sums}
+        crop = whole_view(view)
+        seen, behind = _angles(net, crop)
+        end = head_end(crop.image[3])
+        front.add(seen)
+        head.add(seen[:end])
+        back.add(behind)
+    return {"front": front.mean, "head": head.mean, "back": back.mean}
 
 
 def head_angle_deg(net: NormalNet, views: list[OppositeViews]) -> float:
     """Mean angle between predicted and true front normals over the heads, the uppermost HEAD of each person, of untouched close views."""
-    total, count = 0.0, 0
+    head = _Mean()
     for view in views:
-        image, normals = _tensors([head_view(view)])
-        with torch.inference_mode():
-            angle = (net(image)[0, :3] * normals[0, :3]).sum(0).clamp(-1, 1).acos().rad2deg()
-        head = normals[0, :3].square().sum(0) > 0.5
-        total, count = total + float(angle[head].sum()), count + int(head.sum())
-    return total / max(count, 1)
+        head.add(_angles(net, head_view(view))[0])
+    return head.mean
 
 
-def _split(views: list[OppositeViews], watch: int) -> tuple[list[OppositeViews], list[OppositeViews]]:
-    """(training, watched): the last subjects' views are watched, some of them."""
-    folders = sorted({view.folder for view in views})
-    kept_out = set(folders[len(folders) - watch :]) if watch < len(folders) else set()
-    watched = [view for view in views if view.folder in kept_out]
-    return [view for view in views if view.folder not in kept_out], watched[:: max(1, len(watched) // WATCHED)]
+class _Mean:
+    """Of all numbers so far, NaNs left out; 0 of none."""
+
+    def __init__(self) -> None:
+        self._sum, self._count = 0.0, 0
+
+    def add(self, values: Tensor) -> None:
+        self._sum += float(values.nansum())
+        self._count += int((~values.isnan()).sum())
+
+    @property
+    def mean(self) -> float:
+        return self._sum / max(self._count, 1)
+
+
+def _angles(net: NormalNet, crop: NormalCrop) -> Tensor:
+    """(2, H, W) angles in degrees between predicted and true normals of front and back, NaN where there is no surface."""
+    image, true = _tensors([crop])
+    with torch.inference_mode():
+        both, true = net(image)[0].unflatten(0, (2, 3)), true[0].unflatten(0, (2, 3))
+        angles = (both * true).sum(1).clamp(-1, 1).acos().rad2deg()
+    return angles.where(true.square().sum(1) > 0.5, torch.nan)
+
+
+def _split(views: list[OppositeViews], held_back: set[str]) -> tuple[list[OppositeViews], list[OppositeViews]]:
+    """(training, watched): some of the views of the subjects that are held back are watched."""
+    watched = [view for view in views if view.folder.name in held_back]
+    return [view for view in views if view.folder.name not in held_back], watched[:: max(1, len(watched) // WATCHED)]
 
 
 def _tensors(crops: list[NormalCrop]) -> tuple[Tensor, Tensor]:

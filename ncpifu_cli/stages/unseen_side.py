@@ -17,7 +17,7 @@ ALIKE_LAB = 7.5  # colours this close count for each other; lightness counts LIG
 LIGHTNESS = 0.5
 OUTLINE_SHARE = 0.012  # of the picture's side: 2.5 cm of the person along the outline say what the back is made of
 ENOUGH = 0.75  # a colour is on the back too where its share of the outline is at least so much of its share of what is seen at that height
-AT_MOST = 1.25  # so that no row speaks for many others
+AT_MOST, HARDLY = 1.25, 0.4  # no row speaks for many others; a patch speaks for its rows down to this share
 LIMB_SHARE = 0.04  # of the picture's side: skin so near to skin on the outline goes round to the back (hands, bare arms and legs, the nape)
 HEAD, CROWN, HEAD_HALF_WIDTH = 0.135, 0.035, 0.075  # of the person's height, which is SUBJECT_SHARE of the picture's, also where the legs are cut off
 LOWEST_CHIN, NECK = 0.175, 0.7  # of the same, under a hat; and how wide a neck is at most, in widths of the face
@@ -46,8 +46,9 @@ def unseen_side(texture: NDArray[np.uint8], mask: NDArray[np.bool_]) -> NDArray[
     support, expected = votes @ alike, content @ alike
     own, usual = (np.take_along_axis(shares, np.maximum(labels, 0)[..., None], axis=2)[..., 0] for shares in (support, expected))
     limb = skin & (cv2.distanceTransform((~(skin & edge)).astype(np.uint8), cv2.DIST_L2, 5) <= LIMB_SHARE * size)
-    goes_round = _means_of_patches(np.clip(own / np.maximum(usual, 1e-6), 0, AT_MOST), labels)
-    keeps = (inside & (head == 0) & (limb | (goes_round >= ENOUGH))).astype(np.float32)
+    here = np.clip(own / np.maximum(usual, 1e-6), 0, AT_MOST)
+    goes_round = (here >= ENOUGH) | ((here >= HARDLY) & (_means_of_patches(here, labels) >= ENOUGH))
+    keeps = (inside & (head == 0) & (limb | goes_round)).astype(np.float32)
     kept = (keeps * np.clip(2 * cv2.GaussianBlur(keeps, (0, 0), 0.006 * size) - 0.6, 0, 1))[..., None]
     filled = _local_colours(picture, labels, keeps, support) * (1 - NAPE_SHADE * head[..., None])
     result = picture * kept + filled * (1 - kept)
@@ -102,7 +103,8 @@ def _smoothed(shares: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _means_of_patches(values: NDArray[np.float32], labels: NDArray[np.int64]) -> NDArray[np.float32]:
-    """(U, U) values, each replaced by the mean of its patch, the connected pixels of one colour: half a garment does not go round to the back."""
+    """(U, U) values, each replaced by the mean of its patch, the connected pixels of one colour: where a lifted knee crosses a jacket,
+    the jacket goes on."""
     result = values.copy()
     for label in np.unique(labels[labels >= 0]):
         count, patch = cv2.connectedComponents((labels == label).astype(np.uint8), connectivity=8)

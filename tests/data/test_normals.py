@@ -114,15 +114,24 @@ def test_a_head_is_looked_at_more_closely_and_passes_into_the_rest(tmp_path: Pat
     weights.touch()
     monkeypatch.setattr(normals, "_network", lambda *args: net)
     coverage = np.zeros((1024, 1024), np.float32)
-    coverage[100:900, 300:700], coverage[100:280, :450], coverage[100:280, 550:] = 1, 0, 0  # a narrow head on a wide body
+    coverage[100:1000, 300:700], coverage[100:300, :450], coverage[100:300, 550:] = 1, 0, 0  # a narrow head on a wide body
     front, _ = normals.estimate_normals(weights, np.full((1024, 1024, 3), 128, np.uint8), coverage)
-    (_, whole), (head_height, head_width) = net.shapes
-    assert whole >= 200 + 2 * normals.MARGIN_PX > head_width or head_width >= whole  # the body at half the size; the head as wide as what is covered beside it
-    assert head_height >= normals.HEAD_WINDOW * 800
+    assert net.shapes == [(512, 256), (256, 160)]  # the body at half the size; the head, 198 rows high, no wider than itself
     assert front[150, 500, 1] == pytest.approx(0.5**0.5, abs=1e-4)
     assert front[800, 500, 1] == 0
     steps = np.diff(front[100:900, 500, 1])
     assert (steps <= 1e-6).all() and np.abs(steps).max() < 0.1
+
+
+def test_half_a_person_has_a_whole_head() -> None:
+    whole = np.zeros((1024, 1024), np.float32)
+    whole[62:962, 400:600] = 1
+    half = whole.copy()
+    half[500:] = 0  # as far as the photo goes; framed at the same scale
+    assert np.array_equal(normals.closeness(half), normals.closeness(whole))
+    assert normals.head_window(half) == normals.head_window(whole)
+    assert normals.closeness(whole)[62 + round(0.15 * 900)] == 1  # a chin is at 0.13
+    assert not normals.closeness(0 * whole).any()
 
 
 def test_nobody_has_no_normals(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -80,7 +81,39 @@ def test_half_of_a_batch_is_heads_of_the_close_renders(tmp_path: Path, monkeypat
     stage.train_normals(renders, tmp_path / "run", watch=1, steps=2, batch_size=4, crop_px=64, view_px=SIZE, close_renders=close)
     assert drawn == [("renders", 2, False), ("close", 2, True)] * 2
     row = json.loads((tmp_path / "run" / "metrics.jsonl").read_text().splitlines()[-1])
-    assert 0 < row["head_close_deg"] < 180
+    watched = [view for view in find_opposite_views(close, size_px=2 * SIZE) if view.folder.name == "train-000002"]
+    told = stage.head_angle_deg(load_normals(tmp_path / "run" / "normals.safetensors"), watched)
+    assert row["head_close_deg"] == pytest.approx(told, abs=0.5)  # half precision
+
+
+def test_who_is_watched_is_trained_on_in_neither_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = ("train-000001", "train-000002", "train-000003")
+    for name in names:
+        renders = write_hump(tmp_path / "renders", name)
+    close = write_hump(write_hump(tmp_path / "close", names[0], size=2 * SIZE), names[1], size=2 * SIZE)
+    drawn: set[str] = set()
+
+    def noted(views: OppositeViews, *args: Any, **options: Any) -> list[NormalCrop]:
+        drawn.add(views.folder.name)
+        return draw_crops(views, *args, **options)
+
+    monkeypatch.setattr(stage, "draw_crops", noted)
+    stage.train_normals(renders, tmp_path / "run", watch=1, steps=12, batch_size=2, crop_px=64, view_px=SIZE, close_renders=close)
+    assert drawn == {"train-000001", "train-000003"}
+
+
+def test_a_batch_has_its_size_whatever_the_crops_of_a_view(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes: list[int] = []
+
+    def noted(net: Any, draw: Any, *args: Any, **options: Any) -> Path:
+        sizes.append(len(draw()[0]))
+        return tmp_path
+
+    monkeypatch.setattr(stage, "fit", noted)
+    close = write_hump(tmp_path / "close", size=2 * SIZE)
+    for batch_size in (10, 12, 16):
+        stage.train_normals(write_hump(tmp_path / "renders"), tmp_path / "run", batch_size=batch_size, crop_px=64, view_px=SIZE, close_renders=close)
+    assert sizes == [10, 12, 16]
 
 
 def test_nothing_to_train_on_is_said(tmp_path: Path) -> None:

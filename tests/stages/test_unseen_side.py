@@ -27,6 +27,29 @@ def test_no_face_no_shirt_no_hands_on_the_back() -> None:
         assert np.abs(back[place] - colour).max() < 30, place
 
 
+def test_a_shirt_like_the_trousers_is_not_on_the_back_of_an_open_coat() -> None:
+    for colour in ((30, 30, 34), SHIRT):
+        picture = dressed()
+        picture[40:185, 84:108] = colour
+        picture[120:185, 60:132] = colour  # the trousers reach up into the coat
+        picture[110:130, 60:72] = picture[110:130, 120:132] = SKIN
+        back = unseen_side(picture, picture.any(axis=2)).astype(int)
+        assert np.abs(back[70, 96] - COAT).max() < 30
+        assert np.abs(back[160, 96] - colour).max() < 30
+
+
+def test_a_jacket_goes_on_behind_a_lifted_knee() -> None:
+    picture = np.zeros((192, 192, 3), np.uint8)
+    picture[8:34, 86:106] = SKIN
+    picture[34:110, 66:126] = COAT
+    picture[110:185, 66:96] = SHIRT  # bright trousers
+    picture[92:112, 96:150] = SHIRT  # a thigh before the jacket's hem
+    picture[112:150, 138:150] = SHIRT
+    back = unseen_side(picture, picture.any(axis=2)).astype(int)
+    for row in (60, 88, 98, 104):
+        assert np.abs(back[row, 76] - COAT).max() < 40, row
+
+
 def test_long_hair_on_both_sides_hangs_down_the_back_and_a_coat_of_its_colour_does_not_grow() -> None:
     picture = dressed()
     picture[16:60, 74:82] = picture[16:60, 110:118] = HAIR
