@@ -11,7 +11,7 @@ from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.progress import Reporter, Silent, Task
 
 P = ParamSpec("P")
-WIDE = 100  # characters of a terminal
+WIDE = 140  # characters; in a narrower terminal the numbers of a full-length bar would be cut off
 
 
 class _RichTask:
@@ -41,22 +41,23 @@ class RichReporter:
     @contextmanager
     def task(self, description: str, total: float | None) -> Iterator[Task]:
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+        from rich.table import Column
 
         if self._live is not None:  # bars may nest: one live display holds them all
             handle = self._live.add_task(description, total=total, note="")
             yield _RichTask(self._live, handle)
             self._live.remove_task(handle)
             return
-        narrow = self._console.width < WIDE  # there numbers would be cut off
+        narrow = self._console.width < WIDE
         columns = (
             TextColumn("{task.description}"),
             BarColumn(8 if narrow else 40),
             MofNCompleteColumn(),
             *(() if narrow else (TimeElapsedColumn(),)),
             TimeRemainingColumn(),
-            TextColumn("{task.fields[note]}"),
+            TextColumn("{task.fields[note]}", table_column=Column(no_wrap=True, overflow="ellipsis", ratio=1)),  # gives way to the others
         )
-        with Progress(*columns, console=self._console) as progress:
+        with Progress(*columns, console=self._console, expand=True) as progress:
             self._live = progress
             try:
                 yield _RichTask(progress, progress.add_task(description, total=total, note=""))

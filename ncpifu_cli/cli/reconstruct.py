@@ -45,7 +45,9 @@ def reconstruct_cli(
     resolution: Annotated[int, typer.Option(min=16, max=1024, help="Cells of the grid per axis.", rich_help_panel=MESH)] = 256,
     height: Annotated[float, typer.Option(metavar="METRES", help="Height of the person as posed, such as 1.72.", rich_help_panel=MESH)] = 1.80,
     ground: Annotated[bool, typer.Option("--ground/--centre", help="Feet at y = 0, or the middle of the height.", rich_help_panel=MESH)] = True,
-    detail: Annotated[bool, typer.Option("--detail/--no-detail", help="Relief from normals seen in the photo.", rich_help_panel=MESH)] = True,
+    detail: Annotated[
+        bool, typer.Option("--detail/--no-detail", help="Relief from normals seen in the photo, on finer triangles at the head.", rich_help_panel=MESH)
+    ] = True,
     keep_perspective: Annotated[bool, typer.Option("--keep-perspective", help="Leave a near camera's perspective in the mesh.", rich_help_panel=MESH)] = False,
     faces: Annotated[int | None, typer.Option(min=100, help="Decimate to at most so many triangles.", rich_help_panel=MESH)] = None,
     smooth: Annotated[int, typer.Option(min=0, max=100, help="Rounds of smoothing that keeps the volume.", rich_help_panel=MESH)] = 0,
