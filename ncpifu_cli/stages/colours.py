@@ -44,7 +44,8 @@ class SurfaceColours:
         self._buffer = rasterise(points, faces, texture.shape[0])
         self._back = unseen_side(texture, self._buffer.mask if silhouette is None else silhouette)
         size = len(self._back)
-        self._side = cv2.GaussianBlur(self._back, (0, 0), sigmaX=0.006 * size, sigmaY=0.012 * size)  # a side view would show each pixel as a streak
+        front = cv2.resize(texture, (size, size), interpolation=cv2.INTER_AREA)
+        self._front_side, self._back_side = (cv2.GaussianBlur(side, (0, 0), sigmaX=0.006 * size, sigmaY=0.012 * size) for side in (front, self._back))
         if predict is not None:
             self._agreement = _agreement(texture, self._back)
             self._offset = self._light_offset(points, vertex_normals(points, faces), predict)
@@ -52,11 +53,12 @@ class SurfaceColours:
     def at(self, points_ndc: NDArray[np.floating], normals: NDArray[np.floating]) -> NDArray[np.uint8]:
         """(N, 3) points on the surface and (N, 3) unit normals -> (N, 3) uint8 sRGB."""
         points = np.asarray(points_ndc, np.float32)
-        weight = _ramp(normals[:, 2], 0.05, 0.4) * self.seen(points)
+        seen = self.seen(points)
+        weight = _ramp(normals[:, 2], 0.05, 0.4) * seen
         colours = self._photo(points)
         rest = weight < 1
         share = weight[rest, None]
-        colours[rest] = share * colours[rest] + (1 - share) * self._unseen(points[rest], normals[rest])
+        colours[rest] = share * colours[rest] + (1 - share) * self._unseen(points[rest], normals[rest], seen[rest])
         return np.clip(colours + 0.5, 0, 255).astype(np.uint8)
 
     def seen(self, points_ndc: NDArray[np.float32]) -> NDArray[np.bool_]:
@@ -66,8 +68,8 @@ class SurfaceColours:
     def _photo(self, points: NDArray[np.float32]) -> NDArray[np.float32]:
         return sample_picture(self._texture, ndc_to_px(points, len(self._texture)))
 
-    def _unseen(self, points: NDArray[np.float32], normals: NDArray[np.floating]) -> NDArray[np.float32]:
-        inferred = self._inferred(points, normals)
+    def _unseen(self, points: NDArray[np.float32], normals: NDArray[np.floating], seen: NDArray[np.bool_]) -> NDArray[np.float32]:
+        inferred = self._inferred(points, normals, seen)
         if self._predict is None:
             return inferred
         share = sample_picture(self._agreement, ndc_to_px(points, len(self._agreement)))
@@ -77,10 +79,13 @@ class SurfaceColours:
         inferred[asked] += share[asked] * (predicted - inferred[asked])
         return inferred
 
-    def _inferred(self, points: NDArray[np.float32], normals: NDArray[np.floating]) -> NDArray[np.float32]:
+    def _inferred(self, points: NDArray[np.float32], normals: NDArray[np.floating], seen: NDArray[np.bool_]) -> NDArray[np.float32]:
+        """What surfaces have that the photo sees at a slant or not at all. A side view would show each pixel of the photo as a streak, so sides take a blurred
+        one: of the photo where they look towards it, as the rim of a cheek before hair does, else of the other side."""
         pixels = ndc_to_px(points, len(self._back))
-        sideways = 1 - _ramp(np.abs(normals[:, 2]), 0.2, 0.6)[:, None]
-        return sideways * sample_picture(self._side, pixels) + (1 - sideways) * sample_picture(self._back, pixels)
+        towards, sideways = (_ramp(normals[:, 2], 0.0, 0.15) * seen)[:, None], 1 - _ramp(np.abs(normals[:, 2]), 0.2, 0.6)[:, None]
+        side = towards * sample_picture(self._front_side, pixels) + (1 - towards) * sample_picture(self._back_side, pixels)
+        return sideways * side + (1 - sideways) * sample_picture(self._back, pixels)
 
     def _light_offset(self, points: NDArray[np.float32], normals: NDArray[np.floating], predict: PredictColours) -> NDArray[np.float32]:
         """(O, O, 3) smooth picture of photo less prediction, from the vertices that the photo sees beside the seam."""

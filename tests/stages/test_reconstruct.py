@@ -211,6 +211,21 @@ def test_predicted_colours_stand_where_the_photo_sees_nothing() -> None:
     assert np.abs(colours[beside] - 120).max() < 30
 
 
+def test_the_rim_of_a_face_before_hair_has_the_faces_colour() -> None:
+    """A bright bowl with steep sides before a dark box: seen from the front there is no dark ring at its sides."""
+    box = trimesh.creation.box((1.0, 1.6, 0.2))
+    bowl = trimesh.creation.icosphere(5, 0.25).apply_scale((1, 1, 2.0)).apply_translation((0, 0.3, 0.1))
+    mesh = trimesh.util.concatenate([box, bowl])
+    texture = np.full((512, 512, 3), 40, np.uint8)
+    rows, columns = np.mgrid[:512, :512] + 0.5
+    texture[np.hypot((columns - 256) / 256, (256 - rows) / 256 - 0.3) < 0.25] = 220
+    colours = SurfaceColours(mesh.vertices, mesh.faces, texture).at(mesh.vertices, mesh.vertex_normals).astype(int)
+    rim = (mesh.vertices[:, 2] > 0.11) & (mesh.vertex_normals[:, 2] > 0.16) & (np.hypot(mesh.vertices[:, 0], mesh.vertices[:, 1] - 0.3) < 0.24)
+    assert rim.sum() > 100
+    assert np.percentile(colours[rim, 0], 2) > 150
+    assert np.abs(colours[(mesh.vertices[:, 2] < -0.09), 0] - 40).max() < 30  # and no face on the back
+
+
 def test_a_colour_head_colours_the_back_and_the_photo_the_front(tmp_path: Path) -> None:
     class Painted(InflatedOutline):
         color_head = True
