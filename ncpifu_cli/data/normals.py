@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ncpifu_cli.artifacts import own_weights
 from ncpifu_cli.data.framing import SUBJECT_SHARE
-from ncpifu_cli.data.network_input import CLOSE_PX, DETAIL_PX, normal_input, resize_masked
+from ncpifu_cli.data.network_input import CLOSE_PX, DETAIL_PX, normal_input, resize_masked, true_colours
 
 if TYPE_CHECKING:
     import torch
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 FILE_NAME = "normals.safetensors"
 STRIDE, MARGIN_PX = 32, 16  # height and width of what the network sees are multiples of the first (here, so that torch can wait)
 HEAD_WINDOW, SOFT = 0.22, 0.04  # of a whole person's height, from the top: what is looked at closely, and where that passes into the rest
+FRONT, BACK = slice(0, 3), slice(3, 6)  # channels of the network's answer
+FEATURES_PX = 6.0  # eyes and mouths are not wider at 512 px
 Floats = NDArray[np.float32]
 Window = tuple[slice, slice]
 
@@ -32,7 +34,8 @@ def find_normal_weights() -> Path | None:
 def estimate_normals(weights: Path, image: NDArray[np.uint8], coverage: Floats, device: "torch.device | str" = "cpu") -> tuple[Floats, Floats]:
     """Unit normals of the front and of the back surface, (1024, 1024, 3) each, in the camera's frame and 0 beside the person.
 
-    The whole person is looked at at 512 px, the head once more at 1024: a face is a tenth of the picture, and the first thing that anybody looks at.
+    The whole person is looked at at 512 px, the front of the head once more at 1024: a face is a tenth of the picture, and the first thing that anybody looks
+    at. The back is told from blurred colours: else the network lets the face come through to the back of the head.
 
     Args: weights, from `find_normal_weights`; image (1024, 1024, 3) uint8 sRGB, framed as in training; coverage (1024, 1024) 0..1. Each look is the mean of
         the picture's and its mirror image's. Raises NcpifuError for weights that cannot be read, ValueError for another size.
@@ -47,12 +50,13 @@ def estimate_normals(weights: Path, image: NDArray[np.uint8], coverage: Floats, 
     whole = np.zeros((DETAIL_PX, DETAIL_PX, 6), np.float32)
     window = whole_window(cover)
     whole[window] = _look(net, rgb[window], cover[window], device)
+    whole[window][..., BACK] = _look(net, _without_features(rgb, cover)[window], cover[window], device)[..., BACK]
     normals = cv2.resize(whole, (CLOSE_PX, CLOSE_PX), interpolation=cv2.INTER_LINEAR)
     window = head_window(coverage)
     share = closeness(coverage)[window[0], None, None]
-    normals[window] += share * (_look(net, image[window], coverage[window], device) - normals[window])
-    front, back = (_unit(side) * person[..., None] for side in np.split(normals, 2, axis=2))
-    return front, back
+    near, front = _look(net, image[window], coverage[window], device)[..., FRONT], normals[window][..., FRONT]
+    front += share * (near - front)
+    return _unit(normals[..., FRONT]) * person[..., None], _unit(normals[..., BACK]) * person[..., None]
 
 
 def whole_window(coverage: Floats) -> Window:
@@ -88,6 +92,12 @@ def _look(net: "NormalNet", rgb: NDArray[np.uint8] | Floats, cover: Floats, devi
         mirrored = mirrored.flip(2).unflatten(0, (2, 3)) * torch.tensor([-1.0, 1.0, 1.0], device=device)[:, None, None]
         both = torch.nn.functional.normalize(one.unflatten(0, (2, 3)) + mirrored, dim=1)
     return np.asarray(both.flatten(0, 1).permute(1, 2, 0).cpu().numpy(), np.float32)
+
+
+def _without_features(rgb: Floats, cover: Floats) -> Floats:
+    """Colours (S, S, 3) within coverage (S, S), blurred until faces and prints are gone."""
+    colours, covered = (cv2.GaussianBlur(picture, (0, 0), FEATURES_PX) for picture in (rgb * cover[..., None], cover))
+    return true_colours(colours, covered)
 
 
 def _unit(vectors: Floats) -> Floats:

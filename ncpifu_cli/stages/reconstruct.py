@@ -230,9 +230,10 @@ def reconstruct_prepared(prepared: Prepared, model: LoadedModel, config: Reconst
     vertices = perspective.undone(vertices)
     low, high = vertices[:, 1].min() * HALF_EXTENT_M, vertices[:, 1].max() * HALF_EXTENT_M
     scale = prepared.mask.shown * config.height_m / float(high - low)
-    if not perspective.is_orthographic:
-        away_m = perspective.distance_ndc * scale * HALF_EXTENT_M
-        reporter.info(f"the camera seems to have been about {away_m:.0f} m away: its perspective is taken out of the mesh")
+    if not seen.is_orthographic:
+        away_m = seen.distance_ndc * scale * HALF_EXTENT_M
+        done = "stays in" if config.keep_perspective else "is taken out of"
+        reporter.info(f"the camera seems to have been about {away_m:.0f} m away: its perspective {done} the mesh")
     lift_m = -scale * float(low if config.ground else (low + high) / 2)
     mesh = trimesh.Trimesh(vertices * (scale * HALF_EXTENT_M) + (0, lift_m, 0), faces, vertex_colors=mesh_colours, process=False)
     return Reconstruction(mesh, view, prepared, scale, lift_m, clock.laps, model, config, normal_weights, texture, confidence, overlap, seen)

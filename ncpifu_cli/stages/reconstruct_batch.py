@@ -72,7 +72,7 @@ def reconstruct_batch(
                 row.people = reconstruct_to_files(photo, folder / f"{name}{suffix}", _own_masks(config, name), load, named)
             except NcpifuError as error:
                 row.error = error
-                named.warn(error.message)
+                named.warn(f"failed: {error.message}" + (f" ({error.hint})" if error.hint else ""))
             row.seconds = time.perf_counter() - started
             rows.append(row)
             task.advance()

@@ -18,7 +18,7 @@ LIGHTNESS = 0.5
 OUTLINE_SHARE = 0.012  # of the picture's side: 2.5 cm of the person along the outline say what the back is made of
 # A colour is on the back too where its share of the outline is at least so much of its share of what is seen at that height, there or in the mean of its patch.
 ENOUGH = 0.75
-AT_MOST, HARDLY = 1.25, 0.4  # no row speaks for many others; a patch speaks for its rows down to this share
+AT_MOST, HARDLY = 1.25, 0.55  # no row speaks for many others; a patch speaks for its rows down to this share
 LIMB_SHARE = 0.04  # of the picture's side: skin so near to skin on the outline goes round to the back (hands, bare arms and legs, the nape)
 HEAD, CROWN, HEAD_HALF_WIDTH = 0.135, 0.035, 0.075  # of the person's height, which is SUBJECT_SHARE of the picture's, also where the legs are cut off
 LOWEST_CHIN, NECK = 0.175, 0.7  # of the same, under a hat; and how wide a neck is at most, in widths of the face

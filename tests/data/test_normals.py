@@ -104,7 +104,7 @@ class Looks(torch.nn.Module):
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         self.shapes.append((image.shape[2], image.shape[3]))
-        up = 1.0 if len(self.shapes) == 2 else 0.0
+        up = 1.0 if len(self.shapes) == 3 else 0.0
         front = torch.nn.functional.normalize(torch.tensor([0.0, up, 1.0]), dim=0)[None, :, None, None].expand(2, 3, *image.shape[2:])
         return torch.cat([front, -front], 1)
 
@@ -116,11 +116,34 @@ def test_a_head_is_looked_at_more_closely_and_passes_into_the_rest(tmp_path: Pat
     coverage = np.zeros((1024, 1024), np.float32)
     coverage[100:1000, 300:700], coverage[100:300, :450], coverage[100:300, 550:] = 1, 0, 0  # a narrow head on a wide body
     front, _ = normals.estimate_normals(weights, np.full((1024, 1024, 3), 128, np.uint8), coverage)
-    assert net.shapes == [(512, 256), (256, 160)]  # the body at half the size; the head, 198 rows high, no wider than itself
+    assert net.shapes == [(512, 256)] * 2 + [(256, 160)]  # front and back of the body at half the size; the head, 198 rows high, no wider than itself
     assert front[150, 500, 1] == pytest.approx(0.5**0.5, abs=1e-4)
     assert front[800, 500, 1] == 0
     steps = np.diff(front[100:900, 500, 1])
     assert (steps <= 1e-6).all() and np.abs(steps).max() < 0.1
+
+
+class Steepness(torch.nn.Module):
+    """Stands in for the network: normals of both sides that lean upwards as much as the picture is red."""
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        up = image[:, :1]
+        front = torch.nn.functional.normalize(torch.cat([0 * up, up, 1 + 0 * up], 1), dim=1)
+        return torch.cat([front, front * torch.tensor([1.0, 1.0, -1.0])[:, None, None]], 1)
+
+
+def test_a_face_does_not_come_through_to_the_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    weights = tmp_path / "stand-in"
+    weights.touch()
+    monkeypatch.setattr(normals, "_network", lambda *args: Steepness())
+    coverage = np.zeros((1024, 1024), np.float32)
+    coverage[62:962, 400:620] = 1
+    plain = np.full((1024, 1024, 3), 128, np.uint8)
+    featured = plain.copy()
+    featured[100:110, 470:490, 0] = featured[100:110, 530:550, 0] = 250  # eyes
+    (front, back), (front_featured, back_featured) = (normals.estimate_normals(weights, image, coverage) for image in (plain, featured))
+    through = np.abs(front_featured - front).max()
+    assert through > 0.5 and np.abs(back_featured - back).max() < 0.4 * through
 
 
 def test_half_a_person_has_a_whole_head() -> None:
