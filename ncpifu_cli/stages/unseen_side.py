@@ -21,6 +21,7 @@ ENOUGH = 0.75
 AT_MOST, HARDLY = 1.25, 0.55  # no row speaks for many others; a patch speaks for its rows down to this share
 LIMB_SHARE = 0.04  # of the picture's side: skin so near to skin on the outline goes round to the back (hands, bare arms and legs, the nape)
 HEAD, CROWN, HEAD_HALF_WIDTH = 0.135, 0.035, 0.075  # of the person's height, which is SUBJECT_SHARE of the picture's, also where the legs are cut off
+FOREHEAD = 0.05  # of the same: faces begin above this, if not under a hat
 LOWEST_CHIN, NECK = 0.175, 0.7  # of the same, under a hat; and how wide a neck is at most, in widths of the face
 CHEEKS, STRANDS_HALF_WIDTH, STRAND_SHARE, LONGEST_HAIR = 0.09, 0.12, 0.01, 0.28  # of the height; a strand's width of the picture's side; of the height
 NAPE, NAPE_SHADE = 0.03, 0.2  # hair ends in an arc, softly; light comes from above
@@ -147,12 +148,17 @@ def _where_hair_ends(left: NDArray[np.bool_], right: NDArray[np.bool_], down: ND
 
 
 def _chin(face: NDArray[np.bool_], down: NDArray[np.float64]) -> float:
-    """How far below the top the face ends, as a share of the height: where its skin becomes as narrow as a neck; HEAD where it never does."""
+    """How far below the top the face ends, as a share of the height: where its skin becomes as narrow as a neck, between HEAD and LOWEST_CHIN, each as much
+    lower as the face begins lower than under hair (a hat is higher than a head); the first where it never does."""
     width = cv2.GaussianBlur(face.sum(axis=1).astype(np.float32)[:, None], (0, 0), sigmaX=1e-3, sigmaY=1.0)[:, 0]
     cheeks = np.flatnonzero((down > 0.05) & (down < HEAD))
     widest = cheeks[width[cheeks].argmax()]
+    if width[widest] <= 0:
+        return HEAD
+    lower = max(0.0, float(down[np.flatnonzero(width > 0.3 * width[widest])[0]]) - FOREHEAD)
     narrow = np.flatnonzero((width < NECK * width[widest]) & (np.arange(len(width)) > widest))
-    return float(np.clip(down[narrow[0]], HEAD, LOWEST_CHIN)) if width[widest] > 0 and len(narrow) and down[narrow[0]] < LOWEST_CHIN else HEAD
+    found = float(down[narrow[0]]) if len(narrow) else 1.0
+    return float(np.clip(found, HEAD + lower, LOWEST_CHIN + lower)) if found < LOWEST_CHIN + lower else HEAD + lower
 
 
 def _local_colours(picture: NDArray[np.uint8], labels: NDArray[np.int64], keeps: NDArray[np.float32], support: NDArray[np.float32]) -> NDArray[np.float32]:

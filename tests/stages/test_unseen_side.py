@@ -27,6 +27,20 @@ def test_no_face_no_shirt_no_hands_on_the_back() -> None:
         assert np.abs(back[place] - colour).max() < 30, place
 
 
+def test_no_mouth_under_a_hat() -> None:
+    hat, lips = (190, 160, 110), (190, 60, 70)
+    picture = np.zeros((192, 192, 3), np.uint8)
+    picture[46:185, 60:132] = COAT
+    picture[37:46, 90:102] = SKIN  # a neck
+    picture[20:37, 82:110] = SKIN
+    picture[32:35, 90:102] = lips
+    picture[8:20, 74:118] = hat
+    back = unseen_side(picture, picture.any(axis=2)).astype(int)
+    for row in (24, 29, 33):
+        assert np.abs(back[row, 96] - hat).max() < 45, row  # in the shade of the nape
+    assert np.abs(back[80, 96] - COAT).max() < 30
+
+
 def test_a_shirt_like_the_trousers_is_not_on_the_back_of_an_open_coat() -> None:
     for colour in ((30, 30, 34), SHIRT):
         picture = dressed()
