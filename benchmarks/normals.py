@@ -19,6 +19,8 @@ from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.progress import Silent
 from ncpifu_cli.stages.train_normals import angles_deg, head_angle_deg, train_normals
 
+TITLES = {"head": "of it the head", "head_close": "head, close"}
+
 
 class Lines(Silent):
     """Prints what the training has to say."""
@@ -31,10 +33,10 @@ def score(renders: Path, close: Path | None, weights: Path, count: int) -> None:
     """Print the mean angle to the true normals on `count` views of held-out humans; and on as many close ones, of their heads."""
     net = load_normals(weights)
     views = _some(find_opposite_views(renders, held_out=True), count)
-    found = {{"head": "of it the head"}.get(name, name): angle for name, angle in angles_deg(net, views).items()}
+    found = angles_deg(net, views)
     if close is not None:
-        found["head, close"] = head_angle_deg(net, _some(find_opposite_views(close, held_out=True, size_px=CLOSE_PX), count))
-    print(f"{len(views)} views of held-out humans, mean angle in degrees\n\n| {' | '.join(found)} |\n|{'---|' * len(found)}")
+        found["head_close"] = head_angle_deg(net, _some(find_opposite_views(close, held_out=True, size_px=CLOSE_PX), count))
+    print(f"{len(views)} views of held-out humans, mean angle in degrees\n\n| {' | '.join(TITLES.get(name, name) for name in found)} |\n|{'---|' * len(found)}")
     print("| " + " | ".join(f"{angle:.1f}" for angle in found.values()) + " |")
 
 

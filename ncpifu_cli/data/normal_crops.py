@@ -17,7 +17,7 @@ from ncpifu_cli.data.augment import photographic, random_placement
 from ncpifu_cli.data.backdrops import Backdrops, Rng, fractal_grey
 from ncpifu_cli.data.dataset import read_picture, read_view
 from ncpifu_cli.data.network_input import DETAIL_PX, normal_input, true_colours
-from ncpifu_cli.data.normals import head_window
+from ncpifu_cli.data.normals import extent, head_window
 from ncpifu_cli.data.prints import printed
 from ncpifu_cli.errors import NcpifuError
 
@@ -122,8 +122,8 @@ def head_view(views: OppositeViews) -> NormalCrop:
 
 def head_end(cover: Floats) -> int:
     """The first row below the uppermost HEAD of a person's outline, coverage (S, S); 0 where nobody is."""
-    rows = np.flatnonzero(cover.max(axis=1) > 0)
-    return int(rows[0] + HEAD * (rows[-1] - rows[0])) + 1 if len(rows) else 0
+    top, height = extent(cover.max(axis=1))
+    return int(top + HEAD * (height - 1)) + 1 if height else 0
 
 
 def _read_views(views: OppositeViews) -> tuple[NDArray[np.uint8], Floats, NDArray[np.uint8], NDArray[np.uint8]]:

@@ -49,26 +49,25 @@ def estimate_normals(weights: Path, image: NDArray[np.uint8], coverage: Floats, 
     rgb, cover = resize_masked(image, coverage, DETAIL_PX)
     whole = np.zeros((DETAIL_PX, DETAIL_PX, 6), np.float32)
     window = whole_window(cover)
-    whole[window] = _look(net, rgb[window], cover[window], device)
-    whole[window][..., BACK] = _look(net, _without_features(rgb, cover)[window], cover[window], device)[..., BACK]
+    for side, colours in ((FRONT, rgb), (BACK, _without_features(rgb, cover))):
+        whole[(*window, side)] = _look(net, colours[window], cover[window], device)[..., side]
     normals = cv2.resize(whole, (CLOSE_PX, CLOSE_PX), interpolation=cv2.INTER_LINEAR)
     window = head_window(coverage)
-    share = closeness(coverage)[window[0], None, None]
-    near, front = _look(net, image[window], coverage[window], device)[..., FRONT], normals[window][..., FRONT]
-    front += share * (near - front)
+    share, head = closeness(coverage)[window[0], None, None], (*window, FRONT)
+    normals[head] += share * (_look(net, image[window], coverage[window], device)[..., FRONT] - normals[head])
     return _unit(normals[..., FRONT]) * person[..., None], _unit(normals[..., BACK]) * person[..., None]
 
 
 def whole_window(coverage: Floats) -> Window:
     """Rows and columns of the person, coverage (S, S), with a margin; sides are multiples of STRIDE."""
-    (y, height), (x, width) = (_extent(coverage.max(axis=axis)) for axis in (1, 0))
+    (y, height), (x, width) = (extent(coverage.max(axis=axis)) for axis in (1, 0))
     return _fitted(y, height, len(coverage)), _fitted(x, width, len(coverage))
 
 
 def head_window(coverage: Floats) -> Window:
     """The rows in which `closeness` is not 0 and the columns that the person, coverage (S, S), covers there, with a margin; sides are multiples of STRIDE."""
-    y, rows = _extent(closeness(coverage))
-    x, width = _extent(coverage[y : y + rows].max(axis=0)) if rows else (0, 0)
+    y, rows = extent(closeness(coverage))
+    x, width = extent(coverage[y : y + rows].max(axis=0)) if rows else (0, 0)
     return _fitted(y, rows, len(coverage)), _fitted(x, width, len(coverage))
 
 
@@ -77,7 +76,7 @@ def closeness(coverage: Floats) -> Floats:
 
     Framing shows half a person at the scale of a whole one, so a head's height is known. Whatever is highest is taken for the head, be it a lifted arm.
     """
-    y, height = _extent(coverage.max(axis=1))
+    y, height = extent(coverage.max(axis=1))
     down = (np.arange(len(coverage), dtype=np.float32) - y) / np.float32(SUBJECT_SHARE * len(coverage))
     return np.where((down >= 0) & (height > 0), np.clip((HEAD_WINDOW - down) / SOFT, 0, 1), 0).astype(np.float32)
 
@@ -111,7 +110,7 @@ def _fitted(start: int, length: int, size_px: int) -> slice:
     return slice(first, first + wanted)
 
 
-def _extent(covered: Floats) -> tuple[int, int]:
+def extent(covered: Floats) -> tuple[int, int]:
     """Start and length of what is covered; (0, 0) where nothing is."""
     at = np.flatnonzero(covered > 0)
     return (int(at[0]), int(at[-1] - at[0]) + 1) if len(at) else (0, 0)

@@ -47,7 +47,7 @@ class SurfaceColours:
         front = cv2.resize(texture, (size, size), interpolation=cv2.INTER_AREA)
         self._front_side, self._back_side = (cv2.GaussianBlur(side, (0, 0), sigmaX=0.006 * size, sigmaY=0.012 * size) for side in (front, self._back))
         if predict is not None:
-            self._agreement = _agreement(texture, self._back)
+            self._agreement = _agreement(front, self._back)
             self._offset = self._light_offset(points, vertex_normals(points, faces), predict)
 
     def at(self, points_ndc: NDArray[np.floating], normals: NDArray[np.floating]) -> NDArray[np.uint8]:
@@ -104,15 +104,13 @@ class SurfaceColours:
         return spread / (reach + 0.1)[..., None]  # far from every seam the prediction stands alone
 
 
-def _agreement(texture: NDArray[np.uint8], back: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """(U, U, 1) from 0, where the inferred other side (U, U, 3) is nothing like the photo, to 1.
+def _agreement(front: NDArray[np.uint8], back: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """(U, U, 1) from 0, where the inferred other side (U, U, 3) is nothing like the photo (U, U, 3), to 1.
 
     Where a face, a print or an open jacket was taken off, the inference knows why, and a network that has seen few of them blurs it. Elsewhere the network
     knows better.
     """
-    size = len(back)
-    photo = cv2.resize(texture, (size, size), interpolation=cv2.INTER_AREA).astype(np.float32)
-    difference = cv2.GaussianBlur(np.linalg.norm(photo - back, axis=2), (0, 0), 0.015 * size)
+    difference = cv2.GaussianBlur(np.linalg.norm(front.astype(np.float32) - back, axis=2), (0, 0), 0.015 * len(back))
     return np.exp(-np.square(difference / ALIKE))[..., None]
 
 

@@ -62,16 +62,12 @@ class State:
                 "resolution": self._config.resolution,
                 "detail_sha256": method.detail_sha256,
                 "surface": SURFACE_VERSION,
-                "detail": DETAIL_VERSION if method.bare else 1,
-            }
+            } | ({"detail": DETAIL_VERSION} if method.bare else {})
             known = UNTOLD | self._state["methods"].setdefault(method.name, made_from)
             for key, wanted in made_from.items():
                 if known.get(key) != wanted:
-                    what = {
-                        "resolution": f"resolution {known.get(key)}, not {wanted}",
-                        "surface": "another version of ncpifu",
-                        "detail": "another version of ncpifu",
-                    }.get(key, "other weights")
+                    older = dict.fromkeys(("surface", "detail"), "another version of ncpifu")
+                    what = ({"resolution": f"resolution {known.get(key)}, not {wanted}"} | older).get(key, "other weights")
                     raise NcpifuError(
                         f"{self._path.parent} holds predictions of {method.name!r} made with {what}", f"{ANOTHER_FOLDER}, or use another name: NAME=FILE"
                     )

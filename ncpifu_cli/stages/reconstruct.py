@@ -111,7 +111,7 @@ class Reconstruction:
     @property
     def perspective(self) -> Perspective:
         """What of the camera was taken out of the mesh: all that was seen, or nothing."""
-        return ORTHOGRAPHIC if self.config.keep_perspective else self.seen
+        return _taken_out(self.seen, self.config)
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -226,8 +226,7 @@ def reconstruct_prepared(prepared: Prepared, model: LoadedModel, config: Reconst
         confidence = confidence_at(photo, mirrored, vertices, normals)
         clock.lap("confidence")
     seen = occupancy.perspective
-    perspective = ORTHOGRAPHIC if config.keep_perspective else seen
-    vertices = perspective.undone(vertices)
+    vertices = _taken_out(seen, config).undone(vertices)
     low, high = vertices[:, 1].min() * HALF_EXTENT_M, vertices[:, 1].max() * HALF_EXTENT_M
     scale = prepared.mask.shown * config.height_m / float(high - low)
     if not seen.is_orthographic:
@@ -237,6 +236,10 @@ def reconstruct_prepared(prepared: Prepared, model: LoadedModel, config: Reconst
     lift_m = -scale * float(low if config.ground else (low + high) / 2)
     mesh = trimesh.Trimesh(vertices * (scale * HALF_EXTENT_M) + (0, lift_m, 0), faces, vertex_colors=mesh_colours, process=False)
     return Reconstruction(mesh, view, prepared, scale, lift_m, clock.laps, model, config, normal_weights, texture, confidence, overlap, seen)
+
+
+def _taken_out(seen: Perspective, config: ReconstructConfig) -> Perspective:
+    return ORTHOGRAPHIC if config.keep_perspective else seen
 
 
 def overlap_warnings(overlap: float) -> tuple[str, ...]:

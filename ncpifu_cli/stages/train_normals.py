@@ -50,10 +50,10 @@ def train_normals(
     """
     torch.manual_seed(seed)
     whole = find_opposite_views(renders, size_px=view_px)
-    close = [] if close_renders is None else find_opposite_views(close_renders, size_px=2 * view_px)
-    names = sorted({view.folder.name for view in close or whole})
+    nearer = [] if close_renders is None else find_opposite_views(close_renders, size_px=2 * view_px)
+    names = sorted({view.folder.name for view in nearer or whole})
     held_back = set(names[len(names) - watch :]) if watch < len(names) else set()
-    (training, watched), (heads, watched_heads) = _split(whole, held_back), _split(close, held_back)
+    (training, watched), (heads, watched_heads) = _split(whole, held_back), _split(nearer, held_back)
     backdrops, rng = Backdrops(None), np.random.default_rng(seed)
 
     def draw() -> tuple[Tensor, Tensor]:

@@ -151,14 +151,14 @@ def _chin(face: NDArray[np.bool_], down: NDArray[np.float64]) -> float:
     """How far below the top the face ends, as a share of the height: where its skin becomes as narrow as a neck, between HEAD and LOWEST_CHIN, each as much
     lower as the face begins lower than under hair (a hat is higher than a head); the first where it never does."""
     width = cv2.GaussianBlur(face.sum(axis=1).astype(np.float32)[:, None], (0, 0), sigmaX=1e-3, sigmaY=1.0)[:, 0]
-    cheeks = np.flatnonzero((down > 0.05) & (down < HEAD))
+    cheeks = np.flatnonzero((down > FOREHEAD) & (down < HEAD))
     widest = cheeks[width[cheeks].argmax()]
     if width[widest] <= 0:
         return HEAD
     lower = max(0.0, float(down[np.flatnonzero(width > 0.3 * width[widest])[0]]) - FOREHEAD)
     narrow = np.flatnonzero((width < NECK * width[widest]) & (np.arange(len(width)) > widest))
     found = float(down[narrow[0]]) if len(narrow) else 1.0
-    return float(np.clip(found, HEAD + lower, LOWEST_CHIN + lower)) if found < LOWEST_CHIN + lower else HEAD + lower
+    return max(found, HEAD + lower) if found < LOWEST_CHIN + lower else HEAD + lower
 
 
 def _local_colours(picture: NDArray[np.uint8], labels: NDArray[np.int64], keeps: NDArray[np.float32], support: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -61,24 +62,43 @@ def test_crops_are_repeatable_and_turn_normals_with_the_picture(tmp_path: Path) 
         assert np.allclose(lengths[lengths > 0], 1, atol=1e-4)
 
 
+def leaning(right: torch.Tensor | float, up: torch.Tensor | float) -> torch.Tensor:
+    """A network's answer: front normals that lean so far to the picture's right and up, each (B, 1, H, W), and back normals that lean alike."""
+    right, up = torch.broadcast_tensors(torch.as_tensor(right), torch.as_tensor(up))
+    front = torch.nn.functional.normalize(torch.cat([right, up, torch.ones_like(right)], 1), dim=1)
+    return torch.cat([front, front * torch.tensor([1.0, 1.0, -1.0])[:, None, None]], 1)
+
+
+Estimate = Callable[[torch.nn.Module, np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
+
+
+@pytest.fixture
+def estimate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Estimate:
+    """`estimate_normals` with a network of one's own."""
+    weights = tmp_path / "stand-in"
+    weights.touch()
+
+    def estimated(net: torch.nn.Module, image: np.ndarray, coverage: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        monkeypatch.setattr(normals, "_network", lambda *args: net)
+        return normals.estimate_normals(weights, image, coverage)
+
+    return estimated
+
+
 class Redness(torch.nn.Module):
     """Stands in for the network: normals that lean to the picture's right as much as it is red, more in its left half."""
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         across = image[:, :1] + torch.where(torch.arange(image.shape[3]) < image.shape[3] // 2, 0.2, -0.1)
-        front = torch.nn.functional.normalize(torch.cat([across, 0 * across, 1 + 0 * across], 1), dim=1)
-        return torch.cat([front, front * torch.tensor([1.0, 1.0, -1.0])[:, None, None]], 1)
+        return leaning(across, 0.0)
 
 
-def test_estimate_is_the_mean_of_the_picture_and_its_mirror_image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    weights = tmp_path / "stand-in"
-    weights.touch()
-    monkeypatch.setattr(normals, "_network", lambda *args: Redness())
+def test_estimate_is_the_mean_of_the_picture_and_its_mirror_image(estimate: Estimate) -> None:
     coverage = np.zeros((1024, 1024), np.float32)
     coverage[160:880, 412:612] = 1
     image = np.full((1024, 1024, 3), 128, np.uint8)
     image[:, 512:, 0] = 230
-    front, back = normals.estimate_normals(weights, image, coverage)
+    front, back = estimate(Redness(), image, coverage)
     assert front.shape == back.shape == (1024, 1024, 3)
     inside = coverage > 0
     assert np.allclose(np.linalg.norm(front[inside], axis=1), 1, atol=1e-4)
@@ -104,18 +124,14 @@ class Looks(torch.nn.Module):
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         self.shapes.append((image.shape[2], image.shape[3]))
-        up = 1.0 if len(self.shapes) == 3 else 0.0
-        front = torch.nn.functional.normalize(torch.tensor([0.0, up, 1.0]), dim=0)[None, :, None, None].expand(2, 3, *image.shape[2:])
-        return torch.cat([front, -front], 1)
+        return leaning(torch.zeros_like(image[:, :1]), 1.0 if len(self.shapes) == 3 else 0.0)
 
 
-def test_a_head_is_looked_at_more_closely_and_passes_into_the_rest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    weights, net = tmp_path / "stand-in", Looks()
-    weights.touch()
-    monkeypatch.setattr(normals, "_network", lambda *args: net)
+def test_a_head_is_looked_at_more_closely_and_passes_into_the_rest(estimate: Estimate) -> None:
+    net = Looks()
     coverage = np.zeros((1024, 1024), np.float32)
     coverage[100:1000, 300:700], coverage[100:300, :450], coverage[100:300, 550:] = 1, 0, 0  # a narrow head on a wide body
-    front, _ = normals.estimate_normals(weights, np.full((1024, 1024, 3), 128, np.uint8), coverage)
+    front, _ = estimate(net, np.full((1024, 1024, 3), 128, np.uint8), coverage)
     assert net.shapes == [(512, 256)] * 2 + [(256, 160)]  # front and back of the body at half the size; the head, 198 rows high, no wider than itself
     assert front[150, 500, 1] == pytest.approx(0.5**0.5, abs=1e-4)
     assert front[800, 500, 1] == 0
@@ -127,21 +143,16 @@ class Steepness(torch.nn.Module):
     """Stands in for the network: normals of both sides that lean upwards as much as the picture is red."""
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
-        up = image[:, :1]
-        front = torch.nn.functional.normalize(torch.cat([0 * up, up, 1 + 0 * up], 1), dim=1)
-        return torch.cat([front, front * torch.tensor([1.0, 1.0, -1.0])[:, None, None]], 1)
+        return leaning(0.0, image[:, :1])
 
 
-def test_a_face_does_not_come_through_to_the_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    weights = tmp_path / "stand-in"
-    weights.touch()
-    monkeypatch.setattr(normals, "_network", lambda *args: Steepness())
+def test_a_face_does_not_come_through_to_the_back(estimate: Estimate) -> None:
     coverage = np.zeros((1024, 1024), np.float32)
     coverage[62:962, 400:620] = 1
     plain = np.full((1024, 1024, 3), 128, np.uint8)
     featured = plain.copy()
     featured[100:110, 470:490, 0] = featured[100:110, 530:550, 0] = 250  # eyes
-    (front, back), (front_featured, back_featured) = (normals.estimate_normals(weights, image, coverage) for image in (plain, featured))
+    (front, back), (front_featured, back_featured) = (estimate(Steepness(), image, coverage) for image in (plain, featured))
     through = np.abs(front_featured - front).max()
     assert through > 0.5 and np.abs(back_featured - back).max() < 0.4 * through
 
@@ -157,14 +168,11 @@ def test_half_a_person_has_a_whole_head() -> None:
     assert not normals.closeness(0 * whole).any()
 
 
-def test_nobody_has_no_normals(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    weights = tmp_path / "stand-in"
-    weights.touch()
-    monkeypatch.setattr(normals, "_network", lambda *args: Looks())
+def test_nobody_has_no_normals(estimate: Estimate) -> None:
     image = np.zeros((1024, 1024, 3), np.uint8)
-    assert not any(side.any() for side in normals.estimate_normals(weights, image, np.zeros((1024, 1024), np.float32)))
+    assert not any(side.any() for side in estimate(Looks(), image, np.zeros((1024, 1024), np.float32)))
     with pytest.raises(ValueError, match="1024 px"):
-        normals.estimate_normals(weights, image[:512, :512], np.zeros((512, 512), np.float32))
+        estimate(Looks(), image[:512, :512], np.zeros((512, 512), np.float32))
 
 
 def test_close_crops_are_of_the_head(tmp_path: Path) -> None:
