@@ -16,6 +16,8 @@ from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.geometry.camera import HALF_EXTENT_M, SUBJECT_HEIGHT_M
 
 SUBJECT_SHARE = SUBJECT_HEIGHT_M / (2 * HALF_EXTENT_M)  # 0.8789 of the picture's height
+LIMB = 0.031  # of a whole person's height: heads are wider than twice this from any side, arms and hands are not
+REACH = 0.25  # of the same: arms end at most so far above a head
 
 
 @dataclass(frozen=True)
@@ -111,6 +113,21 @@ def without_fringe(rgb: NDArray[np.uint8], coverage: NDArray[np.uint8]) -> NDArr
     filled = rgb.reshape(-1, 3)[source[nearest]]
     soft = cv2.blur(filled, (2 * reach + 1, 2 * reach + 1))  # nearest colours alone are streaky
     return np.where(core[..., None] > 0, rgb, soft).astype(np.uint8)
+
+
+def head_and_trunk(person: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Without what is thinner than a head, so that the first row is that of the head, lifted arms or not.
+
+    Args: person (S, S), framed: half a person is shown at the scale of a whole one, so a head's width is known. Returns (S, S) bool, never empty where
+    somebody is: all of `person` where the head itself would be taken away.
+    """
+    radius = LIMB * SUBJECT_SHARE * len(person)
+    core = cv2.distanceTransform(person.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE) > radius
+    if not core.any():
+        return person
+    solid = person & (cv2.distanceTransform((~core).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE) <= radius)
+    lower = np.argmax(solid.any(axis=1)) - np.argmax(person.any(axis=1))
+    return solid if lower <= REACH * SUBJECT_SHARE * len(person) else person
 
 
 def _warp(image: NDArray[np.uint8], scale: float, camera: PhotoCamera, size_px: int, border: int) -> NDArray[np.uint8]:

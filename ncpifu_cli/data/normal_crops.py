@@ -13,12 +13,14 @@ from numpy.typing import NDArray
 
 from ncpifu_cli.artifacts import HELD_OUT_PREFIXES, read_json
 from ncpifu_cli.config.train import AugmentConfig
-from ncpifu_cli.data.augment import photographic, random_placement
+from ncpifu_cli.data.augment import Placement, photographic, random_placement
 from ncpifu_cli.data.backdrops import Backdrops, Rng, fractal_grey
 from ncpifu_cli.data.dataset import read_picture, read_view
+from ncpifu_cli.data.depth import SIZE_PX, decode_depth
 from ncpifu_cli.data.network_input import DETAIL_PX, normal_input, true_colours
 from ncpifu_cli.data.normals import extent, head_window
 from ncpifu_cli.data.prints import printed
+from ncpifu_cli.data.relight import relit
 from ncpifu_cli.errors import NcpifuError
 
 Floats = NDArray[np.float32]
@@ -31,11 +33,13 @@ CLOSE_PHOTO = PHOTO.model_copy(update={"blur_px": 2.5})  # many photographs are 
 
 @dataclass(frozen=True)
 class OppositeViews:
-    """One view of a subject and the normals seen from both of its sides: files in its folder, of the render layout (`render --maps normal`)."""
+    """One view of a subject and the normals seen from both of its sides: files in its folder, of the render layout (`render --maps normal`), without
+    depth in renders made before there was any."""
 
     folder: Path
     rgb: str
     mask: str
+    depth: str | None
     front: str
     back: str
 
@@ -70,7 +74,7 @@ def find_opposite_views(renders: Path, *, held_out: bool = False, size_px: int =
         for view in views.values():
             opposite = views.get(_direction(view["yaw_deg"] + 180, -view["pitch_deg"]))
             if opposite is not None:
-                found.append(OppositeViews(marker.parent, view["rgb"], view["mask"], view["normal_map"], opposite["normal_map"]))
+                found.append(OppositeViews(marker.parent, view["rgb"], view["mask"], view.get("depth"), view["normal_map"], opposite["normal_map"]))
     if not found:
         raise NcpifuError(
             f"no opposite views with normals {'of held-out people ' if held_out else ''}in {renders}",
@@ -91,6 +95,7 @@ def draw_crops(views: OppositeViews, count: int, size_px: int, rng: Rng, backdro
     premultiplied: Floats = placement.image(rgb.astype(np.float32))
     mask = placement.image(mask)
     front, back = placement.image(front), placement.image(back)
+    surface = _front_surface(views, placement)
     crops = []
     for _ in range(count):
         window = _window(rng, mask, size_px, heads)
@@ -100,6 +105,7 @@ def draw_crops(views: OppositeViews, count: int, size_px: int, rng: Rng, backdro
         color = repatterned(rng, color, cover, backdrops)
         if rng.random() < photo.prints:
             color, _ = printed(rng, color, cover, backdrops)
+        color = relit(rng, color, normals[:3], surface, window, len(mask))
         color, cover = photographic(color, cover, photo, rng)
         crops.append(NormalCrop(normal_input(color, cover), normals))
     return crops
@@ -131,6 +137,15 @@ def _read_views(views: OppositeViews) -> tuple[NDArray[np.uint8], Floats, NDArra
     rgb, mask = read_view(views.folder, {"rgb": views.rgb, "mask": views.mask})
     front, back = (read_picture(views.folder / name, cv2.IMREAD_COLOR)[..., ::-1] for name in (views.front, views.back))
     return rgb, mask.astype(np.float32), np.ascontiguousarray(front), np.ascontiguousarray(back[:, ::-1])
+
+
+def _front_surface(views: OppositeViews, placement: Placement) -> Floats:
+    """(s, s) NDC depth of the surface that the moved view shows, NaN where there is none or it is not known; coarse, as depth is stored for training."""
+    if views.depth is None:
+        return np.full((SIZE_PX, SIZE_PX), np.nan, np.float32)
+    front = decode_depth(read_picture(views.folder / views.depth, cv2.IMREAD_UNCHANGED), SIZE_PX, 1)[0]
+    above = placement.image(np.where(np.isnan(front), np.float32(0), front + 2), cv2.INTER_NEAREST)  # what comes in from outside is 0
+    return np.asarray(np.where(above > 0, (above - 2) * placement.scale, np.nan), np.float32)
 
 
 def repatterned(rng: Rng, rgb: Floats, cover: Floats, backdrops: Backdrops) -> Floats:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ncpifu_cli.artifacts import own_weights
-from ncpifu_cli.data.framing import SUBJECT_SHARE
+from ncpifu_cli.data.framing import SUBJECT_SHARE, head_and_trunk
 from ncpifu_cli.data.network_input import CLOSE_PX, DETAIL_PX, normal_input, resize_masked, true_colours
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 FILE_NAME = "normals.safetensors"
 STRIDE, MARGIN_PX = 32, 16  # height and width of what the network sees are multiples of the first (here, so that torch can wait)
-HEAD_WINDOW, SOFT = 0.22, 0.04  # of a whole person's height, from the top: what is looked at closely, and where that passes into the rest
+HEAD_WINDOW, SOFT = 0.22, 0.04  # of a whole person's height, from the top of the head: what is looked at closely, and where that passes into the rest
 FRONT, BACK = slice(0, 3), slice(3, 6)  # channels of the network's answer
 FEATURES_PX = 6.0  # eyes and mouths are not wider at 512 px
 Floats = NDArray[np.float32]
@@ -72,11 +72,9 @@ def head_window(coverage: Floats) -> Window:
 
 
 def closeness(coverage: Floats) -> Floats:
-    """(S,) how much the close look counts in each row of a framed person, coverage (S, S): fully from the top to below a head, not at all from HEAD_WINDOW on.
-
-    Framing shows half a person at the scale of a whole one, so a head's height is known. Whatever is highest is taken for the head, be it a lifted arm.
-    """
-    y, height = extent(coverage.max(axis=1))
+    """(S,) how much the close look counts in each row of a framed person, coverage (S, S): fully from the top of the head to below its chin, not at all above
+    and from HEAD_WINDOW on. Framing shows half a person at the scale of a whole one, so a head's height is known."""
+    y, height = extent(head_and_trunk(coverage > 0).max(axis=1))
     down = (np.arange(len(coverage), dtype=np.float32) - y) / np.float32(SUBJECT_SHARE * len(coverage))
     return np.where((down >= 0) & (height > 0), np.clip((HEAD_WINDOW - down) / SOFT, 0, 1), 0).astype(np.float32)
 
@@ -110,7 +108,7 @@ def _fitted(start: int, length: int, size_px: int) -> slice:
     return slice(first, first + wanted)
 
 
-def extent(covered: Floats) -> tuple[int, int]:
+def extent(covered: NDArray) -> tuple[int, int]:
     """Start and length of what is covered; (0, 0) where nothing is."""
     at = np.flatnonzero(covered > 0)
     return (int(at[0]), int(at[-1] - at[0]) + 1) if len(at) else (0, 0)

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ncpifu_cli.data.framing import SUBJECT_SHARE
+from ncpifu_cli.data.framing import SUBJECT_SHARE, head_and_trunk
 
 SIZE_PX = 256
 COLOURS = 10  # of the palette
@@ -121,7 +121,7 @@ def _vote_for_hair(votes: NDArray[np.float32], labels: NDArray[np.int64], inside
 
     Changes `votes`; returns (U, U), 0 outside the head below its crown, there how far down it is, to 1 at the nape.
     """
-    rows, columns = np.nonzero(inside)
+    rows, columns = np.nonzero(head_and_trunk(inside))
     top, height = rows.min(), SUBJECT_SHARE * len(inside)
     middle = float(np.median(columns[rows < top + 2 * CROWN * height])) + 0.5
     row, column = np.mgrid[: len(inside), : len(inside)]
@@ -181,7 +181,7 @@ def skin_like(picture: NDArray[np.uint8], inside: NDArray[np.bool_]) -> NDArray[
 
     The limits in Cr and Cb are the usual ones, which hold for light and dark skin alike.
     """
-    rows, columns = np.nonzero(inside)
+    rows, columns = np.nonzero(head_and_trunk(inside))
     if len(rows) == 0:
         return inside
     cr, cb = np.moveaxis(cv2.cvtColor(picture, cv2.COLOR_RGB2YCrCb)[..., 1:], 2, 0)

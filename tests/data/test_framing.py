@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from photo_fixtures import draw_person
 
-from ncpifu_cli.data.framing import SUBJECT_SHARE, PhotoCamera, frame, frame_camera, frame_colours, without_fringe
+from ncpifu_cli.data.framing import SUBJECT_SHARE, PhotoCamera, frame, frame_camera, frame_colours, head_and_trunk, without_fringe
 from ncpifu_cli.data.mask import Mask
 from ncpifu_cli.data.photo import Photo, photo_from_array
 from ncpifu_cli.errors import NcpifuError
@@ -116,3 +116,33 @@ def test_too_thin_a_mask_is_an_error() -> None:
     mask[:, 50] = True
     with pytest.raises(NcpifuError, match="nothing of the mask"):
         frame(photo_from_array(np.zeros((3000, 100, 3), np.uint8)), as_mask(mask), 64)
+
+
+def figure(arms: bool, head_px: int = 22) -> np.ndarray:
+    """A framed person of 256 px, head at row 40 below lifted arms, or at 15 without any."""
+    person = np.zeros((256, 256), bool)
+    top = 40 if arms else 15
+    person[top + 30 : 240, 100:156] = True
+    person[top : top + 40, 128 - head_px // 2 : 128 + head_px // 2] = True
+    if arms:
+        person[15:120, 96:106] = person[15:120, 150:160] = True
+    return person
+
+
+def first_row(person: np.ndarray) -> int:
+    return int(np.argmax(person.any(axis=1)))
+
+
+def test_the_head_begins_below_lifted_arms() -> None:
+    assert first_row(head_and_trunk(figure(arms=True))) == 40
+    assert first_row(head_and_trunk(figure(arms=False))) == 15
+
+
+def test_a_person_of_one_limb_is_kept_whole() -> None:
+    thin = np.zeros((256, 256), bool)
+    thin[15:240, 125:131] = True
+    assert np.array_equal(head_and_trunk(thin), thin)
+    tiny_head = figure(arms=False, head_px=8)
+    tiny_head[15:80] &= np.arange(256) // 4 == 31  # a neck of 65 rows: further than arms reach
+    assert first_row(head_and_trunk(tiny_head)) == 15
+    assert not head_and_trunk(np.zeros((64, 64), bool)).any()

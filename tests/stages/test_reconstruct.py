@@ -155,9 +155,11 @@ def test_detail_comes_from_the_photo_at_a_higher_resolution_and_heads_have_finer
     photo = save_rgba(tmp_path / "person.png", 600, 800)
     (tmp_path / "normals").touch()
     asked: list[tuple[int, ...]] = []
+    crowns: list[tuple[float, float]] = []
 
     def corrugated(weights: Path, image: np.ndarray, coverage: np.ndarray, device: object) -> tuple[np.ndarray, np.ndarray]:
         asked.append(image.shape)
+        crowns.append(detail.crown(coverage))
         across = 0.4 * np.sin(np.arange(1024) / 20)
         front = np.broadcast_to(np.stack([across, 0 * across, np.sqrt(1 - across**2)], axis=1), image.shape).astype(np.float32)
         return front, np.zeros_like(front)
@@ -168,10 +170,10 @@ def test_detail_comes_from_the_photo_at_a_higher_resolution_and_heads_have_finer
     carved = reconstruct(photo, fake_model(128), resolution=96)
     assert asked == [(1024, 1024, 3)]
     assert bare.detail is None and carved.detail == tmp_path / "normals"
-    finer = trimesh.Trimesh(*detail.with_fine_head(bare.mesh.vertices / bare.scale / HALF_EXTENT_M, bare.mesh.faces), process=False)
+    finer = trimesh.Trimesh(*detail.with_fine_head(bare.to_ndc(bare.mesh.vertices), bare.mesh.faces, *crowns[0]), process=False)
     assert len(finer.faces) > 1.1 * len(bare.mesh.faces)
     assert np.array_equal(carved.mesh.faces, finer.faces) and carved.mesh.is_watertight
-    assert np.allclose(carved.mesh.vertices[:, :2], finer.vertices[:, :2] * bare.scale * HALF_EXTENT_M)
+    assert np.allclose(carved.to_ndc(carved.mesh.vertices)[:, :2], finer.vertices[:, :2], atol=1e-5)
     front = np.asarray(finer.vertex_normals)[:, 2] > 0.8
     before, after = (np.asarray(mesh.vertex_normals)[front, 0] for mesh in (finer, carved.mesh))
     wanted = 0.4 * np.sin((carved.to_ndc(carved.mesh.vertices)[front, 0] + 1) * 512 / 20)

@@ -27,6 +27,18 @@ def test_no_face_no_shirt_no_hands_on_the_back() -> None:
         assert np.abs(back[place] - colour).max() < 30, place
 
 
+def test_no_face_on_the_back_under_lifted_arms() -> None:
+    picture = np.zeros((192, 192, 3), np.uint8)
+    picture[70:185, 68:124] = COAT
+    picture[34:60, 83:109] = SKIN
+    picture[34:42, 83:109] = HAIR
+    picture[60:70, 90:102] = SKIN
+    picture[12:90, 66:75] = picture[12:90, 117:126] = SKIN
+    back = unseen_side(picture, picture.any(axis=2)).astype(int)
+    for row in (46, 51):
+        assert np.abs(back[row, 96] - HAIR).max() < 45, row
+
+
 def test_no_mouth_under_a_hat() -> None:
     hat, lips = (190, 160, 110), (190, 60, 70)
     picture = np.zeros((192, 192, 3), np.uint8)
