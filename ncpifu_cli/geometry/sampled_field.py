@@ -114,3 +114,28 @@ class SampledField:
         row_px = np.floor((1 - y_ndc) * (size_px / 2)).astype(np.int64)
         in_image = ((column_px >= 0) & (column_px < size_px))[:, None] & ((row_px >= 0) & (row_px < size_px))
         return in_image & grown[np.clip(row_px, 0, size_px - 1), np.clip(column_px, 0, size_px - 1)[:, None]]
+
+
+class Remembered:
+    """The same function, asked at most once about each sample of the whole cube at `resolution`; about points between them each time.
+
+    For one surface after another of the same function: a `SampledField` forgets with the surface.
+    """
+
+    def __init__(self, occupancy: Occupancy, resolution: int) -> None:
+        self._occupancy, self._resolution = occupancy, resolution
+        self._grid = SparseGrid((resolution, resolution, resolution))
+
+    def __call__(self, points_ndc: NDArray[np.float32]) -> NDArray[np.float32]:
+        places = (points_ndc.astype(np.float64) + 1) * (self._resolution / 2) - 0.5
+        indices = np.rint(places).astype(np.int64)
+        on_grid = (np.abs(places - indices) < 1e-3).all(axis=1) & ((indices >= 0) & (indices < self._resolution)).all(axis=1)
+        codes = self._grid.encode(indices[on_grid])
+        values = np.full(len(points_ndc), np.nan, np.float32)
+        values[on_grid] = self._grid.read(codes)
+        unknown = np.isnan(values)
+        if unknown.any():
+            values[unknown] = self._occupancy(points_ndc[unknown])
+            new = unknown[on_grid]
+            self._grid.write(codes[new], values[on_grid][new])
+        return values

@@ -267,11 +267,19 @@ def reconstruct_view(model: LoadedModel, image: NDArray[np.uint8], mask: NDArray
 
 
 def extract_person(occupancy: "Occupancy", coverage: NDArray[np.float32], resolution: int) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
-    """The surface within the silhouette, without noise parts and inner hollows, its sides fair: vertices (V, 3) in NDC, faces (F, 3). coverage (S, S) 0..1."""
+    """The surface that fills the silhouette, without noise parts and inner hollows, its sides fair: vertices (V, 3) in NDC, faces (F, 3).
+
+    The network's own surface tells where it leaves pixels of the person empty; what is asked twice is answered once. coverage (S, S) 0..1.
+    """
     from ncpifu_cli.geometry.extract import extract_surface, largest_components, linear_in_logit, without_cavities
     from ncpifu_cli.geometry.fair import fair_sides
+    from ncpifu_cli.geometry.sampled_field import Remembered
+    from ncpifu_cli.geometry.silhouette import fill_silhouette
 
-    surface = extract_surface(linear_in_logit(occupancy), resolution, valid=coverage >= 0.5, chunk_points=MOST_POINTS, settle=True)
+    known, valid = Remembered(occupancy, resolution), coverage >= 0.5
+    own = extract_surface(linear_in_logit(known), resolution, valid=valid, chunk_points=MOST_POINTS)
+    filled = fill_silhouette(known, coverage, own.vertices, own.faces)
+    surface = extract_surface(linear_in_logit(filled), resolution, valid=valid, chunk_points=MOST_POINTS, settle=True)
     solid = without_cavities(surface.vertices, surface.faces)
     vertices, faces = largest_components(*solid, keep=8, min_fraction=MIN_PART)
     return fair_sides(vertices, faces), faces
