@@ -20,7 +20,7 @@ def leg(missing: tuple[float, float] = (0, 0), radius: float = RADIUS, behind: f
         axis = np.where(points[:, 1] < missing[0], 0.1 - behind, 0.1)
         around = np.hypot(points[:, 0], points[:, 2] - axis) - radius
         gap = np.minimum(points[:, 1] - missing[0], missing[1] - points[:, 1])
-        return (1 / (1 + np.exp(300 * np.maximum(np.maximum(around, gap), np.abs(points[:, 1]) - 0.7)))).astype(np.float32)
+        return (1 / (1 + np.exp(np.clip(300 * np.maximum(np.maximum(around, gap), np.abs(points[:, 1]) - 0.7), -50, 50)))).astype(np.float32)
 
     return field
 
