@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 
 from ncpifu_cli.artifacts import write_json
+from ncpifu_cli.data.depth import LAYERS, SIZE_PX, encode_depth
 
 SIZE = 96
 RADIUS = 0.6
@@ -18,6 +19,13 @@ def hump(size: int = SIZE) -> tuple[np.ndarray, np.ndarray]:
     mask = x**2 + y**2 < RADIUS**2
     z = np.sqrt(np.where(mask, RADIUS**2 - x**2 - y**2, 0))
     return mask, np.stack([x, y, z], axis=2) / RADIUS * mask[..., None]
+
+
+def stored_depth(round_side: bool) -> np.ndarray:
+    """Depth as `render` stores it: the half ball stands on the plane z = 0."""
+    mask, normals = hump(SIZE_PX)
+    front = (normals[..., 2] * RADIUS * round_side).astype(np.float32)
+    return encode_depth(np.concatenate([front, 0 * front, 0 * front, 0 * front]), np.concatenate([mask] * LAYERS))
 
 
 def write_hump(root: Path, name: str = "train-000001", yaws: tuple[int, ...] = (0, 180), pitches: tuple[int, ...] = (0,), size: int = SIZE) -> Path:
@@ -37,6 +45,9 @@ def write_hump(root: Path, name: str = "train-000001", yaws: tuple[int, ...] = (
             cv2.imwrite(str(root / name / files["mask"]), mask.astype(np.uint8) * 255)
             stored = np.rint((normals + 1) * 127.5).astype(np.uint8) * mask[..., None]
             cv2.imwrite(str(root / name / files["normal_map"]), stored[..., ::-1])
+            files["depth"] = f"depth/{stem}.png"
+            (root / name / "depth").mkdir(exist_ok=True)
+            cv2.imwrite(str(root / name / files["depth"]), stored_depth(yaw == 0))
             views.append({"yaw_deg": float(yaw), "pitch_deg": float(pitch), **files})
     write_json(root / name / "subject.json", {"format": "ncpifu-subject", "version": 1, "name": name, "hash": "0", "size_px": size, "views": views})
     return root

@@ -16,8 +16,8 @@ from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.geometry.camera import HALF_EXTENT_M, SUBJECT_HEIGHT_M
 
 SUBJECT_SHARE = SUBJECT_HEIGHT_M / (2 * HALF_EXTENT_M)  # 0.8789 of the picture's height
-LIMB = 0.031  # of a whole person's height: heads are wider than twice this from any side, arms and hands are not
-REACH = 0.25  # of the same: arms end at most so far above a head
+LIMB = 0.031  # of a whole person's height: heads are wider than twice this from any side, arms and hands as a rule are not
+REACH, SHOULDERS = 0.25, 0.17  # of the same: arms end at most so far above a head; what is as wide as this is no head
 
 
 @dataclass(frozen=True)
@@ -118,16 +118,18 @@ def without_fringe(rgb: NDArray[np.uint8], coverage: NDArray[np.uint8]) -> NDArr
 def head_and_trunk(person: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Without what is thinner than a head, so that the first row is that of the head, lifted arms or not.
 
-    Args: person (S, S), framed: half a person is shown at the scale of a whole one, so a head's width is known. Returns (S, S) bool, never empty where
-    somebody is: all of `person` where the head itself would be taken away.
+    Args: person (S, S), framed: half a person is shown at the scale of a whole one, so a head's width is roughly known. Returns (S, S) bool, never empty where
+    somebody is: all of `person` where what would be left begins with shoulders, or too far down to be a head. Sleeves as wide as a head count as one.
     """
-    radius = LIMB * SUBJECT_SHARE * len(person)
-    core = cv2.distanceTransform(person.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE) > radius
+    height = SUBJECT_SHARE * len(person)
+    core = cv2.distanceTransform(person.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE) > LIMB * height
     if not core.any():
         return person
-    solid = person & (cv2.distanceTransform((~core).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE) <= radius)
-    lower = np.argmax(solid.any(axis=1)) - np.argmax(person.any(axis=1))
-    return solid if lower <= REACH * SUBJECT_SHARE * len(person) else person
+    solid = person & (cv2.distanceTransform((~core).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE) <= LIMB * height)
+    top = int(np.argmax(solid.any(axis=1)))
+    lower = top - int(np.argmax(person.any(axis=1)))
+    headless = solid[top : top + round(LIMB * height) + 1].sum(axis=1).max() > SHOULDERS * height
+    return person if lower and (headless or lower > REACH * height) else solid
 
 
 def _warp(image: NDArray[np.uint8], scale: float, camera: PhotoCamera, size_px: int, border: int) -> NDArray[np.uint8]:

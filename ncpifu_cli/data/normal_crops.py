@@ -18,14 +18,14 @@ from ncpifu_cli.data.backdrops import Backdrops, Rng, fractal_grey
 from ncpifu_cli.data.dataset import read_picture, read_view
 from ncpifu_cli.data.depth import SIZE_PX, decode_depth
 from ncpifu_cli.data.network_input import DETAIL_PX, normal_input, true_colours
-from ncpifu_cli.data.normals import extent, head_window
+from ncpifu_cli.data.normals import extent, head_top, head_window
 from ncpifu_cli.data.prints import printed
 from ncpifu_cli.data.relight import relit
 from ncpifu_cli.errors import NcpifuError
 
 Floats = NDArray[np.float32]
-HEADS = 0.3  # share of crops around the uppermost HEAD of a person's height
-HEAD = 0.13
+HEADS = 0.3  # share of crops around the head: a face is the first thing that anybody looks at
+HEAD = 0.13  # of a person's height
 # Stretch would change normals by its inverse; what is beyond the outline does not matter here, so nothing is shifted or cut off.
 PHOTO = AugmentConfig(stretch=0.0, shift_ndc=0.0, cut=0.0, scale=0.2, roll_deg=8.0)
 CLOSE_PHOTO = PHOTO.model_copy(update={"blur_px": 2.5})  # many photographs are smaller than the close look at a head
@@ -95,10 +95,10 @@ def draw_crops(views: OppositeViews, count: int, size_px: int, rng: Rng, backdro
     premultiplied: Floats = placement.image(rgb.astype(np.float32))
     mask = placement.image(mask)
     front, back = placement.image(front), placement.image(back)
-    surface = _front_surface(views, placement)
+    surface, head = _front_surface(views, placement), head_rows(mask)
     crops = []
     for _ in range(count):
-        window = _window(rng, mask, size_px, heads)
+        window = _window(rng, mask, size_px, head if rng.random() < heads else slice(None))
         cover = mask[window]
         color = true_colours(premultiplied[window], cover)
         normals = _decoded(front[window], back[window], cover > 0.999, placement.matrix / placement.scale)
@@ -118,18 +118,19 @@ def whole_view(views: OppositeViews) -> NormalCrop:
 
 
 def head_view(views: OppositeViews) -> NormalCrop:
-    """The window of a close view, as it was drawn, in which `estimate_normals` sees the head; with normals of the uppermost HEAD of the person alone."""
+    """The window of a close view, as it was drawn, in which `estimate_normals` sees the head; with normals of its `head_rows` alone."""
     view = whole_view(views)
     rows, columns = head_window(view.image[3])
-    normals = view.normals.copy()
-    normals[:, head_end(view.image[3]) :] = 0
+    head, normals = head_rows(view.image[3]), np.zeros_like(view.normals)
+    normals[:, head] = view.normals[:, head]
     return NormalCrop(view.image[:, rows, columns], normals[:, rows, columns])
 
 
-def head_end(cover: Floats) -> int:
-    """The first row below the uppermost HEAD of a person's outline, coverage (S, S); 0 where nobody is."""
-    top, height = extent(cover.max(axis=1))
-    return int(top + HEAD * (height - 1)) + 1 if height else 0
+def head_rows(cover: Floats) -> slice:
+    """The rows of the head of a person, coverage (S, S): HEAD of the outline's height, from the top of the head; none where nobody is."""
+    _, height = extent(cover.max(axis=1))
+    top = head_top(cover)
+    return slice(top, int(top + HEAD * (height - 1)) + 1 if height else 0)
 
 
 def _read_views(views: OppositeViews) -> tuple[NDArray[np.uint8], Floats, NDArray[np.uint8], NDArray[np.uint8]]:
@@ -162,11 +163,9 @@ def repatterned(rng: Rng, rgb: Floats, cover: Floats, backdrops: Backdrops) -> F
     return np.clip(rgb, 0, 255)
 
 
-def _window(rng: Rng, cover: Floats, size_px: int, heads: float) -> tuple[slice, slice]:
-    """A square around a pixel of the person, for a share of `heads` of the head: a face is the first thing that anybody looks at."""
-    places = np.argwhere(cover > 0.5)
-    if len(places) and rng.random() < heads:
-        places = places[places[:, 0] <= places[0, 0] + HEAD * np.ptp(places[:, 0])]  # in the order of rows
+def _window(rng: Rng, cover: Floats, size_px: int, rows: slice) -> tuple[slice, slice]:
+    """A square around a pixel of the person in these rows."""
+    places = np.argwhere(cover[rows] > 0.5) + np.array([rows.start or 0, 0])
     middle = places[rng.integers(len(places))] if len(places) else np.array(cover.shape) // 2
     top, left = np.clip(middle - size_px // 2, 0, np.array(cover.shape) - size_px)
     return slice(top, top + size_px), slice(left, left + size_px)

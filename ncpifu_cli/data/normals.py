@@ -74,9 +74,14 @@ def head_window(coverage: Floats) -> Window:
 def closeness(coverage: Floats) -> Floats:
     """(S,) how much the close look counts in each row of a framed person, coverage (S, S): fully from the top of the head to below its chin, not at all above
     and from HEAD_WINDOW on. Framing shows half a person at the scale of a whole one, so a head's height is known."""
-    y, height = extent(head_and_trunk(coverage > 0).max(axis=1))
-    down = (np.arange(len(coverage), dtype=np.float32) - y) / np.float32(SUBJECT_SHARE * len(coverage))
-    return np.where((down >= 0) & (height > 0), np.clip((HEAD_WINDOW - down) / SOFT, 0, 1), 0).astype(np.float32)
+    top = head_top(coverage)
+    down = (np.arange(len(coverage), dtype=np.float32) - top) / np.float32(SUBJECT_SHARE * len(coverage))
+    return np.where((down >= 0) & (coverage > 0).any(), np.clip((HEAD_WINDOW - down) / SOFT, 0, 1), 0).astype(np.float32)
+
+
+def head_top(coverage: Floats) -> int:
+    """The first row of a framed person's head, coverage (S, S) 0..1; 0 where nobody is."""
+    return int(np.argmax(head_and_trunk(coverage >= 0.5).any(axis=1)))
 
 
 def _look(net: "NormalNet", rgb: NDArray[np.uint8] | Floats, cover: Floats, device: "torch.device | str") -> Floats:

@@ -80,6 +80,12 @@ def extract_surface(
     return ExtractedSurface(field.positions(places), faces, field.queried)
 
 
+def logit(probability: NDArray[np.floating]) -> NDArray[np.float64]:
+    """(N,) log odds; of what is nearer to 0 or 1 than 1e-9 as of that."""
+    sure = np.clip(probability.astype(np.float64), 1e-9, 1 - 1e-9)
+    return np.asarray(np.log(sure) - np.log1p(-sure))
+
+
 def linear_in_logit(occupancy: Occupancy) -> Occupancy:
     """The same surface (0.5) by a function that changes evenly across it.
 
@@ -88,9 +94,7 @@ def linear_in_logit(occupancy: Occupancy) -> Occupancy:
     """
 
     def evenly(points_ndc: NDArray[np.float32]) -> NDArray[np.float32]:
-        probability = np.clip(occupancy(points_ndc).astype(np.float64), 1e-9, 1 - 1e-9)
-        logit = np.log(probability) - np.log1p(-probability)
-        above = logit / (2 * _CERTAIN_LOGIT)
+        above = logit(occupancy(points_ndc)) / (2 * _CERTAIN_LOGIT)
         above = np.where(above > 0, np.maximum(above, _LEAST_ABOVE), np.minimum(above, -_LEAST_ABOVE))
         return np.clip(0.5 + above, 0, 1).astype(np.float32)
 

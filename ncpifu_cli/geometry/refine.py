@@ -7,7 +7,7 @@ displacements: one sparse system, symmetric and positive.
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_array, csr_array, diags_array
+from scipy.sparse import coo_array, diags_array
 from scipy.sparse.linalg import cg
 
 from ncpifu_cli.geometry.camera import ndc_to_px
@@ -18,12 +18,9 @@ from ncpifu_cli.geometry.surface import face_normals, vertex_normals
 Floats = NDArray[np.floating]
 
 REACH_NDC = 0.03  # relief narrower than about six times this comes from the normals, what is wider from the surface
-SMOOTH = 0.03  # weight of "neighbours move alike" where no normal is known
-BEND_NDC = 0.02  # over which length relief ends, towards where normals are not believed
 MOST_NDC = 0.025  # a vertex moves by at most so much, and by at most THIN of what is behind it
 THIN = 0.25
 THINNEST_NDC = 0.004
-SMALLEST_SHARE = 0.05  # of a middling vertex' share of the surface: smaller ones count as this large
 LEAST_AREA = 1e-3  # of a middling triangle: narrower ones count as this wide
 TINY = 1e-12
 SLANT, SURE = 0.25, 0.6  # normals are believed where normal and surface face their side by more than the first cosine, fully from the second on
@@ -62,12 +59,12 @@ def refine(vertices_ndc: Floats, faces: NDArray[np.integer], front: Floats, back
 def _solve(points: NDArray[np.float64], faces: NDArray[np.integer], wanted: NDArray[np.float64], belief: NDArray[np.float64]) -> NDArray[np.float64]:
     """(V,) displacements d along z: the minimum over the surface, in linear finite elements, of
 
-        b |grad (d - s)|^2 + SMOOTH |grad d|^2 + (d / REACH_NDC)^2 + (BEND_NDC (1 - b) laplace d)^2,
+        b |grad (d - s)|^2 + (1 - b) |grad d|^2 + (d / REACH_NDC)^2,
 
     where s, linear on each triangle, turns it to the wanted normal n: n . (x_j - x_i) + n_z (s_j - s_i) = 0 along its edges. Triangles weigh by size and shape
     (cotangents): marching cubes' are small and narrow in strips along the grid, and weights that follow the strips leave rings like those of wood wherever the
-    wanted normals are those of no surface. The last term lets relief end softly at the sides, of which no normals tell: heads had a ridge there from crown to
-    neck.
+    wanted normals are those of no surface. Where no normal is believed, neighbours move alike, with all the weight that normals have elsewhere: with little of
+    it relief ended within millimetres, in a ridge from crown to neck.
     """
     normal, side = wanted[faces].sum(axis=1), np.sign(wanted[faces, 2])
     known = (belief[faces] > 0).all(axis=1) & (side == side[:, :1]).all(axis=1)  # between front and back there is no normal
@@ -82,18 +79,11 @@ def _solve(points: NDArray[np.float64], faces: NDArray[np.integer], wanted: NDAr
     half_cotangent = cosine / (4 * np.maximum(area, LEAST_AREA * np.median(area)))[:, None]
     lacking = np.where(known[:, None], (slope[:, None] * step[..., :2]).sum(axis=2) - step[..., 2], 0)
     count = len(points)
-    share = np.bincount(faces.ravel(), np.repeat(area / 3, 3), count)  # of the surface, of each vertex
-    laplace = _stiffness(half_cotangent, start, end, count)
-    bending = laplace @ diags_array((BEND_NDC * (1 - belief)) ** 2 / np.maximum(share, SMALLEST_SHARE * np.median(share))) @ laplace
-    system = _stiffness(half_cotangent * (trust + SMOOTH), start, end, count) + diags_array(share / REACH_NDC**2) + bending
+    links = coo_array((half_cotangent.ravel(), (start.ravel(), end.ravel())), shape=(count, count)).tocsr()
+    links = links + links.T
+    keep = np.bincount(faces.ravel(), np.repeat(area / 3, 3), count) / REACH_NDC**2
+    system = diags_array(links.sum(axis=1) + keep) - links
     pull = (half_cotangent * trust * lacking).ravel()
     right = np.bincount(end.ravel(), pull, count) - np.bincount(start.ravel(), pull, count)
     solution, _ = cg(system, right, rtol=1e-3, maxiter=400, M=diags_array(1 / np.maximum(system.diagonal(), TINY)))
     return np.asarray(solution)
-
-
-def _stiffness(weights: NDArray[np.float64], start: NDArray[np.integer], end: NDArray[np.integer], count: int) -> csr_array:
-    """(V, V), symmetric: d' K d is the sum over all triangles' edges, (F, 3) from `start` to `end`, of weight times (d_end - d_start)^2."""
-    links = coo_array((weights.ravel(), (start.ravel(), end.ravel())), shape=(count, count)).tocsr()
-    links = links + links.T
-    return csr_array(diags_array(links.sum(axis=1)) - links)

@@ -12,6 +12,7 @@ from ncpifu_cli.geometry.sparse_grid import Codes, Indices, SparseGrid
 Occupancy = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 Bounds = tuple[tuple[float, float, float], tuple[float, float, float]]
 
+ON_GRID = 1e-4  # of a cell: float32 is that exact at 1024, and a vertex keeps ten times as far from every sample
 CUBE: Bounds = ((-1.0, -1.0, -1.0), (1.0, 1.0, 1.0))
 
 
@@ -117,9 +118,8 @@ class SampledField:
 
 
 class Remembered:
-    """The same function, asked at most once about each sample of the whole cube at `resolution`; about points between them each time.
-
-    For one surface after another of the same function: a `SampledField` forgets with the surface.
+    """The same function, (N, 3) float32 NDC -> (N,), that asks no second time about a sample of the whole cube at `resolution`; about points between samples
+    it asks each time. For one surface after another of the same function: a `SampledField` forgets with the surface.
     """
 
     def __init__(self, occupancy: Occupancy, resolution: int) -> None:
@@ -129,7 +129,7 @@ class Remembered:
     def __call__(self, points_ndc: NDArray[np.float32]) -> NDArray[np.float32]:
         places = (points_ndc.astype(np.float64) + 1) * (self._resolution / 2) - 0.5
         indices = np.rint(places).astype(np.int64)
-        on_grid = (np.abs(places - indices) < 1e-3).all(axis=1) & ((indices >= 0) & (indices < self._resolution)).all(axis=1)
+        on_grid = (np.abs(places - indices) < ON_GRID).all(axis=1) & ((indices >= 0) & (indices < self._resolution)).all(axis=1)
         codes = self._grid.encode(indices[on_grid])
         values = np.full(len(points_ndc), np.nan, np.float32)
         values[on_grid] = self._grid.read(codes)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ncpifu_cli.data.backdrops import Backdrops
 from ncpifu_cli.data.network_input import DETAIL_PX
-from ncpifu_cli.data.normal_crops import NormalCrop, OppositeViews, draw_crops, find_opposite_views, head_end, head_view, whole_view
+from ncpifu_cli.data.normal_crops import NormalCrop, OppositeViews, draw_crops, find_opposite_views, head_rows, head_view, whole_view
 from ncpifu_cli.data.normal_net import NormalNet, load_normals, save_normals
 from ncpifu_cli.progress import SILENT, Reporter
 from ncpifu_cli.stages.train_pictures import Tensors, fit, tell
@@ -116,20 +116,19 @@ def _steps(error: Tensor, known: Tensor) -> Tensor:
 
 
 def angles_deg(net: NormalNet, views: list[OppositeViews]) -> dict[str, float]:
-    """Mean angle between predicted and true normals over whole untouched views: "front", of it the "head", the uppermost HEAD of each person, and "back"."""
+    """Mean angle between predicted and true normals over whole untouched views: "front", of it the "head", and "back"."""
     front, head, back = _Mean(), _Mean(), _Mean()
     for view in views:
         crop = whole_view(view)
         seen, behind = _angles(net, crop)
-        end = head_end(crop.image[3])
         front.add(seen)
-        head.add(seen[:end])
+        head.add(seen[head_rows(crop.image[3])])
         back.add(behind)
     return {"front": front.mean, "head": head.mean, "back": back.mean}
 
 
 def head_angle_deg(net: NormalNet, views: list[OppositeViews]) -> float:
-    """Mean angle between predicted and true front normals over the heads, the uppermost HEAD of each person, of untouched close views."""
+    """Mean angle between predicted and true front normals over the heads of untouched close views."""
     head = _Mean()
     for view in views:
         head.add(_angles(net, head_view(view))[0])

@@ -126,10 +126,10 @@ def _vote_for_hair(votes: NDArray[np.float32], labels: NDArray[np.int64], inside
     middle = float(np.median(columns[rows < top + 2 * CROWN * height])) + 0.5
     row, column = np.mgrid[: len(inside), : len(inside)]
     down, aside = (row - top + 0.5) / height, np.abs(column + 0.5 - middle) / height
-    near = inside & (aside < HEAD_HALF_WIDTH)
+    near = inside & (down >= 0) & (aside < HEAD_HALF_WIDTH)  # hands may be above
     crown, face = (np.bincount(labels[part], minlength=COLOURS) / max(1, part.sum()) for part in (near & (down < CROWN), near & (down > 0.06) & (down < 0.11)))
     hair = np.clip(crown - face, 0, None)
-    strands = inside & (aside < STRANDS_HALF_WIDTH) & (hair > 0.05)[labels]
+    strands = inside & (down >= 0) & (aside < STRANDS_HALF_WIDTH) & (hair > 0.05)[labels]
     lowest = _where_hair_ends(strands & (column < middle), strands & (column > middle), down[:, 0], _chin(skin & near, down[:, 0]))
     end = lowest - NAPE * (aside / HEAD_HALF_WIDTH) ** 2
     head = np.where(near & (down > CROWN) & (down < end), np.clip((down - CROWN) / (end - CROWN), 1e-3, 1), 0).astype(np.float32)

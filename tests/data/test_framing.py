@@ -138,11 +138,17 @@ def test_the_head_begins_below_lifted_arms() -> None:
     assert first_row(head_and_trunk(figure(arms=False))) == 15
 
 
+def test_a_head_under_lifted_arms_may_be_as_small_as_the_arms_make_it() -> None:
+    assert first_row(head_and_trunk(figure(arms=True, head_px=18))) == 40
+
+
 def test_a_person_of_one_limb_is_kept_whole() -> None:
     thin = np.zeros((256, 256), bool)
     thin[15:240, 125:131] = True
     assert np.array_equal(head_and_trunk(thin), thin)
-    tiny_head = figure(arms=False, head_px=8)
-    tiny_head[15:80] &= np.arange(256) // 4 == 31  # a neck of 65 rows: further than arms reach
-    assert first_row(head_and_trunk(tiny_head)) == 15
     assert not head_and_trunk(np.zeros((64, 64), bool)).any()
+
+
+def test_shoulders_are_no_head() -> None:
+    for head_px in (8, 12):
+        assert first_row(head_and_trunk(figure(arms=False, head_px=head_px))) == 15

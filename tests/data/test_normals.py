@@ -1,11 +1,14 @@
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
 
-from ncpifu_cli.data import normals
+from ncpifu_cli.data import normal_crops, normals
+from ncpifu_cli.data.augment import Placement
 from ncpifu_cli.data.backdrops import Backdrops
 from ncpifu_cli.data.normal_crops import draw_crops, find_opposite_views, head_view, whole_view
 from ncpifu_cli.data.normal_net import NormalNet, load_normals, save_normals
@@ -60,6 +63,27 @@ def test_crops_are_repeatable_and_turn_normals_with_the_picture(tmp_path: Path) 
         assert 0.7 < up * 96 / 2 * RADIUS < 1.4
         lengths = np.linalg.norm(crop.normals.reshape(2, 3, 96, 96), axis=1)
         assert np.allclose(lengths[lengths > 0], 1, atol=1e-4)
+
+
+def test_the_surface_that_throws_shadows_moves_with_the_picture(tmp_path: Path) -> None:
+    view = find_opposite_views(write_hump(tmp_path), size_px=SIZE)[0]
+    mask = hump(256)[0].astype(np.float32)
+    for placement in (Placement(), Placement(flip=True, scale=1.15, shift_ndc=(0.1, -0.05), roll_rad=0.3)):
+        front = normal_crops._front_surface(view, placement)
+        shown, there = placement.image(mask) > 0.5, np.isfinite(cv2.resize(front, (256, 256), interpolation=cv2.INTER_NEAREST))
+        assert (shown & there).sum() > 0.96 * (shown | there).sum()
+        assert np.nanmax(front) == pytest.approx(RADIUS * placement.scale, abs=0.01)
+    without = normal_crops._front_surface(dataclasses.replace(view, depth=None), Placement())
+    assert np.isnan(without).all()
+
+
+def test_crops_of_heads_are_below_lifted_arms() -> None:
+    cover = np.zeros((1024, 1024), np.float32)
+    cover[280:960, 400:620] = cover[160:320, 470:560] = cover[60:480, 384:420] = cover[60:480, 600:640] = 1
+    head = normal_crops.head_rows(cover)
+    assert head.start == normals.head_top(cover) == pytest.approx(160, abs=2)
+    assert head.stop == pytest.approx(160 + 0.13 * 900, abs=3)
+    assert normal_crops.head_rows(np.zeros((64, 64), np.float32)) == slice(0, 0)
 
 
 def leaning(right: torch.Tensor | float, up: torch.Tensor | float) -> torch.Tensor:

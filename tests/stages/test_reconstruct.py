@@ -18,7 +18,7 @@ from ncpifu_cli.models.api import Seen
 from ncpifu_cli.progress import Silent
 from ncpifu_cli.stages import detail
 from ncpifu_cli.stages.colours import SurfaceColours, vertex_colours
-from ncpifu_cli.stages.reconstruct import UntrustedMask, reconstruct, reconstruct_people, reconstruct_view
+from ncpifu_cli.stages.reconstruct import UntrustedMask, extract_person, reconstruct, reconstruct_people, reconstruct_view
 from ncpifu_cli.stages.weights import find_weights, load_model
 
 
@@ -178,6 +178,18 @@ def test_detail_comes_from_the_photo_at_a_higher_resolution_and_heads_have_finer
     before, after = (np.asarray(mesh.vertex_normals)[front, 0] for mesh in (finer, carved.mesh))
     wanted = 0.4 * np.sin((carved.to_ndc(carved.mesh.vertices)[front, 0] + 1) * 512 / 20)
     assert np.abs(after - wanted).mean() < 0.9 * np.abs(before - wanted).mean()
+
+
+def test_a_limb_that_the_mask_shows_and_the_network_does_not_is_mended() -> None:
+    def torn(points: np.ndarray) -> np.ndarray:
+        gap = np.minimum(points[:, 1] + 0.3, -0.2 - points[:, 1])
+        outside = np.maximum(np.maximum(np.hypot(points[:, 0], points[:, 2]) - 0.1, gap), np.abs(points[:, 1]) - 0.7)
+        return (1 / (1 + np.exp(np.clip(300 * outside, -50, 50)))).astype(np.float32)
+
+    coverage = np.zeros((128, 128), np.float32)
+    coverage[19:109, 58:70] = 1
+    mesh = trimesh.Trimesh(*extract_person(torn, coverage, 96), process=False)
+    assert mesh.body_count == 1 and mesh.is_watertight
 
 
 def test_without_a_normal_network_the_mesh_stays_as_it_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -37,6 +37,10 @@ def test_no_face_on_the_back_under_lifted_arms() -> None:
     back = unseen_side(picture, picture.any(axis=2)).astype(int)
     for row in (46, 51):
         assert np.abs(back[row, 96] - HAIR).max() < 45, row
+    picture[12:90, 66:75] = picture[12:90, 117:126] = picture[12:20, 66:126] = COAT  # sleeves that meet above the head
+    back = unseen_side(picture, picture.any(axis=2)).astype(int)
+    for row in (46, 51):
+        assert np.abs(back[row, 96] - HAIR).max() < 45, row
 
 
 def test_no_mouth_under_a_hat() -> None:
