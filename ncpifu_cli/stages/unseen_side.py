@@ -132,7 +132,8 @@ def _vote_for_hair(votes: NDArray[np.float32], labels: NDArray[np.int64], inside
     strands = inside & (down >= 0) & (aside < STRANDS_HALF_WIDTH) & (hair > 0.05)[labels]
     lowest = _where_hair_ends(strands & (column < middle), strands & (column > middle), down[:, 0], _chin(skin & near, down[:, 0]))
     end = lowest - NAPE * (aside / HEAD_HALF_WIDTH) ** 2
-    head = np.where(near & (down > CROWN) & (down < end), np.clip((down - CROWN) / (end - CROWN), 1e-3, 1), 0).astype(np.float32)
+    hidden = near & ((down > CROWN) | skin) & (down < end)  # a forehead may begin in the crown
+    head = np.where(hidden, np.clip((down - CROWN) / (end - CROWN), 1e-3, 1), 0).astype(np.float32)
     if hair.sum() >= 0.2:
         weight = (np.clip((end - down) / 0.02, 0, 1) * near)[..., None].astype(np.float32)  # fades out above the collar
         votes *= 1 - weight

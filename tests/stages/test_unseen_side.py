@@ -27,6 +27,14 @@ def test_no_face_no_shirt_no_hands_on_the_back() -> None:
         assert np.abs(back[place] - colour).max() < 30, place
 
 
+def test_no_strip_of_a_high_forehead_on_the_back() -> None:
+    picture = dressed()
+    picture[10:16, 86:106] = SKIN  # hair begins high up, and is at the sides
+    back = unseen_side(picture, picture.any(axis=2)).astype(int)
+    for row in (11, 14, 20, 26):
+        assert np.abs(back[row, 96] - HAIR).max() < 45, row
+
+
 def test_no_face_on_the_back_under_lifted_arms() -> None:
     picture = np.zeros((192, 192, 3), np.uint8)
     picture[70:185, 68:124] = COAT
