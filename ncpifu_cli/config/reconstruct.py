@@ -16,7 +16,7 @@ class ReconstructConfig(Settings):
     """How one photo becomes one mesh, or one for each person."""
 
     resolution: int = Field(256, ge=16, le=1024, description="Cells of the occupancy grid per axis; rounded by the extraction to what its levels need.")
-    height_m: float = Field(1.80, gt=0.1, lt=10, description="Height of the person as posed, in metres: sets the scale of the mesh.")
+    height_m: float = Field(1.80, description="Height of the person as posed, in metres: sets the scale of the mesh.")
     ground: bool = Field(True, description="Put the lowest point at y = 0; else the middle of the person's height is at y = 0.")
     detail: bool = Field(True, description="Give the surface the relief of the normals that a second network sees, and the head finer triangles for it.")
     keep_perspective: bool = Field(False, description="Leave a near camera's perspective in the mesh: it then lies on the photo from straight ahead.")
@@ -36,6 +36,13 @@ class ReconstructConfig(Settings):
     preview: bool = Field(True, description="Write a preview picture beside the mesh.")
     turntable: str | None = Field(None, description="Write the turning person as this .mp4 or .gif file; only mp4 or gif: beside the mesh.")
     html: bool = Field(False, description="Write a page beside the mesh that shows it in any browser, without internet.")
+
+    @field_validator("height_m")
+    @classmethod
+    def _height_in_metres(cls, height: float) -> float:
+        if not 0.1 < height < 10:
+            raise ValueError("must be in metres, above 0.1 and below 10" + (f"; did you mean {height / 100:g}?" if 10 <= height < 1000 else ""))
+        return height
 
     @field_validator("person_box")
     @classmethod

@@ -184,7 +184,8 @@ def test_bad_options(run: Run, tmp_path: Path) -> None:
     for options, message in (
         (["--person-box", "1,2,3"], "person box"),
         (["--person-box", "1,2,-3,5"], "width and a height"),
-        (["--height", "172"], "--height 172.0: must be less than 10"),
+        (["--height", "172"], "--height 172.0: must be in metres, above 0.1 and below 10; did you mean 1.72?"),
+        (["--height", "nan"], "must be in metres"),
         (["--save-mask", "mask.bmp"], "PNG"),
     ):
         assert_one_clear_line(run(photo, "-o", "mesh.obj", *options), message)
