@@ -132,6 +132,12 @@ def head_and_trunk(person: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return person if lower and (headless or lower > REACH * height) else solid
 
 
+def head_place(person: NDArray[np.bool_], rows: float) -> tuple[int, float]:
+    """The first row of a framed person's head, and the middle column of its first so many rows. person (S, S), not empty."""
+    row, column = np.nonzero(head_and_trunk(person))
+    return int(row[0]), float(np.median(column[row < row[0] + rows]))
+
+
 def _warp(image: NDArray[np.uint8], scale: float, camera: PhotoCamera, size_px: int, border: int) -> NDArray[np.uint8]:
     """Resample the working copy (`scale` working pixels per photo pixel) into the framed square: bilinear at k-fold size, then the mean of k x k."""
     pixels = 2 * camera.half_extent_px * scale / size_px  # working pixels per framed pixel

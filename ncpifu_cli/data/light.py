@@ -12,6 +12,7 @@ from ncpifu_cli.geometry.camera import rotation_y
 
 _ALL_AROUND = sh.basis(sh.fibonacci_sphere(400)) * sh.COSINE_LOBE
 _DARKEST = 0.17  # of the brightest normal: darker environments are drawn again
+GAMMA = 2.2  # light is linear, and multiplies sRGB colours by its power of 1 / GAMMA
 _EXPOSURE = 1.04  # mean of the constant coefficient over PIFu's probes
 
 
@@ -57,7 +58,7 @@ def shading(transfer: NDArray[np.floating], light: NDArray[np.floating], camera_
     Returns: (V, 3) float32, 0 and up.
     """
     turned = sh.rotate(light, camera_rotation.T).astype(np.float32)
-    return np.maximum(transfer @ turned, 0) ** np.float32(1 / 2.2)
+    return np.maximum(transfer @ turned, 0) ** np.float32(1 / GAMMA)
 
 
 def shade(albedo: NDArray[np.uint8], light_on_vertices: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -71,5 +72,5 @@ def _blackbody(kelvin: float) -> NDArray[np.float64]:
     red = 255 if t <= 66 else 329.7 * (t - 60) ** -0.1332
     green = 99.47 * np.log(t) - 161.12 if t <= 66 else 288.12 * (t - 60) ** -0.0755
     blue = 255 if t >= 66 else (0 if t <= 19 else 138.52 * np.log(t - 10) - 305.04)
-    linear = (np.clip([red, green, blue], 1, 255) / 255) ** 2.2
+    linear = (np.clip([red, green, blue], 1, 255) / 255) ** GAMMA
     return linear / linear.mean()

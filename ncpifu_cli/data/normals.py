@@ -52,9 +52,10 @@ def estimate_normals(weights: Path, image: NDArray[np.uint8], coverage: Floats, 
     for side, colours in ((FRONT, rgb), (BACK, _without_features(rgb, cover))):
         whole[(*window, side)] = _look(net, colours[window], cover[window], device)[..., side]
     normals = cv2.resize(whole, (CLOSE_PX, CLOSE_PX), interpolation=cv2.INTER_LINEAR)
-    window = head_window(coverage)
-    share, head = closeness(coverage)[window[0], None, None], (*window, FRONT)
-    normals[head] += share * (_look(net, image[window], coverage[window], device)[..., FRONT] - normals[head])
+    share = closeness(coverage)
+    window = _window_of(share, coverage)
+    head = (*window, FRONT)
+    normals[head] += share[window[0], None, None] * (_look(net, image[window], coverage[window], device)[..., FRONT] - normals[head])
     return _unit(normals[..., FRONT]) * person[..., None], _unit(normals[..., BACK]) * person[..., None]
 
 
@@ -66,7 +67,12 @@ def whole_window(coverage: Floats) -> Window:
 
 def head_window(coverage: Floats) -> Window:
     """The rows in which `closeness` is not 0 and the columns that the person, coverage (S, S), covers there, with a margin; sides are multiples of STRIDE."""
-    y, rows = extent(closeness(coverage))
+    return _window_of(closeness(coverage), coverage)
+
+
+def _window_of(share: Floats, coverage: Floats) -> Window:
+    """Where a `share` (S,) of its rows is not 0 and the person, coverage (S, S), is, with a margin."""
+    y, rows = extent(share)
     x, width = extent(coverage[y : y + rows].max(axis=0)) if rows else (0, 0)
     return _fitted(y, rows, len(coverage)), _fitted(x, width, len(coverage))
 

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ncpifu_cli.data.backdrops import Rng, fractal_grey
+from ncpifu_cli.data.light import GAMMA
 
 Floats = NDArray[np.float32]
 SUN, GLOSS = 0.5, 0.35  # how often
-GAMMA = 2.2  # as `data/light.py`: light is linear, and multiplies sRGB colours by its power of 1 / GAMMA
 REACH_NDC, STEPS = 0.5, 16  # how far shadows fall, half a metre, and in how many steps they are looked for
 BIAS_NDC, THICK_NDC = 0.015, 0.25  # what lies less far in front throws no shadow (depth is coarse); what throws one is at most this thick
 

@@ -73,7 +73,7 @@ def _without_pinholes(outline: Bools, hit: Bools) -> Bools:
     count, holes, about, _ = cv2.connectedComponentsWithStats((~outline).astype(np.uint8), connectivity=4)
     small = about[:, cv2.CC_STAT_AREA] < (HOLE_NDC * SIZE_PX / 2) ** 2
     hits = np.bincount(holes.ravel(), hit.ravel(), count) == about[:, cv2.CC_STAT_AREA]
-    return outline | (small & hits)[holes] & ~outline
+    return outline | (small & hits)[holes]
 
 
 def _touching(missing: Bools, known: Bools) -> Bools:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from ncpifu_cli.data.framing import SUBJECT_SHARE, head_and_trunk
+from ncpifu_cli.data.framing import SUBJECT_SHARE, head_place
 from ncpifu_cli.data.normals import HEAD_WINDOW, SOFT, estimate_normals
 from ncpifu_cli.geometry.refine import refine
 from ncpifu_cli.geometry.subdivide import split_faces
@@ -37,12 +37,11 @@ def add_detail(
 
 def crown(coverage: NDArray[np.float32]) -> tuple[float, float]:
     """NDC x and y of the top of a framed person's head, coverage (S, S) 0..1; of the picture's middle where nobody is."""
-    size = len(coverage)
-    rows, columns = np.nonzero(head_and_trunk(coverage >= 0.5))
-    if len(rows) == 0:
+    size, person = len(coverage), coverage >= 0.5
+    if not person.any():
         return 0.0, 0.0
-    middle = np.median(columns[rows < rows[0] + CROWN_NDC * size / 2])
-    return float((2 * middle + 1) / size - 1), float(1 - 2 * rows[0] / size)
+    top, middle = head_place(person, CROWN_NDC * size / 2)
+    return (2 * middle + 1) / size - 1, 1 - 2 * top / size
 
 
 def with_fine_head(vertices: NDArray[np.floating], faces: NDArray[np.integer], middle: float, top: float) -> tuple[NDArray[np.float64], NDArray[np.int32]]:

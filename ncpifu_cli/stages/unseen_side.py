@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ncpifu_cli.data.framing import SUBJECT_SHARE, head_and_trunk
+from ncpifu_cli.data.framing import SUBJECT_SHARE, head_place
 
 SIZE_PX = 256
 COLOURS = 10  # of the palette
@@ -121,9 +121,9 @@ def _vote_for_hair(votes: NDArray[np.float32], labels: NDArray[np.int64], inside
 
     Changes `votes`; returns (U, U), 0 outside the head below its crown, there how far down it is, to 1 at the nape.
     """
-    rows, columns = np.nonzero(head_and_trunk(inside))
-    top, height = rows.min(), SUBJECT_SHARE * len(inside)
-    middle = float(np.median(columns[rows < top + 2 * CROWN * height])) + 0.5
+    height = SUBJECT_SHARE * len(inside)
+    top, middle = head_place(inside, 2 * CROWN * height)
+    middle += 0.5
     row, column = np.mgrid[: len(inside), : len(inside)]
     down, aside = (row - top + 0.5) / height, np.abs(column + 0.5 - middle) / height
     near = inside & (down >= 0) & (aside < HEAD_HALF_WIDTH)  # hands may be above
@@ -182,14 +182,13 @@ def skin_like(picture: NDArray[np.uint8], inside: NDArray[np.bool_]) -> NDArray[
 
     The limits in Cr and Cb are the usual ones, which hold for light and dark skin alike.
     """
-    rows, columns = np.nonzero(head_and_trunk(inside))
-    if len(rows) == 0:
+    if not inside.any():
         return inside
     cr, cb = np.moveaxis(cv2.cvtColor(picture, cv2.COLOR_RGB2YCrCb)[..., 1:], 2, 0)
     usual = (cr > 135) & (cr < 180) & (cb > 80) & (cb < 128)
-    top, height = rows.min(), SUBJECT_SHARE * len(inside)
+    height = SUBJECT_SHARE * len(inside)
     head = np.zeros_like(inside)
-    middle = float(np.median(columns[rows < top + 0.1 * height]))  # between long hair on both sides
+    top, middle = head_place(inside, 0.1 * height)  # between long hair on both sides
     head[round(top + 0.05 * height) : round(top + 0.12 * height), round(middle - 0.035 * height) : round(middle + 0.035 * height) + 1] = True
     face = head & inside & usual
     if face.sum() < 0.3 * (head & inside).sum():
