@@ -17,9 +17,9 @@ from ncpifu_cli.data.normal_net import load_normals
 from ncpifu_cli.data.normals import find_normal_weights
 from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.progress import Silent
-from ncpifu_cli.stages.train_normals import angles_deg, head_angle_deg, train_normals
+from ncpifu_cli.stages.train_normals import angles_deg, close_angles_deg, train_normals
 
-TITLES = {"head": "of it the head", "head_close": "head, close"}
+TITLES = {"head": "of it the head", "front_close": "front, close too", "head_close": "of it the head"}
 
 
 class Lines(Silent):
@@ -35,7 +35,8 @@ def score(renders: Path, close: Path | None, weights: Path, count: int) -> None:
     views = _some(find_opposite_views(renders, held_out=True), count)
     found = angles_deg(net, views)
     if close is not None:
-        found["head_close"] = head_angle_deg(net, _some(find_opposite_views(close, held_out=True, size_px=CLOSE_PX), count))
+        views_close = _some(find_opposite_views(close, held_out=True, size_px=CLOSE_PX), count)
+        found |= {f"{name}_close": angle for name, angle in close_angles_deg(net, views_close).items()}
     print(f"{len(views)} views of held-out humans, mean angle in degrees\n\n| {' | '.join(TITLES.get(name, name) for name in found)} |\n|{'---|' * len(found)}")
     print("| " + " | ".join(f"{angle:.1f}" for angle in found.values()) + " |")
 
@@ -48,7 +49,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("action", choices=("train", "score"))
     parser.add_argument("--renders", type=Path, default=default_root() / "renders")
-    parser.add_argument("--close", type=Path, help="renders of 1024 px, whose heads are looked at closely")
+    parser.add_argument("--close", type=Path, help="renders of 1024 px, for the close look")
     parser.add_argument("--weights", type=Path, help="score: default: the released ones")
     parser.add_argument("--start", type=Path, help="train: weights to go on from")
     parser.add_argument("--minutes", type=float, default=45)

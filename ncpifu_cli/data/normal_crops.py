@@ -18,13 +18,13 @@ from ncpifu_cli.data.backdrops import Backdrops, Rng, fractal_grey
 from ncpifu_cli.data.dataset import read_picture, read_view
 from ncpifu_cli.data.depth import SIZE_PX, decode_depth
 from ncpifu_cli.data.network_input import DETAIL_PX, normal_input, true_colours
-from ncpifu_cli.data.normals import extent, head_top, head_window
+from ncpifu_cli.data.normals import extent, head_top
 from ncpifu_cli.data.prints import printed
 from ncpifu_cli.data.relight import relit
 from ncpifu_cli.errors import NcpifuError
 
 Floats = NDArray[np.float32]
-HEADS = 0.3  # share of crops around the head: a face is the first thing that anybody looks at
+HEADS, CLOSE_HEADS = 0.3, 0.5  # share of crops around the head, of whole and of close views: a face is the first thing that anybody looks at
 HEAD = 0.13  # of a person's height
 # Stretch would change normals by its inverse; what is beyond the outline does not matter here, so nothing is shifted or cut off.
 PHOTO = AugmentConfig(stretch=0.0, shift_ndc=0.0, cut=0.0, scale=0.2, roll_deg=8.0)
@@ -88,9 +88,10 @@ def _direction(yaw_deg: float, pitch_deg: float) -> tuple[float, float]:
 
 
 def draw_crops(views: OppositeViews, count: int, size_px: int, rng: Rng, backdrops: Backdrops, close: bool = False) -> list[NormalCrop]:
-    """Squares somewhere on the person (`close`: on the head), photographed badly and in other patterns. NcpifuError names a file that cannot be read."""
+    """Squares somewhere on the person, more of the head in views of CLOSE_PX (`close`), photographed badly and in other patterns. NcpifuError names a file
+    that cannot be read."""
     rgb, mask, front, back = _read_views(views)
-    photo, heads = (CLOSE_PHOTO, 1.0) if close else (PHOTO, HEADS)
+    photo, heads = (CLOSE_PHOTO, CLOSE_HEADS) if close else (PHOTO, HEADS)
     placement = random_placement(photo, rng)
     premultiplied: Floats = placement.image(rgb.astype(np.float32))
     mask = placement.image(mask)
@@ -115,15 +116,6 @@ def whole_view(views: OppositeViews) -> NormalCrop:
     """The whole view as it was drawn. NcpifuError names a file that cannot be read."""
     rgb, mask, front, back = _read_views(views)
     return NormalCrop(normal_input(rgb, mask), _decoded(front, back, mask > 0, np.eye(2)))
-
-
-def head_view(views: OppositeViews) -> NormalCrop:
-    """The window of a close view, as it was drawn, in which `estimate_normals` sees the head; with normals of its `head_rows` alone."""
-    view = whole_view(views)
-    rows, columns = head_window(view.image[3])
-    head, normals = head_rows(view.image[3]), np.zeros_like(view.normals)
-    normals[:, head] = view.normals[:, head]
-    return NormalCrop(view.image[:, rows, columns], normals[:, rows, columns])
 
 
 def head_rows(cover: Floats) -> slice:

@@ -6,19 +6,20 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from ncpifu_cli.data.framing import SUBJECT_SHARE, head_place
-from ncpifu_cli.data.normals import HEAD_WINDOW, SOFT, estimate_normals
+from ncpifu_cli.data.framing import head_place
+from ncpifu_cli.data.normals import estimate_normals
+from ncpifu_cli.geometry.fair import fair_ground
 from ncpifu_cli.geometry.refine import refine
 from ncpifu_cli.geometry.subdivide import split_faces
+from ncpifu_cli.geometry.surface import vertex_normals
 
 if TYPE_CHECKING:
     import torch
 
-HEAD_NDC = 2 * SUBJECT_SHARE * (HEAD_WINDOW - SOFT)  # from the top: where faces are cut finer, as far down as the close look counts alone
-HALF_WIDTH_NDC, CROWN_NDC = 0.17, 0.07  # and so far to the sides of the middle of its upper part
+FINE_NDC, FINE_HEAD_NDC = 0.005, 0.0025  # edges are as short as this in the mean, in front and at the front of the head
+TIMES = 2  # where they are longer, they are cut in two, at most so often
+HEAD_NDC, HALF_WIDTH_NDC, CROWN_NDC = 0.32, 0.17, 0.07  # from the top of the head down, to the sides of the middle of its upper part, and how high that is
 ABOVE_NDC = 0.03  # a surface may end a little above its outline
-FINE_NDC = 0.005  # edges there are as short as this in the mean, at most TIMES cut in two
-TIMES = 2
 
 
 def add_detail(
@@ -29,10 +30,10 @@ def add_detail(
     coverage: NDArray[np.float32],
     device: "torch.device | str" = "cpu",
 ) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
-    """Vertices (V', 3) and faces (F', 3) with finer triangles on the head, and the relief of the framed photo, image (S, S, 3) uint8 sRGB and coverage (S, S)
+    """Vertices (V', 3) and faces (F', 3) with finer triangles in front, and the relief of the framed photo, image (S, S, 3) uint8 sRGB and coverage (S, S)
     0..1, S = CLOSE_PX. weights: of the normal network."""
-    vertices, faces = with_fine_head(vertices_ndc, faces, *crown(coverage))
-    return refine(vertices, faces, *estimate_normals(weights, image, coverage, device)), faces
+    vertices, fine = with_fine_front(fair_ground(vertices_ndc, faces), faces, *crown(coverage))
+    return refine(vertices, fine, *estimate_normals(weights, image, coverage, device)), fine
 
 
 def crown(coverage: NDArray[np.float32]) -> tuple[float, float]:
@@ -44,15 +45,23 @@ def crown(coverage: NDArray[np.float32]) -> tuple[float, float]:
     return (2 * middle + 1) / size - 1, 1 - 2 * top / size
 
 
-def with_fine_head(vertices: NDArray[np.floating], faces: NDArray[np.integer], middle: float, top: float) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
-    """The same surface, (V, 3) NDC and (F, 3), with short edges where the head is, whose `crown` is at x `middle` and y `top`: an eye is as wide as three cells
-    of the grid that bodies have."""
-    points, corners = np.asarray(vertices, np.float64), np.asarray(faces, np.int32)
-    for _ in range(TIMES):
+def with_fine_front(vertices: NDArray[np.floating], faces: NDArray[np.integer], middle: float, top: float) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
+    """The same surface, (V, 3) NDC and (F, 3), with short edges where it faces the camera, shorter ones on the head, whose `crown` is at x `middle` and y
+    `top`: an eye is as wide as three cells of the grid of 256, a hem is a step of half a cell. At the back there is no such detail to carry."""
+
+    def front(points: NDArray[np.float64], corners: NDArray[np.int32]) -> NDArray[np.bool_]:
+        return np.asarray((vertex_normals(points, corners)[corners, 2] > 0).any(axis=1))
+
+    def head(points: NDArray[np.float64], corners: NDArray[np.int32]) -> NDArray[np.bool_]:
         inside = (points[:, 1] > top - HEAD_NDC) & (points[:, 1] < top + ABOVE_NDC) & (np.abs(points[:, 0] - middle) < HALF_WIDTH_NDC)
-        head = np.asarray(inside[corners].all(axis=1))
-        edges = points[corners[head]] - points[np.roll(corners[head], -1, axis=1)]
-        if not head.any() or np.linalg.norm(edges, axis=2).mean() < FINE_NDC:
-            break
-        points, corners = split_faces(points, corners, head)
+        return front(points, corners) & inside[corners].all(axis=1)
+
+    points, corners = np.asarray(vertices, np.float64), np.asarray(faces, np.int32)
+    for chosen_by, shortest in ((front, FINE_NDC), (head, FINE_HEAD_NDC)):
+        for _ in range(TIMES):
+            chosen = chosen_by(points, corners)
+            edges = points[corners[chosen]] - points[np.roll(corners[chosen], -1, axis=1)]
+            if not chosen.any() or np.linalg.norm(edges, axis=2).mean() < shortest:
+                break
+            points, corners = split_faces(points, corners, chosen)
     return points, corners

@@ -21,11 +21,12 @@ VIEWS = (("front", 0.0), ("left side", -90.0), ("back", 180.0), ("right side", 9
 OUTLINE = (255, 64, 129)
 PAPER = np.array([244, 244, 242], np.float32)
 INK = (70, 70, 74)
-GAMMA = 2.2
-CLAY_SRGB = tuple(255 * np.array([0.74, 0.68, 0.62]) ** (1 / GAMMA))
+CLAY_SRGB = (222, 214, 205)
 # direction towards the light (x right, y up, z to the camera), strength
-LIGHTS = (((-0.75, 0.7, 0.45), 0.78), ((0.9, 0.0, 0.4), 0.16), ((0.0, 0.2, 1.0), 0.14))
-AMBIENT = 0.07
+LIGHTS = (((-0.7, 0.7, 0.5), 0.95), ((0.9, 0.0, 0.4), 0.16), ((0.0, 0.2, 1.0), 0.05))
+AMBIENT = 0.04
+CONTRAST = 1.6  # less than a screen's 2.2: relief is what the picture is looked at for
+GLOSS, GLOSS_TOWARDS, GLOSS_POWER = 0.12, (-0.35, 0.4, 1.0), 25
 _IDENTITY = Similarity(1.0, ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0)), (0.0, 0.0, 0.0))
 
 
@@ -140,12 +141,17 @@ def clay(normals: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def clay_light(unit_normals: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(..., 3) -> (...) what the three lights make of a colour in sRGB."""
+    """(..., 3) -> (...) what the three lights, and a little gloss, make of a colour in sRGB."""
     light = np.full(unit_normals.shape[:-1], AMBIENT, np.float32)
     for direction, strength in LIGHTS:
-        towards = np.array(direction, np.float32)
-        light += strength * np.clip(unit_normals @ (towards / np.linalg.norm(towards)), 0, None)
-    return light ** np.float32(1 / GAMMA)
+        light += strength * _facing(unit_normals, direction)
+    return light ** np.float32(1 / CONTRAST) + np.float32(GLOSS) * _facing(unit_normals, GLOSS_TOWARDS) ** GLOSS_POWER
+
+
+def _facing(unit_normals: NDArray[np.float32], direction: tuple[float, float, float]) -> NDArray[np.float32]:
+    """(..., 3) -> (...) the cosine to a direction, 0 where turned away."""
+    towards = np.array(direction, np.float32)
+    return np.clip(unit_normals @ (towards / np.linalg.norm(towards)), 0, None)
 
 
 def on_paper(colours: NDArray[np.float32], mask: NDArray[np.bool_]) -> NDArray[np.uint8]:

@@ -211,7 +211,8 @@ def reconstruct_prepared(prepared: Prepared, model: LoadedModel, config: Reconst
     if wanted_faces is not None:
         vertices, faces = decimate(vertices, faces, wanted_faces)
     normals = vertex_normals(vertices, faces)
-    photo_px = 2 * config.resolution if not config.texture else max(1024, 2 * config.resolution)
+    fine = config.texture or normal_weights is not None
+    photo_px = max(CLOSE_PX, 2 * config.resolution) if fine else 2 * config.resolution
     photo_colours = frame_colours(prepared.photo, prepared.mask, photo_px, view.camera)
     colours = SurfaceColours(vertices, faces, photo_colours, view.mask, occupancy.color if occupancy.knows_colors else None)
     mesh_colours = colours.at(vertices, normals)

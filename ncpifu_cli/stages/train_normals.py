@@ -10,9 +10,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ncpifu_cli.data.backdrops import Backdrops
+from ncpifu_cli.data.dataset import read_view
 from ncpifu_cli.data.network_input import DETAIL_PX
-from ncpifu_cli.data.normal_crops import NormalCrop, OppositeViews, draw_crops, find_opposite_views, head_rows, head_view, whole_view
+from ncpifu_cli.data.normal_crops import NormalCrop, OppositeViews, draw_crops, find_opposite_views, head_rows, whole_view
 from ncpifu_cli.data.normal_net import NormalNet, load_normals, save_normals
+from ncpifu_cli.data.normals import normals_seen
 from ncpifu_cli.progress import SILENT, Reporter
 from ncpifu_cli.stages.train_pictures import Tensors, fit, tell
 
@@ -43,7 +45,7 @@ def train_normals(
 
     Args:
         run: folder for normals.safetensors and metrics.jsonl. start: weights to go on from. view_px: side of the rendered views. close_renders: views of
-            twice that side, whose heads make up half of each batch.
+            twice that side, which make up half of each batch.
         limit_seconds: the learning rate falls to zero by then even if the steps are not done.
 
     Returns the weights file. Raises NcpifuError where there is nothing to train on.
@@ -53,12 +55,12 @@ def train_normals(
     nearer = [] if close_renders is None else find_opposite_views(close_renders, size_px=2 * view_px)
     names = sorted({view.folder.name for view in nearer or whole})
     held_back = set(names[len(names) - watch :]) if watch < len(names) else set()
-    (training, watched), (heads, watched_heads) = _split(whole, held_back), _split(nearer, held_back)
+    (training, watched), (close, watched_close) = _split(whole, held_back), _split(nearer, held_back)
     backdrops, rng = Backdrops(None), np.random.default_rng(seed)
 
     def draw() -> tuple[Tensor, Tensor]:
-        of_heads = batch_size // 2 if heads else 0
-        return _tensors(pieces(training, batch_size - of_heads, CROPS) + pieces(heads, of_heads, CLOSE_CROPS, close=True))
+        of_close = batch_size // 2 if close else 0
+        return _tensors(pieces(training, batch_size - of_close, CROPS) + pieces(close, of_close, CLOSE_CROPS, close=True))
 
     def pieces(views: list[OppositeViews], count: int, of_each: int, close: bool = False) -> list[NormalCrop]:
         chosen = (views[rng.integers(len(views))] for _ in range(-(-count // of_each)))
@@ -67,9 +69,10 @@ def train_normals(
     def keep(weights: Tensors, row: dict[str, Any]) -> Path:
         net = NormalNet()
         net.load_state_dict(weights)
-        angles = angles_deg(net.eval(), watched) if watched else {}
-        if watched_heads:
-            angles["head_close"] = head_angle_deg(net.eval(), watched_heads)
+        net = net.half().float().eval()  # as the file holds them
+        angles = angles_deg(net, watched) if watched else {}
+        if watched_close:
+            angles |= {f"{name}_close": angle for name, angle in close_angles_deg(net, watched_close).items()}
         row = {**row, **{f"{name}_deg": round(angle, 2) for name, angle in angles.items()}}
         save_normals(run / "normals.safetensors", net, row)
         tell(run, row, reporter)
@@ -127,12 +130,16 @@ def angles_deg(net: NormalNet, views: list[OppositeViews]) -> dict[str, float]:
     return {"front": front.mean, "head": head.mean, "back": back.mean}
 
 
-def head_angle_deg(net: NormalNet, views: list[OppositeViews]) -> float:
-    """Mean angle between predicted and true front normals over the heads of untouched close views."""
-    head = _Mean()
+def close_angles_deg(net: NormalNet, views: list[OppositeViews]) -> dict[str, float]:
+    """The same for "front" and "head" of close views, seen as `estimate_normals` does: from afar and closely."""
+    front, head = _Mean(), _Mean()
     for view in views:
-        head.add(_angles(net, head_view(view))[0])
-    return head.mean
+        crop = whole_view(view)
+        seen, _ = normals_seen(net, *read_view(view.folder, {"rgb": view.rgb, "mask": view.mask}))
+        angles = _between(torch.from_numpy(seen.transpose(2, 0, 1)), torch.from_numpy(crop.normals[:3]))
+        front.add(angles)
+        head.add(angles[head_rows(crop.image[3])])
+    return {"front": front.mean, "head": head.mean}
 
 
 class _Mean:
@@ -154,9 +161,12 @@ def _angles(net: NormalNet, crop: NormalCrop) -> Tensor:
     """(2, H, W) angles in degrees between predicted and true normals of front and back, NaN where there is no surface."""
     image, true = _tensors([crop])
     with torch.inference_mode():
-        both, true = net(image)[0].unflatten(0, (2, 3)), true[0].unflatten(0, (2, 3))
-        angles = (both * true).sum(1).clamp(-1, 1).acos().rad2deg()
-    return angles.where(true.square().sum(1) > 0.5, torch.nan)
+        return torch.stack([_between(seen, known) for seen, known in zip(net(image)[0].split(3), true[0].split(3), strict=True)])
+
+
+def _between(seen: Tensor, true: Tensor) -> Tensor:
+    """(H, W) angles in degrees between unit normals (3, H, W), NaN where the true ones are 0."""
+    return (seen * true).sum(0).clamp(-1, 1).acos().rad2deg().where(true.square().sum(0) > 0.5, torch.nan)
 
 
 def _split(views: list[OppositeViews], held_back: set[str]) -> tuple[list[OppositeViews], list[OppositeViews]]:

@@ -10,7 +10,7 @@ import torch
 from ncpifu_cli.data import normal_crops, normals
 from ncpifu_cli.data.augment import Placement
 from ncpifu_cli.data.backdrops import Backdrops
-from ncpifu_cli.data.normal_crops import draw_crops, find_opposite_views, head_view, whole_view
+from ncpifu_cli.data.normal_crops import draw_crops, find_opposite_views, whole_view
 from ncpifu_cli.data.normal_net import NormalNet, load_normals, save_normals
 from ncpifu_cli.errors import NcpifuError
 from tests.normal_fixtures import RADIUS, SIZE, hump, write_hump
@@ -140,7 +140,7 @@ def test_estimate_is_the_mean_of_the_picture_and_its_mirror_image(estimate: Esti
 
 
 class Looks(torch.nn.Module):
-    """Stands in for the network: normals that say how large the picture was in which they were seen."""
+    """Stands in for the network: from afar everything leans to the right; closely nothing does, but every other few rows lean upwards."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -148,19 +148,22 @@ class Looks(torch.nn.Module):
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         self.shapes.append((image.shape[2], image.shape[3]))
-        return leaning(torch.zeros_like(image[:, :1]), 1.0 if len(self.shapes) == 3 else 0.0)
+        flat = torch.zeros_like(image[:, :1])
+        if image.shape[2] < 600:  # the mirror image leans to the left
+            return leaning(flat + torch.tensor([0.5, -0.5])[:, None, None, None], flat)
+        return leaning(flat, flat + torch.where(torch.arange(image.shape[2]) % 8 < 4, 0.4, -0.4)[:, None])
 
 
-def test_a_head_is_looked_at_more_closely_and_passes_into_the_rest(estimate: Estimate) -> None:
+def test_wide_shapes_are_seen_from_afar_and_narrow_ones_closely(estimate: Estimate) -> None:
     net = Looks()
     coverage = np.zeros((1024, 1024), np.float32)
-    coverage[100:1000, 300:700], coverage[100:300, :450], coverage[100:300, 550:] = 1, 0, 0  # a narrow head on a wide body
-    front, _ = estimate(net, np.full((1024, 1024, 3), 128, np.uint8), coverage)
-    assert net.shapes == [(512, 256)] * 2 + [(256, 160)]  # front and back of the body at half the size; the head, 198 rows high, no wider than itself
-    assert front[150, 500, 1] == pytest.approx(0.5**0.5, abs=1e-4)
-    assert front[800, 500, 1] == 0
-    steps = np.diff(front[100:900, 500, 1])
-    assert (steps <= 1e-6).all() and np.abs(steps).max() < 0.1
+    coverage[100:1000, 300:700] = 1
+    front, back = estimate(net, np.full((1024, 1024, 3), 128, np.uint8), coverage)
+    assert net.shapes == [(512, 256)] * 2 + [(960, 448)]  # front and back at half the size, then the front; no wider than the person
+    inside = front[120:980, 320:680]
+    assert inside[..., 0].mean() == pytest.approx(0.5 / np.hypot(0.5, 1), abs=0.03)
+    assert np.abs(inside[..., 1].mean()) < 0.02 and inside[..., 1].std() > 0.3
+    assert not back[coverage > 0][:, 1].any()
 
 
 class Steepness(torch.nn.Module):
@@ -181,17 +184,6 @@ def test_a_face_does_not_come_through_to_the_back(estimate: Estimate) -> None:
     assert through > 0.5 and np.abs(back_featured - back).max() < 0.4 * through
 
 
-def test_half_a_person_has_a_whole_head() -> None:
-    whole = np.zeros((1024, 1024), np.float32)
-    whole[62:962, 400:600] = 1
-    half = whole.copy()
-    half[500:] = 0  # as far as the photo goes; framed at the same scale
-    assert np.array_equal(normals.closeness(half), normals.closeness(whole))
-    assert normals.head_window(half) == normals.head_window(whole)
-    assert normals.closeness(whole)[62 + round(0.15 * 900)] == 1  # a chin is at 0.13
-    assert not normals.closeness(0 * whole).any()
-
-
 def test_nobody_has_no_normals(estimate: Estimate) -> None:
     image = np.zeros((1024, 1024, 3), np.uint8)
     assert not any(side.any() for side in estimate(Looks(), image, np.zeros((1024, 1024), np.float32)))
@@ -199,13 +191,11 @@ def test_nobody_has_no_normals(estimate: Estimate) -> None:
         estimate(Looks(), image[:512, :512], np.zeros((512, 512), np.float32))
 
 
-def test_close_crops_are_of_the_head(tmp_path: Path) -> None:
+def test_half_of_the_close_crops_are_of_the_head(tmp_path: Path) -> None:
     view = find_opposite_views(write_hump(tmp_path), size_px=SIZE)[0]
-    for crop in draw_crops(view, 6, 32, np.random.default_rng(1), Backdrops(families=("noise",)), close=True):
-        assert crop.normals[1][crop.normals[2] > 0].mean() > 0.3  # the upper part of the ball, which faces upwards
-    head = head_view(view)
-    assert head.image.shape[1] % normals.STRIDE == head.image.shape[2] % normals.STRIDE == 0
-    assert (head.normals[1][np.linalg.norm(head.normals[:3], axis=0) > 0] > 0.5).all()
+    crops = [crop for seed in range(6) for crop in draw_crops(view, 4, 32, np.random.default_rng(seed), Backdrops(families=("noise",)), close=True)]
+    upwards = [crop.normals[1][crop.normals[2] > 0].mean() > 0.3 for crop in crops]  # the upper part of the ball
+    assert 0.25 < np.mean(upwards) < 0.85
 
 
 def test_weights_survive_a_round_trip_and_others_are_refused(tmp_path: Path) -> None:

@@ -6,9 +6,10 @@ import trimesh
 from scipy.sparse.linalg import cg
 
 from ncpifu_cli.geometry.extract import extract_surface
+from ncpifu_cli.geometry.fair import fair_ground
 from ncpifu_cli.geometry.mesh_health import crossing_faces
 from ncpifu_cli.geometry.refine import MOST_NDC, refine
-from ncpifu_cli.stages.detail import with_fine_head
+from ncpifu_cli.stages.detail import with_fine_front
 
 RADIUS, BUMP, WAVES = 0.5, 0.006, 60.0
 SIZE = 256
@@ -129,7 +130,7 @@ def test_relief_ends_without_a_ridge_at_the_sides() -> None:
 
 
 def test_the_solver_gets_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    """On marching cubes' uneven triangles, with finer ones on a part."""
+    """On triangles as marching cubes and `fair_ground` leave them, with finer ones on a part."""
     answers: list[int] = []
 
     def watched(*args: Any, **options: Any) -> tuple[np.ndarray, int]:
@@ -138,7 +139,7 @@ def test_the_solver_gets_there(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr("ncpifu_cli.geometry.refine.cg", watched)
     body = extract_surface(lambda p: (1 / (1 + np.exp(40 * (np.linalg.norm(p / (0.3, 0.8, 0.2), axis=1) - 1)))).astype(np.float32), 192)
-    vertices, faces = with_fine_head(body.vertices, body.faces, 0.0, 0.8)
+    vertices, faces = with_fine_front(fair_ground(body.vertices, body.faces), body.faces, 0.0, 0.8)
     front = np.random.default_rng(1).normal(size=(SIZE, SIZE, 3)) * (0.3, 0.3, 0.1) + (0, 0, 1)
     front /= np.linalg.norm(front, axis=2, keepdims=True)
     refine(vertices, faces, front.astype(np.float32), (front * (1, 1, -1)).astype(np.float32))

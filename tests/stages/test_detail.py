@@ -1,4 +1,4 @@
-"""Heads have triangles that can carry a face, and nothing else changes."""
+"""Fronts have triangles that can carry folds, heads such as can carry a face, and nothing else changes."""
 
 import numpy as np
 import pytest
@@ -22,30 +22,34 @@ def person(cells: int, bottom: float = -0.88) -> trimesh.Trimesh:
     return trimesh.Trimesh(surface.vertices, surface.faces, process=False)
 
 
-def head_edges(mesh: trimesh.Trimesh) -> np.ndarray:
+def front_edges(mesh: trimesh.Trimesh, head: bool) -> np.ndarray:
     ends = mesh.vertices[mesh.edges_unique]
-    return np.linalg.norm(ends[:, 0] - ends[:, 1], axis=1)[ends[..., 1].min(axis=1) > 0.65]
+    facing = (np.asarray(mesh.vertex_normals)[mesh.edges_unique, 2] > 0.2).all(axis=1)
+    above = ends[..., 1].min(axis=1) > 0.65 if head else ends[..., 1].max(axis=1) < 0.88 - detail.HEAD_NDC - 0.05
+    return np.linalg.norm(ends[:, 0] - ends[:, 1], axis=1)[facing & above]
 
 
 @pytest.mark.parametrize("bottom", [-0.88, 0.0])
-def test_a_head_gets_short_edges_and_the_rest_stays(bottom: float) -> None:
+def test_fronts_get_short_edges_heads_shorter_ones_and_backs_stay(bottom: float) -> None:
     coarse = person(128, bottom)
-    fine = trimesh.Trimesh(*detail.with_fine_head(coarse.vertices, coarse.faces, *CROWN), process=False)
+    fine = trimesh.Trimesh(*detail.with_fine_front(coarse.vertices, coarse.faces, *CROWN), process=False)
     assert fine.is_watertight and fine.volume == pytest.approx(coarse.volume)
-    assert head_edges(fine).mean() < detail.FINE_NDC < head_edges(coarse).mean()
+    assert front_edges(fine, head=False).mean() < 1.1 * detail.FINE_NDC < front_edges(coarse, head=False).mean()
+    assert front_edges(fine, head=True).mean() < 1.1 * detail.FINE_HEAD_NDC
     assert np.array_equal(fine.vertices[: len(coarse.vertices)], coarse.vertices)
     added = fine.vertices[len(coarse.vertices) :]
-    assert added[:, 1].min() > 0.88 - detail.HEAD_NDC - 0.03
-    assert np.abs(added[:, 0] - 0.05).max() < detail.HALF_WIDTH_NDC + 0.03
+    assert added[:, 2].min() > -0.03  # edges that begin in front
 
 
-def test_a_fine_mesh_stays_as_it_is_and_a_very_coarse_one_is_cut_twice() -> None:
+def test_a_fine_mesh_stays_as_it_is_and_a_very_coarse_one_is_cut_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(detail, "FINE_HEAD_NDC", detail.FINE_NDC)
     fine = person(448)
-    vertices, faces = detail.with_fine_head(fine.vertices, fine.faces, *CROWN)
+    vertices, faces = detail.with_fine_front(fine.vertices, fine.faces, *CROWN)
     assert np.array_equal(faces, fine.faces) and np.array_equal(vertices, fine.vertices)
     coarse = person(48)
-    cut = trimesh.Trimesh(*detail.with_fine_head(coarse.vertices, coarse.faces, *CROWN), process=False)
-    assert head_edges(coarse).mean() / 4.5 < head_edges(cut).mean() < head_edges(coarse).mean() / 3
+    cut = trimesh.Trimesh(*detail.with_fine_front(coarse.vertices, coarse.faces, *CROWN), process=False)
+    before, after = (front_edges(mesh, head=False).mean() for mesh in (coarse, cut))
+    assert before / 4.5 < after < before / 3
 
 
 def test_under_lifted_arms_the_head_gets_short_edges_and_the_hands_do_not() -> None:
@@ -57,8 +61,9 @@ def test_under_lifted_arms_the_head_gets_short_edges_and_the_hands_do_not() -> N
     assert top == pytest.approx(1 - 2 * 40 / 256, abs=0.01)
     body = person(96)
     body.apply_translation((0, 0.1, 0))  # something is above the head
-    added = detail.with_fine_head(body.vertices, body.faces, 0.05, 0.88)[0][len(body.vertices) :]
-    assert len(added) and added[:, 1].max() < 0.88 + detail.ABOVE_NDC + 0.03
+    headless, headed = (detail.with_fine_front(body.vertices, body.faces, 0.05, top)[0] for top in (9.0, 0.88))
+    above = [int((points[:, 1] > 0.88 + detail.ABOVE_NDC + 0.01).sum()) for points in (headless, headed)]
+    assert len(headed) > len(headless) and above[0] == above[1] > 0
 
 
 def test_where_nobody_is_there_is_no_head() -> None:

@@ -13,6 +13,7 @@ from ncpifu_cli.data.perspective import ORTHOGRAPHIC
 from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.geometry.camera import HALF_EXTENT_M
 from ncpifu_cli.geometry.extract import EmptySurface
+from ncpifu_cli.geometry.fair import fair_ground
 from ncpifu_cli.geometry.raster import rasterise
 from ncpifu_cli.models.api import Seen
 from ncpifu_cli.progress import Silent
@@ -151,7 +152,7 @@ def test_view_is_in_normalised_camera_metres() -> None:
         reconstruct_view(model, image[:64, :64], mask[:64, :64])
 
 
-def test_detail_comes_from_the_photo_at_a_higher_resolution_and_heads_have_finer_faces(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_detail_comes_from_the_photo_at_a_higher_resolution_and_fronts_have_finer_faces(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     photo = save_rgba(tmp_path / "person.png", 600, 800)
     (tmp_path / "normals").touch()
     asked: list[tuple[int, ...]] = []
@@ -170,8 +171,9 @@ def test_detail_comes_from_the_photo_at_a_higher_resolution_and_heads_have_finer
     carved = reconstruct(photo, fake_model(128), resolution=96)
     assert asked == [(1024, 1024, 3)]
     assert bare.detail is None and carved.detail == tmp_path / "normals"
-    finer = trimesh.Trimesh(*detail.with_fine_head(bare.to_ndc(bare.mesh.vertices), bare.mesh.faces, *crowns[0]), process=False)
-    assert len(finer.faces) > 1.1 * len(bare.mesh.faces)
+    ground = fair_ground(bare.to_ndc(bare.mesh.vertices), bare.mesh.faces)
+    finer = trimesh.Trimesh(*detail.with_fine_front(ground, bare.mesh.faces, *crowns[0]), process=False)
+    assert len(finer.faces) > 2 * len(bare.mesh.faces)
     assert np.array_equal(carved.mesh.faces, finer.faces) and carved.mesh.is_watertight
     assert np.allclose(carved.to_ndc(carved.mesh.vertices)[:, :2], finer.vertices[:, :2], atol=1e-5)
     front = np.asarray(finer.vertex_normals)[:, 2] > 0.8

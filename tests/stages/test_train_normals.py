@@ -68,7 +68,7 @@ def test_training_improves_leaves_weights_and_goes_on_from_them(tmp_path: Path) 
     assert all(torch.equal(before[name], after[name]) for name in before)  # no time: nothing changes
 
 
-def test_half_of_a_batch_is_heads_of_the_close_renders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_half_of_a_batch_is_of_the_close_renders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     renders = write_hump(tmp_path / "renders")
     close = write_hump(write_hump(tmp_path / "close", "train-000001", size=2 * SIZE), "train-000002", size=2 * SIZE)
     drawn: list[tuple[str, int, bool]] = []
@@ -82,8 +82,9 @@ def test_half_of_a_batch_is_heads_of_the_close_renders(tmp_path: Path, monkeypat
     assert drawn == [("renders", 2, False), ("close", 2, True)] * 2
     row = json.loads((tmp_path / "run" / "metrics.jsonl").read_text().splitlines()[-1])
     watched = [view for view in find_opposite_views(close, size_px=2 * SIZE) if view.folder.name == "train-000002"]
-    told = stage.head_angle_deg(load_normals(tmp_path / "run" / "normals.safetensors"), watched)
-    assert row["head_close_deg"] == pytest.approx(told, abs=0.5)  # half precision
+    told = stage.close_angles_deg(load_normals(tmp_path / "run" / "normals.safetensors"), watched)
+    for name, angle in told.items():
+        assert row[f"{name}_close_deg"] == pytest.approx(angle, abs=0.01)
 
 
 def test_who_is_watched_is_trained_on_in_neither_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
