@@ -12,9 +12,9 @@ import numpy as np
 
 from ncpifu_cli.artifacts import default_root
 from ncpifu_cli.data.network_input import CLOSE_PX
-from ncpifu_cli.data.normal_crops import OppositeViews, find_opposite_views
 from ncpifu_cli.data.normal_net import load_normals
 from ncpifu_cli.data.normals import find_normal_weights
+from ncpifu_cli.data.opposite_views import OppositeViews, find_opposite_views
 from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.progress import Silent
 from ncpifu_cli.stages.train_normals import angles_deg, close_angles_deg, train_normals

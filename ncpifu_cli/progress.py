@@ -1,5 +1,6 @@
 """How stages tell what they do, without printing: the caller passes a `Reporter`, the command line passes a rich one."""
 
+import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
@@ -50,3 +51,15 @@ SILENT: Reporter = Silent()
 def counted(number: int, noun: str) -> str:
     """ "1 subject", "2 subjects"."""
     return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+class Clock:
+    """Seconds between laps."""
+
+    def __init__(self) -> None:
+        self.laps: dict[str, float] = {}
+        self._last = time.perf_counter()
+
+    def lap(self, name: str) -> None:
+        now = time.perf_counter()
+        self.laps[name], self._last = round(now - self._last, 3), now

@@ -7,6 +7,7 @@ import numpy as np
 
 from ncpifu_cli.artifacts import write_json
 from ncpifu_cli.data.depth import LAYERS, SIZE_PX, encode_depth
+from ncpifu_cli.data.light import white
 
 SIZE = 96
 RADIUS = 0.6
@@ -48,6 +49,6 @@ def write_hump(root: Path, name: str = "train-000001", yaws: tuple[int, ...] = (
             files["depth"] = f"depth/{stem}.png"
             (root / name / "depth").mkdir(exist_ok=True)
             cv2.imwrite(str(root / name / files["depth"]), stored_depth(yaw == 0))
-            views.append({"yaw_deg": float(yaw), "pitch_deg": float(pitch), **files})
+            views.append({"yaw_deg": float(yaw), "pitch_deg": float(pitch), "light": white().tolist(), **files})
     write_json(root / name / "subject.json", {"format": "ncpifu-subject", "version": 1, "name": name, "hash": "0", "size_px": size, "views": views})
     return root

@@ -5,7 +5,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 DETAIL_PX = 512  # side of the framed person that the normal network looks at
-CLOSE_PX = 2 * DETAIL_PX  # the same where it looks at the head
+CLOSE_PX = 2 * DETAIL_PX  # the same where it looks closely
+BACK_PX = 256  # side of the framed person whose other side is told
 
 
 def network_input(rgb: NDArray[np.uint8] | NDArray[np.float32], coverage: NDArray[np.float32]) -> NDArray[np.float32]:

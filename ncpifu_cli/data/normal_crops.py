@@ -1,27 +1,24 @@
 """What the normal network learns from: pieces of rendered people, with the normals of their front and back surface.
 
-A crop is a function of a numpy generator. The back surface, which the camera does not see, is the front of the view from the opposite side: orthographic
-cameras that face each other at opposite pitches draw mirror images of one outline.
+A crop is a function of a numpy generator. The back surface, which the camera does not see, is the front of the view from the opposite side.
 """
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ncpifu_cli.artifacts import HELD_OUT_PREFIXES, read_json
 from ncpifu_cli.config.train import AugmentConfig
 from ncpifu_cli.data.augment import Placement, photographic, random_placement
 from ncpifu_cli.data.backdrops import Backdrops, Rng, fractal_grey
-from ncpifu_cli.data.dataset import read_picture, read_view
+from ncpifu_cli.data.dataset import read_picture
 from ncpifu_cli.data.depth import SIZE_PX, decode_depth
-from ncpifu_cli.data.network_input import DETAIL_PX, normal_input, true_colours
+from ncpifu_cli.data.network_input import normal_input, true_colours
 from ncpifu_cli.data.normals import extent, head_top
+from ncpifu_cli.data.opposite_views import OppositeViews, read_drawn, read_normal_map
 from ncpifu_cli.data.prints import printed
 from ncpifu_cli.data.relight import relit
-from ncpifu_cli.errors import NcpifuError
 
 Floats = NDArray[np.float32]
 HEADS, CLOSE_HEADS = 0.3, 0.5  # share of crops around the head, of whole and of close views: a face is the first thing that anybody looks at
@@ -29,19 +26,6 @@ HEAD = 0.13  # of a person's height
 # Stretch would change normals by its inverse; what is beyond the outline does not matter here, so nothing is shifted or cut off.
 PHOTO = AugmentConfig(stretch=0.0, shift_ndc=0.0, cut=0.0, scale=0.2, roll_deg=8.0)
 CLOSE_PHOTO = PHOTO.model_copy(update={"blur_px": 2.5})  # many photographs are smaller than the close look at a head
-
-
-@dataclass(frozen=True)
-class OppositeViews:
-    """One view of a subject and the normals seen from both of its sides: files in its folder, of the render layout (`render --maps normal`), without
-    depth in renders made before there was any."""
-
-    folder: Path
-    rgb: str
-    mask: str
-    depth: str | None
-    front: str
-    back: str
 
 
 @dataclass(frozen=True)
@@ -54,37 +38,6 @@ class NormalCrop:
 
     image: Floats
     normals: Floats
-
-
-def find_opposite_views(renders: Path, *, held_out: bool = False, size_px: int = DETAIL_PX) -> list[OppositeViews]:
-    """All views under `renders` whose opposite was drawn too: of training subjects, or of those held out.
-
-    Raises NcpifuError where there are none, or of another size.
-    """
-    found = []
-    for marker in sorted(renders.glob("[!.]*/subject.json")):
-        content = read_json(marker)
-        if content["name"].startswith(HELD_OUT_PREFIXES) != held_out:
-            continue
-        views = {_direction(view["yaw_deg"], view["pitch_deg"]): view for view in content["views"] if "normal_map" in view}
-        if views and content["size_px"] != size_px:
-            raise NcpifuError(
-                f"{marker.parent} was drawn at {content['size_px']} px", f"the normal network sees people at {size_px} px: render with --size {size_px}"
-            )
-        for view in views.values():
-            opposite = views.get(_direction(view["yaw_deg"] + 180, -view["pitch_deg"]))
-            if opposite is not None:
-                found.append(OppositeViews(marker.parent, view["rgb"], view["mask"], view.get("depth"), view["normal_map"], opposite["normal_map"]))
-    if not found:
-        raise NcpifuError(
-            f"no opposite views with normals {'of held-out people ' if held_out else ''}in {renders}",
-            "render with --maps normal, an even number of views, and pitches that come in pairs",
-        )
-    return found
-
-
-def _direction(yaw_deg: float, pitch_deg: float) -> tuple[float, float]:
-    return round(yaw_deg % 360, 3) % 360, round(pitch_deg, 3) + 0.0
 
 
 def draw_crops(views: OppositeViews, count: int, size_px: int, rng: Rng, backdrops: Backdrops, close: bool = False) -> list[NormalCrop]:
@@ -127,16 +80,16 @@ def head_rows(cover: Floats) -> slice:
 
 def _read_views(views: OppositeViews) -> tuple[NDArray[np.uint8], Floats, NDArray[np.uint8], NDArray[np.uint8]]:
     """(S, S, 3) colours, (S, S) coverage 0 or 1, and both normal maps (S, S, 3) as stored, RGB, the back's seen through from the front."""
-    rgb, mask = read_view(views.folder, {"rgb": views.rgb, "mask": views.mask})
-    front, back = (read_picture(views.folder / name, cv2.IMREAD_COLOR)[..., ::-1] for name in (views.front, views.back))
+    rgb, mask = read_drawn(views.folder, views.front)
+    front, back = (read_normal_map(views.folder, view) for view in (views.front, views.back))
     return rgb, mask.astype(np.float32), np.ascontiguousarray(front), np.ascontiguousarray(back[:, ::-1])
 
 
 def _front_surface(views: OppositeViews, placement: Placement) -> Floats:
     """(s, s) NDC depth of the surface that the moved view shows, NaN where there is none or it is not known; coarse, as depth is stored for training."""
-    if views.depth is None:
+    if views.front.depth is None:
         return np.full((SIZE_PX, SIZE_PX), np.nan, np.float32)
-    front = decode_depth(read_picture(views.folder / views.depth, cv2.IMREAD_UNCHANGED), SIZE_PX, 1)[0]
+    front = decode_depth(read_picture(views.folder / views.front.depth, cv2.IMREAD_UNCHANGED), SIZE_PX, 1)[0]
     above = placement.image(np.where(np.isnan(front), np.float32(0), front + 2), cv2.INTER_NEAREST)  # what comes in from outside is 0
     return np.asarray(np.where(above > 0, (above - 2) * placement.scale, np.nan), np.float32)
 

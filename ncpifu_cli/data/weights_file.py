@@ -4,19 +4,25 @@ import json
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import nn
+from torch import Tensor, nn
 
 from ncpifu_cli.artifacts import atomic_path
 from ncpifu_cli.errors import NcpifuError
 
 
 def save_half(path: Path, net: nn.Module, kind: str, meta: dict[str, Any]) -> None:
-    """Write the weights in half precision with `kind` and `meta` (free JSON) in the header of the file; atomic."""
-    tensors = {name: value.half().contiguous() if value.is_floating_point() else value for name, value in net.state_dict().items()}
+    """Write the weights in half precision, what half cannot hold in single, with `kind` and `meta` (free JSON) in the header of the file; atomic."""
+    tensors = {name: _halved(value).contiguous() for name, value in net.state_dict().items()}
     with atomic_path(path) as temporary:
         save_file(tensors, temporary, metadata={"format": kind, "meta": json.dumps(meta)})
+
+
+def _halved(value: Tensor) -> Tensor:
+    """Variances of a network's wide layers may be beyond 65504."""
+    return value.half() if value.is_floating_point() and value.abs().max() < torch.finfo(torch.float16).max else value
 
 
 def read_half(path: Path, net: nn.Module, kind: str, released_name: str) -> None:

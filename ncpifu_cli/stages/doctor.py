@@ -40,6 +40,7 @@ def examine(reporter: Reporter = SILENT) -> list[Check]:
         check_weights_hashes,
         check_matting,
         check_normals,
+        check_back,
         check_mask_model,
         check_media,
         check_opengl,
@@ -131,6 +132,13 @@ def check_normals() -> Check:
     from ncpifu_cli.data.normals import find_normal_weights
 
     return _own_network("normal network", find_normal_weights, "meshes stay without fine detail")
+
+
+def check_back() -> Check:
+    """The project's own network for the colours of the side that a photo does not show."""
+    from ncpifu_cli.data.backs import find_back_weights
+
+    return _own_network("back network", find_back_weights, "backs have the front's colours, face and all")
 
 
 def _own_network(name: str, find: Callable[[], Path | None], without: str) -> Check:

@@ -76,17 +76,6 @@ class Occupancy:
     def __call__(self, points_ndc: NDArray[np.float32]) -> NDArray[np.float32]:
         return self._in_pieces(lambda points: self._model.model.query(self._features, points).occupancy, points_ndc)
 
-    @property
-    def knows_colors(self) -> bool:
-        """Whether the network has a colour head."""
-        return self._model.model.color_head is not None
-
-    def color(self, points_ndc: NDArray[np.float32], photo: NDArray[np.float32], behind: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Colours (N, 3), 0..255 in the photo's light, of surface points (N, 3) NDC at whose pixels the photo has the colours `photo` and is thought to have
-        `behind` on its other side (N, 3)."""
-        network, full = self._model.model, np.float32(255)
-        return 255 * self._in_pieces(lambda points, *colors: network.color(self._features, points, *colors), points_ndc, photo / full, behind / full)
-
     def _in_pieces(self, ask: "Callable[..., Tensor]", *inputs: NDArray[np.float32]) -> NDArray[np.float32]:
         """`ask` for batches (1, n, .) of the inputs (N, .), one after the other -> (N, ...)."""
         answers: list[NDArray[np.float32]] = []

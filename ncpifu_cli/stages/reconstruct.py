@@ -5,7 +5,6 @@ result = reconstruct("photo.jpg", model)            # result.mesh: metres, y up,
 result.mesh.export("mesh.glb")                      # or save(result, "mesh.glb") with preview and sidecar
 """
 
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 
 from ncpifu_cli.config.base import validate
 from ncpifu_cli.config.reconstruct import ReconstructConfig
+from ncpifu_cli.data.backs import find_back_weights, other_side
 from ncpifu_cli.data.framing import FramedView, frame, frame_colours
 from ncpifu_cli.data.mask import Mask, find_masks
 from ncpifu_cli.data.network_input import CLOSE_PX
@@ -23,7 +23,7 @@ from ncpifu_cli.data.perspective import ORTHOGRAPHIC, Perspective
 from ncpifu_cli.data.photo import Photo, photo_from_array, read_photo
 from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.geometry.camera import HALF_EXTENT_M
-from ncpifu_cli.progress import SILENT, Reporter
+from ncpifu_cli.progress import SILENT, Clock, Reporter
 from ncpifu_cli.stages.weights import LoadedModel, load_model
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ class Reconstruction:
         view: what the network saw, and the camera back to the photo. prepared: photo and mask.
         scale, lift_m: mesh = scale * normalised + (0, lift_m, 0), the normalised frame being `ncpifu_cli.geometry`'s, of the framed view.
         timings_s: seconds by step. model: which weights did it. config: how.
-        detail: the file of the normal network whose detail the surface has. texture: where config.texture.
+        detail, back: the files of the networks that its detail and the colours of its other side come from. texture: where config.texture.
         confidence: (V,) float32 0..1 where config.confidence, see `ncpifu_cli.stages.confidence`.
         overlap: share of the person's pixels behind whose first surface the network sees a gap and more of the person.
         seen: the camera that the network thinks took the photo.
@@ -103,6 +103,7 @@ class Reconstruction:
     model: LoadedModel
     config: ReconstructConfig
     detail: Path | None = None
+    back: Path | None = None
     texture: "Texture | None" = None
     confidence: NDArray[np.float32] | None = None
     overlap: float = 0.0
@@ -211,10 +212,13 @@ def reconstruct_prepared(prepared: Prepared, model: LoadedModel, config: Reconst
     if wanted_faces is not None:
         vertices, faces = decimate(vertices, faces, wanted_faces)
     normals = vertex_normals(vertices, faces)
-    fine = config.texture or normal_weights is not None
-    photo_px = max(CLOSE_PX, 2 * config.resolution) if fine else 2 * config.resolution
-    photo_colours = frame_colours(prepared.photo, prepared.mask, photo_px, view.camera)
-    colours = SurfaceColours(vertices, faces, photo_colours, view.mask, occupancy.color if occupancy.knows_colors else None)
+    photo_colours = frame_colours(prepared.photo, prepared.mask, max(CLOSE_PX, 2 * config.resolution), view.camera)
+    back_weights, behind = find_back_weights(), None
+    if back_weights is None:
+        reporter.info("no back network is installed: the other side has the photo's colours, face and all")
+    else:
+        behind = other_side(back_weights, photo_colours, view.coverage, model.device)
+    colours = SurfaceColours(vertices, faces, photo_colours, behind)
     mesh_colours = colours.at(vertices, normals)
     texture = bake_texture(vertices, faces, colours) if config.texture else None
     clock.lap("colours")
@@ -236,7 +240,7 @@ def reconstruct_prepared(prepared: Prepared, model: LoadedModel, config: Reconst
         reporter.info(f"the camera seems to have been about {away_m:.0f} m away: its perspective {done} the mesh")
     lift_m = -scale * float(low if config.ground else (low + high) / 2)
     mesh = trimesh.Trimesh(vertices * (scale * HALF_EXTENT_M) + (0, lift_m, 0), faces, vertex_colors=mesh_colours, process=False)
-    return Reconstruction(mesh, view, prepared, scale, lift_m, clock.laps, model, config, normal_weights, texture, confidence, overlap, seen)
+    return Reconstruction(mesh, view, prepared, scale, lift_m, clock.laps, model, config, normal_weights, back_weights, texture, confidence, overlap, seen)
 
 
 def _taken_out(seen: Perspective, config: ReconstructConfig) -> Perspective:
@@ -284,15 +288,3 @@ def extract_person(occupancy: "Occupancy", coverage: NDArray[np.float32], resolu
     solid = without_cavities(surface.vertices, surface.faces)
     vertices, faces = largest_components(*solid, keep=8, min_fraction=MIN_PART)
     return fair_sides(vertices, faces), faces
-
-
-class Clock:
-    """Seconds between laps."""
-
-    def __init__(self) -> None:
-        self.laps: dict[str, float] = {}
-        self._last = time.perf_counter()
-
-    def lap(self, name: str) -> None:
-        now = time.perf_counter()
-        self.laps[name], self._last = round(now - self._last, 3), now

@@ -1,6 +1,7 @@
 """The JSON file beside a mesh: enough to project the mesh onto the photo and to repeat the work."""
 
 import platform
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -57,7 +58,8 @@ def sidecar(result: "Reconstruction", outputs: Outputs) -> dict[str, Any]:
             "lift_m": result.lift_m,
         },
         "weights": {"file": model.path.name, "sha256": model.sha256, "profile": model.config.profile, "kind": model.config.kind},
-        "detail": None if result.detail is None else {"file": result.detail.name, "sha256": sha256(result.detail)},
+        "detail": _file(result.detail),
+        "back": _file(result.back),
         "settings": dump(result.config),
         "timings_s": result.timings_s,
         "versions": versions(),
@@ -91,3 +93,7 @@ def versions() -> dict[str, str]:
         "torch": torch.__version__,
         "trimesh": str(trimesh.__version__),
     }
+
+
+def _file(weights: Path | None) -> dict[str, str] | None:
+    return None if weights is None else {"file": weights.name, "sha256": sha256(weights)}

@@ -10,11 +10,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ncpifu_cli.data.backdrops import Backdrops
-from ncpifu_cli.data.dataset import read_view
 from ncpifu_cli.data.network_input import DETAIL_PX
-from ncpifu_cli.data.normal_crops import NormalCrop, OppositeViews, draw_crops, find_opposite_views, head_rows, whole_view
+from ncpifu_cli.data.normal_crops import NormalCrop, draw_crops, head_rows, whole_view
 from ncpifu_cli.data.normal_net import NormalNet, load_normals, save_normals
 from ncpifu_cli.data.normals import normals_seen
+from ncpifu_cli.data.opposite_views import OppositeViews, find_opposite_views, read_drawn
 from ncpifu_cli.progress import SILENT, Reporter
 from ncpifu_cli.stages.train_pictures import Tensors, fit, tell
 
@@ -67,9 +67,8 @@ def train_normals(
         return [crop for view in chosen for crop in draw_crops(view, min(of_each, count), crop_px, rng, backdrops, close=close)][:count]
 
     def keep(weights: Tensors, row: dict[str, Any]) -> Path:
-        net = NormalNet()
+        net = NormalNet().eval()
         net.load_state_dict(weights)
-        net = net.half().float().eval()  # as the file holds them
         angles = angles_deg(net, watched) if watched else {}
         if watched_close:
             angles |= {f"{name}_close": angle for name, angle in close_angles_deg(net, watched_close).items()}
@@ -135,7 +134,7 @@ def close_angles_deg(net: NormalNet, views: list[OppositeViews]) -> dict[str, fl
     front, head = _Mean(), _Mean()
     for view in views:
         crop = whole_view(view)
-        seen, _ = normals_seen(net, *read_view(view.folder, {"rgb": view.rgb, "mask": view.mask}))
+        seen, _ = normals_seen(net, *read_drawn(view.folder, view.front))
         angles = _between(torch.from_numpy(seen.transpose(2, 0, 1)), torch.from_numpy(crop.normals[:3]))
         front.add(angles)
         head.add(angles[head_rows(crop.image[3])])

@@ -10,8 +10,9 @@ import torch
 from ncpifu_cli.data import normal_crops, normals
 from ncpifu_cli.data.augment import Placement
 from ncpifu_cli.data.backdrops import Backdrops
-from ncpifu_cli.data.normal_crops import draw_crops, find_opposite_views, whole_view
+from ncpifu_cli.data.normal_crops import draw_crops, whole_view
 from ncpifu_cli.data.normal_net import NormalNet, load_normals, save_normals
+from ncpifu_cli.data.opposite_views import find_opposite_views
 from ncpifu_cli.errors import NcpifuError
 from tests.normal_fixtures import RADIUS, SIZE, hump, write_hump
 
@@ -73,7 +74,7 @@ def test_the_surface_that_throws_shadows_moves_with_the_picture(tmp_path: Path) 
         shown, there = placement.image(mask) > 0.5, np.isfinite(cv2.resize(front, (256, 256), interpolation=cv2.INTER_NEAREST))
         assert (shown & there).sum() > 0.96 * (shown | there).sum()
         assert np.nanmax(front) == pytest.approx(RADIUS * placement.scale, abs=0.01)
-    without = normal_crops._front_surface(dataclasses.replace(view, depth=None), Placement())
+    without = normal_crops._front_surface(dataclasses.replace(view, front=dataclasses.replace(view.front, depth=None)), Placement())
     assert np.isnan(without).all()
 
 

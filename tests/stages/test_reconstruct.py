@@ -15,10 +15,12 @@ from ncpifu_cli.geometry.camera import HALF_EXTENT_M
 from ncpifu_cli.geometry.extract import EmptySurface
 from ncpifu_cli.geometry.fair import fair_ground
 from ncpifu_cli.geometry.raster import rasterise
+from ncpifu_cli.geometry.surface import vertex_normals
 from ncpifu_cli.models.api import Seen
 from ncpifu_cli.progress import Silent
 from ncpifu_cli.stages import detail
-from ncpifu_cli.stages.colours import SurfaceColours, vertex_colours
+from ncpifu_cli.stages import reconstruct as stage
+from ncpifu_cli.stages.colours import SurfaceColours
 from ncpifu_cli.stages.reconstruct import UntrustedMask, extract_person, reconstruct, reconstruct_people, reconstruct_view
 from ncpifu_cli.stages.weights import find_weights, load_model
 
@@ -111,7 +113,7 @@ def test_hidden_vertices_do_not_take_the_front_colour() -> None:
     faces = np.concatenate([faces, faces + 33 * 33]).astype(np.int32)
     texture = np.full((128, 128, 3), 240, np.uint8)
     texture[48:80, 48:80] = 0
-    colours = vertex_colours(vertices, faces, texture).astype(int)
+    colours = SurfaceColours(vertices, faces, texture, np.full_like(texture, 240)).at(vertices, vertex_normals(vertices, faces)).astype(int)
     middle = (np.abs(vertices[:, :2]) < 0.2).all(axis=1)
     assert colours[middle & (vertices[:, 2] > 0)].max() < 30
     assert colours[middle & (vertices[:, 2] < 0)].min() > 200
@@ -209,22 +211,15 @@ def test_without_a_normal_network_the_mesh_stays_as_it_is(monkeypatch: pytest.Mo
     assert np.array_equal(plain.mesh.vertices, reconstruct(photo, fake_model(128), resolution=48, detail=False).mesh.vertices)
 
 
-def test_predicted_colours_stand_where_the_photo_sees_nothing() -> None:
-    """A ball: its front is the photo, its back what the network says, shifted to the photo's light beside the seam."""
+def test_the_other_sides_colours_stand_where_the_photo_sees_nothing() -> None:
+    """A ball: its front is the photo, its back the other side's picture, where the pixel is."""
     ball = trimesh.creation.icosphere(5, 0.5)
-    texture = np.full((128, 128, 3), 120, np.uint8)
-
-    def predict(points: np.ndarray, photo: np.ndarray, behind: np.ndarray) -> np.ndarray:
-        assert np.abs(photo - 120).max() < 1e-3  # the photo's colours at the points' pixels
-        assert behind.shape == photo.shape
-        return np.tile(np.array([100, 100, 30], np.float32), (len(points), 1))
-
-    colours = SurfaceColours(ball.vertices, ball.faces, texture, predict=predict).at(ball.vertices, ball.vertex_normals).astype(int)
-    z = ball.vertices[:, 2] / 0.5
-    assert np.abs(colours[z > 0.6] - 120).max() <= 1
-    assert np.abs(colours[z < -0.98] - (100, 100, 30)).max() < 25
-    beside = np.abs(z) < 0.05
-    assert np.abs(colours[beside] - 120).max() < 30
+    texture, other = np.full((128, 128, 3), 120, np.uint8), np.full((128, 128, 3), 120, np.uint8)
+    other[:64] = (100, 100, 30)
+    colours = SurfaceColours(ball.vertices, ball.faces, texture, other).at(ball.vertices, ball.vertex_normals).astype(int)
+    z, y = ball.vertices[:, 2] / 0.5, ball.vertices[:, 1]
+    assert np.abs(colours[(z > 0.45) | (y < -0.05)] - 120).max() <= 3
+    assert np.abs(colours[(z < -0.7) & (y > 0.05)] - (100, 100, 30)).max() <= 3
 
 
 def test_the_rim_of_a_face_before_hair_has_the_faces_colour() -> None:
@@ -235,30 +230,37 @@ def test_the_rim_of_a_face_before_hair_has_the_faces_colour() -> None:
     texture = np.full((512, 512, 3), 40, np.uint8)
     rows, columns = np.mgrid[:512, :512] + 0.5
     texture[np.hypot((columns - 256) / 256, (256 - rows) / 256 - 0.3) < 0.25] = 220
-    colours = SurfaceColours(mesh.vertices, mesh.faces, texture).at(mesh.vertices, mesh.vertex_normals).astype(int)
+    colours = SurfaceColours(mesh.vertices, mesh.faces, texture, np.full_like(texture, 40)).at(mesh.vertices, mesh.vertex_normals).astype(int)
     rim = (mesh.vertices[:, 2] > 0.11) & (mesh.vertex_normals[:, 2] > 0.16) & (np.hypot(mesh.vertices[:, 0], mesh.vertices[:, 1] - 0.3) < 0.24)
     assert rim.sum() > 100
     assert np.percentile(colours[rim, 0], 2) > 150
     assert np.abs(colours[(mesh.vertices[:, 2] < -0.09), 0] - 40).max() < 30  # and no face on the back
 
 
-def test_a_colour_head_colours_the_back_and_the_photo_the_front(tmp_path: Path) -> None:
-    class Painted(InflatedOutline):
-        color_head = True
-        asked: list[int] = []  # noqa: RUF012
-
-        def color(self, features, points_ndc, photo, behind):
-            self.asked.append(points_ndc.shape[1])
-            assert points_ndc.shape == photo.shape == behind.shape
-            assert 0 <= float(photo.min()) <= float(photo.max()) <= 1
-            return photo.new_tensor([0.0, 1.0, 0.0]).expand_as(photo)
-
-    mesh = reconstruct(save_rgba(tmp_path / "person.png"), replace(fake_model(128), model=Painted()), resolution=128, detail=False).mesh
-    colours, normals = np.asarray(mesh.visual.vertex_colors)[:, :3].astype(int), mesh.vertex_normals
+def test_the_back_network_colours_the_back_and_the_photo_the_front(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    photo = save_rgba(tmp_path / "person.png")
+    (tmp_path / "back").touch()
+    monkeypatch.setenv("NCPIFU_BACK", str(tmp_path / "back"))
+    monkeypatch.setattr(stage, "other_side", lambda weights, picture, coverage, device: np.full_like(picture, (0, 255, 0)))
+    result = reconstruct(photo, fake_model(128), resolution=128, detail=False)
+    colours, normals = np.asarray(result.mesh.visual.vertex_colors)[:, :3].astype(int), result.mesh.vertex_normals
     front, back = (colours[side * normals[:, 2] > 0.9] for side in (1, -1))
     assert front[:, 1].max() < 175  # nobody wears green
-    assert np.quantile(back[:, 1], 0.9) > 200  # shifted to the photo's light beside the outline
-    assert max(Painted.asked) < len(mesh.vertices)
+    assert (np.quantile(back, 0.1, axis=0)[1] == 255) and result.back == tmp_path / "back"
+
+
+def test_without_a_back_network_the_photo_comes_through_and_a_line_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    class Notes(Silent):
+        def __init__(self) -> None:
+            self.said: list[str] = []
+
+        def info(self, message: str) -> None:
+            self.said.append(message)
+
+    monkeypatch.setenv("NCPIFU_BACK", "none")
+    notes = Notes()
+    result = reconstruct(save_rgba(tmp_path / "person.png"), fake_model(128), resolution=48, reporter=notes)
+    assert result.back is None and any("no back network" in message for message in notes.said)
 
 
 def test_a_full_device_is_asked_in_smaller_pieces() -> None:

@@ -1,0 +1,54 @@
+"""Colours of the side that a photo does not show, told by the project's own small network (docs/backs.md)."""
+
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from ncpifu_cli.artifacts import own_weights
+from ncpifu_cli.data.network_input import BACK_PX, normal_input, resize_masked
+
+if TYPE_CHECKING:
+    import torch
+
+    from ncpifu_cli.data.back_net import BackNet
+
+FILE_NAME = "back.safetensors"
+Floats = NDArray[np.float32]
+
+
+def find_back_weights() -> Path | None:
+    """`$NCPIFU_BACK` where set, else the released weights of a clone or of the installed package; None where there are none."""
+    return own_weights(FILE_NAME, "NCPIFU_BACK")
+
+
+def other_side(weights: Path, picture: NDArray[np.uint8], coverage: Floats, device: "torch.device | str" = "cpu") -> NDArray[np.uint8]:
+    """The other side of a framed person, seen through from the front, in the photo's mean light.
+
+    What goes on behind is the photo's, as sharp as it is; the rest is told by the network, which sees 256 px.
+
+    Args: weights, from `find_back_weights`; picture (S, S, 3) uint8 sRGB, its colours continued beyond the outline; coverage (T, T) 0..1. The answer is the
+        mean of the picture's and its mirror image's. Returns (S, S, 3). Raises NcpifuError for weights that cannot be read.
+    """
+    import torch
+
+    net = _network(weights, weights.stat().st_mtime_ns, str(device))
+    cover = cv2.resize(coverage, picture.shape[:2], interpolation=cv2.INTER_LINEAR)
+    seen = torch.from_numpy(normal_input(*resize_masked(picture, cover, BACK_PX)))[None].to(device)
+    with torch.inference_mode():
+        one, mirrored = net(torch.cat([seen, seen.flip(3)]))
+    answer = ((one + mirrored.flip(2)) / 2).permute(1, 2, 0).cpu().numpy()
+    share, own = np.split(cv2.resize(answer, picture.shape[:2], interpolation=cv2.INTER_LINEAR), [1], axis=2)
+    mixed = share * picture + (1 - share) * (own + 1) * np.float32(127.5)
+    return np.clip(mixed + 0.5, 0, 255).astype(np.uint8)
+
+
+@lru_cache(maxsize=2)
+def _network(path: Path, changed_ns: int, device: str) -> "BackNet":
+    """`changed_ns` makes a replaced file be read again."""
+    from ncpifu_cli.data.back_net import load_back
+
+    return load_back(path).to(device)
