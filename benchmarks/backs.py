@@ -14,7 +14,7 @@ import numpy as np
 from ncpifu_cli.artifacts import default_root
 from ncpifu_cli.data.back_pictures import SURE, drawn_sides, lit_as
 from ncpifu_cli.data.backs import find_back_weights, other_side
-from ncpifu_cli.data.normal_crops import head_rows
+from ncpifu_cli.data.framing import head_rows
 from ncpifu_cli.data.opposite_views import OppositeViews, find_opposite_views
 from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.progress import Silent
@@ -32,7 +32,10 @@ class Lines(Silent):
 
 def score(renders: Path, weights: Path, yaws_deg: tuple[float, ...]) -> None:
     """Print mean absolute errors, 0..1: of all pixels, of the head's, and of means over squares."""
-    views = [views for views in find_opposite_views(renders, held_out=True) if views.front.yaw_deg in yaws_deg]
+    wanted = {yaw % 360 for yaw in yaws_deg}
+    views = [views for views in find_opposite_views(renders, held_out=True) if views.front.yaw_deg % 360 in wanted]
+    if not views:
+        raise NcpifuError(f"no view in {renders} has a yaw of {', '.join(f'{yaw:g}' for yaw in yaws_deg)} degrees", "give --yaws that were rendered")
     rows = np.mean([errors(view, weights) for view in views], axis=0)
     print(f"{len(views)} views of held-out humans\n\n| | every pixel | the head's | squares of {SQUARE_PX} px |\n|---|---|---|---|")
     for name, row in zip(("the photo, seen through the body", "the network"), rows, strict=True):

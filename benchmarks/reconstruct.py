@@ -59,7 +59,7 @@ class KnownAnswer:
     """A real network that is evaluated in full and answers with the capsules."""
 
     def __init__(self, network: Any) -> None:
-        self.network, self.color_head, self.color = network, network.color_head, network.color
+        self.network = network
 
     def encode(self, image: Any, both_ways: bool) -> Any:
         return self.network.encode(image, both_ways=both_ways)

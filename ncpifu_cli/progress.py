@@ -1,4 +1,4 @@
-"""How stages tell what they do, without printing: the caller passes a `Reporter`, the command line passes a rich one."""
+"""How stages tell what they do, without printing: the caller passes a `Reporter`, the command line passes a rich one; and what a step took."""
 
 import time
 from collections.abc import Iterator

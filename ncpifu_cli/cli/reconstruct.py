@@ -46,7 +46,7 @@ def reconstruct_cli(
     height: Annotated[float, typer.Option(metavar="METRES", help="Height of the person as posed, such as 1.72.", rich_help_panel=MESH)] = 1.80,
     ground: Annotated[bool, typer.Option("--ground/--centre", help="Feet at y = 0, or the middle of the height.", rich_help_panel=MESH)] = True,
     detail: Annotated[
-        bool, typer.Option("--detail/--no-detail", help="Relief from normals seen in the photo, on finer triangles at the head.", rich_help_panel=MESH)
+        bool, typer.Option("--detail/--no-detail", help="Relief from normals seen in the photo, on finer triangles in front.", rich_help_panel=MESH)
     ] = True,
     keep_perspective: Annotated[bool, typer.Option("--keep-perspective", help="Leave a near camera's perspective in the mesh.", rich_help_panel=MESH)] = False,
     faces: Annotated[int | None, typer.Option(min=100, help="Decimate to at most so many triangles.", rich_help_panel=MESH)] = None,

@@ -18,7 +18,7 @@ class ReconstructConfig(Settings):
     resolution: int = Field(256, ge=16, le=1024, description="Cells of the occupancy grid per axis; rounded by the extraction to what its levels need.")
     height_m: float = Field(1.80, description="Height of the person as posed, in metres: sets the scale of the mesh.")
     ground: bool = Field(True, description="Put the lowest point at y = 0; else the middle of the person's height is at y = 0.")
-    detail: bool = Field(True, description="Give the surface the relief of the normals that a second network sees, and the head finer triangles for it.")
+    detail: bool = Field(True, description="Give the surface the relief of the normals that a second network sees, on finer triangles in front.")
     keep_perspective: bool = Field(False, description="Leave a near camera's perspective in the mesh: it then lies on the photo from straight ahead.")
     faces: int | None = Field(None, ge=100, description="Decimate to at most so many triangles; None keeps all.")
     smooth: int = Field(0, ge=0, le=100, description="Rounds of smoothing that keeps the volume.")

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ncpifu_cli.data.matting_net import ConvNorm, GlobalGlance, Residual
+from ncpifu_cli.data.matting_net import ConvNorm, Residual
 from ncpifu_cli.data.weights_file import read_half, save_half
 
 FORMAT = "ncpifu-back-1"
@@ -29,7 +29,6 @@ class BackNet(nn.Module):
         for width, depth in zip(widths, depths, strict=True):
             self.down.append(nn.Sequential(ConvNorm(inputs, width, stride=2), *(Residual(width) for _ in range(depth))))
             inputs = width
-        self.glance = GlobalGlance(widths[-1])
         self.lateral = nn.ModuleList(nn.Conv2d(width, smaller, 1) for smaller, width in pairwise(widths))
         self.up = nn.ModuleList(nn.Sequential(ConvNorm(width, width), Residual(width)) for width in widths[:-1])
         self.answer = nn.Conv2d(widths[0], 4, 3, padding=1)
@@ -40,7 +39,6 @@ class BackNet(nn.Module):
         for down in self.down:
             x = down(x)
             levels.append(x)
-        x = self.glance(x)
         for level, lateral, up in zip(reversed(levels[:-1]), reversed(self.lateral), reversed(self.up), strict=True):
             x = up(level + F.interpolate(lateral(x), scale_factor=2.0, mode="bilinear"))
         share, own = F.interpolate(self.answer(x).float(), scale_factor=2.0, mode="bilinear").split((1, 3), dim=1)

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from ncpifu_cli.config.train import AugmentConfig
 from ncpifu_cli.data.augment import photographic, random_placement
 from ncpifu_cli.data.backdrops import Backdrops, Rng
+from ncpifu_cli.data.framing import head_rows
 from ncpifu_cli.data.light import GAMMA
-from ncpifu_cli.data.network_input import BACK_PX, normal_input, resize_masked, true_colours
-from ncpifu_cli.data.normal_crops import head_rows
+from ncpifu_cli.data.network_input import BACK_PX, masked_input, resize_masked, true_colours
 from ncpifu_cli.data.opposite_views import DrawnView, OppositeViews, read_drawn, read_normal_map
 from ncpifu_cli.data.photo_light import in_photo_light
 from ncpifu_cli.data.prints import printed
@@ -55,7 +55,7 @@ def draw_pictures(views: OppositeViews, count: int, rng: Rng, backdrops: Backdro
         back = lit_as(color, plain, known & ~painted, behind, rng) / np.float32(127.5) - 1
         head = np.zeros_like(known)
         head[head_rows(moved)] = known[head_rows(moved)]
-        pictures.append(BackPicture(normal_input(color, coverage), np.concatenate([back.transpose(2, 0, 1), np.stack([known, head])]).astype(np.float32)))
+        pictures.append(BackPicture(masked_input(color, coverage), np.concatenate([back.transpose(2, 0, 1), np.stack([known, head])]).astype(np.float32)))
     return pictures
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ncpifu_cli.artifacts import own_weights
-from ncpifu_cli.data.network_input import BACK_PX, normal_input, resize_masked
+from ncpifu_cli.data.network_input import BACK_PX, masked_input, resize_masked
 
 if TYPE_CHECKING:
     import torch
@@ -37,7 +37,7 @@ def other_side(weights: Path, picture: NDArray[np.uint8], coverage: Floats, devi
 
     net = _network(weights, weights.stat().st_mtime_ns, str(device))
     cover = cv2.resize(coverage, picture.shape[:2], interpolation=cv2.INTER_LINEAR)
-    seen = torch.from_numpy(normal_input(*resize_masked(picture, cover, BACK_PX)))[None].to(device)
+    seen = torch.from_numpy(masked_input(*resize_masked(picture, cover, BACK_PX)))[None].to(device)
     with torch.inference_mode():
         one, mirrored = net(torch.cat([seen, seen.flip(3)]))
     answer = ((one + mirrored.flip(2)) / 2).permute(1, 2, 0).cpu().numpy()

@@ -76,7 +76,7 @@ class RenderedSubject:
 
     def draw_view(self, frontal_share: float, rng: np.random.Generator) -> dict:
         """Any view, or with probability `frontal_share` one from the front, where the subject has such views."""
-        frontal = [view for view in self.views if is_frontal(view)]
+        frontal = [view for view in self.views if is_frontal(view["yaw_deg"])]
         among = frontal if frontal and rng.random() < frontal_share else self.views
         return among[int(rng.integers(len(among)))]
 
@@ -88,9 +88,9 @@ class RenderedSubject:
         return self._points
 
 
-def is_frontal(view: dict) -> bool:
-    """Whether a rendered view is one from the front."""
-    return abs((view["yaw_deg"] + 180) % 360 - 180) <= FRONTAL_DEG
+def is_frontal(yaw_deg: float) -> bool:
+    """Whether a view is one from the front."""
+    return abs((yaw_deg + 180) % 360 - 180) <= FRONTAL_DEG
 
 
 def read_points(path: Path) -> LabelledPoints:

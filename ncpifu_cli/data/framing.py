@@ -16,6 +16,7 @@ from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.geometry.camera import HALF_EXTENT_M, SUBJECT_HEIGHT_M
 
 SUBJECT_SHARE = SUBJECT_HEIGHT_M / (2 * HALF_EXTENT_M)  # 0.8789 of the picture's height
+HEAD = 0.13  # of a person's height
 LIMB = 0.031  # of a whole person's height: heads are wider than twice this from any side, arms and hands as a rule are not
 REACH, SHOULDERS = 0.25, 0.17  # of the same: arms end at most so far above a head; what is as wide as this is no head
 
@@ -136,6 +137,24 @@ def head_place(person: NDArray[np.bool_], rows: float) -> tuple[int, float]:
     """The first row of a framed person's head, and the middle column of its first so many rows. person (S, S), not empty."""
     row, column = np.nonzero(head_and_trunk(person))
     return int(row[0]), float(np.median(column[row < row[0] + rows]))
+
+
+def head_top(coverage: NDArray[np.float32]) -> int:
+    """The first row of a framed person's head, coverage (S, S) 0..1; 0 where nobody is."""
+    return int(np.argmax(head_and_trunk(coverage >= 0.5).any(axis=1)))
+
+
+def head_rows(cover: NDArray[np.float32]) -> slice:
+    """The rows of the head of a person, coverage (S, S): HEAD of the outline's height, from the top of the head; none where nobody is."""
+    _, height = extent(cover.max(axis=1))
+    top = head_top(cover)
+    return slice(top, int(top + HEAD * (height - 1)) + 1 if height else 0)
+
+
+def extent(covered: NDArray) -> tuple[int, int]:
+    """Start and length of what is covered; (0, 0) where nothing is."""
+    at = np.flatnonzero(covered > 0)
+    return (int(at[0]), int(at[-1] - at[0]) + 1) if len(at) else (0, 0)
 
 
 def _warp(image: NDArray[np.uint8], scale: float, camera: PhotoCamera, size_px: int, border: int) -> NDArray[np.uint8]:

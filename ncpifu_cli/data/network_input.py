@@ -19,8 +19,8 @@ def network_input(rgb: NDArray[np.uint8] | NDArray[np.float32], coverage: NDArra
     return np.ascontiguousarray((scaled * coverage[..., None]).transpose(2, 0, 1), dtype=np.float32)
 
 
-def normal_input(rgb: NDArray[np.uint8] | NDArray[np.float32], coverage: NDArray[np.float32]) -> NDArray[np.float32]:
-    """What the normal network sees: `network_input`, and the coverage as a fourth channel. (4, H, W) float32."""
+def masked_input(rgb: NDArray[np.uint8] | NDArray[np.float32], coverage: NDArray[np.float32]) -> NDArray[np.float32]:
+    """What the networks of normals and backs see: `network_input`, and the coverage as a fourth channel. (4, H, W) float32."""
     return np.concatenate([network_input(rgb, coverage), coverage[None].astype(np.float32)])
 
 

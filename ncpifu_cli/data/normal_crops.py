@@ -14,15 +14,14 @@ from ncpifu_cli.data.augment import Placement, photographic, random_placement
 from ncpifu_cli.data.backdrops import Backdrops, Rng, fractal_grey
 from ncpifu_cli.data.dataset import read_picture
 from ncpifu_cli.data.depth import SIZE_PX, decode_depth
-from ncpifu_cli.data.network_input import normal_input, true_colours
-from ncpifu_cli.data.normals import extent, head_top
+from ncpifu_cli.data.framing import head_rows
+from ncpifu_cli.data.network_input import masked_input, true_colours
 from ncpifu_cli.data.opposite_views import OppositeViews, read_drawn, read_normal_map
 from ncpifu_cli.data.prints import printed
 from ncpifu_cli.data.relight import relit
 
 Floats = NDArray[np.float32]
 HEADS, CLOSE_HEADS = 0.3, 0.5  # share of crops around the head, of whole and of close views: a face is the first thing that anybody looks at
-HEAD = 0.13  # of a person's height
 # Stretch would change normals by its inverse; what is beyond the outline does not matter here, so nothing is shifted or cut off.
 PHOTO = AugmentConfig(stretch=0.0, shift_ndc=0.0, cut=0.0, scale=0.2, roll_deg=8.0)
 CLOSE_PHOTO = PHOTO.model_copy(update={"blur_px": 2.5})  # many photographs are smaller than the close look at a head
@@ -61,21 +60,14 @@ def draw_crops(views: OppositeViews, count: int, size_px: int, rng: Rng, backdro
             color, _ = printed(rng, color, cover, backdrops)
         color = relit(rng, color, normals[:3], surface, window, len(mask))
         color, cover = photographic(color, cover, photo, rng)
-        crops.append(NormalCrop(normal_input(color, cover), normals))
+        crops.append(NormalCrop(masked_input(color, cover), normals))
     return crops
 
 
 def whole_view(views: OppositeViews) -> NormalCrop:
     """The whole view as it was drawn. NcpifuError names a file that cannot be read."""
     rgb, mask, front, back = _read_views(views)
-    return NormalCrop(normal_input(rgb, mask), _decoded(front, back, mask > 0, np.eye(2)))
-
-
-def head_rows(cover: Floats) -> slice:
-    """The rows of the head of a person, coverage (S, S): HEAD of the outline's height, from the top of the head; none where nobody is."""
-    _, height = extent(cover.max(axis=1))
-    top = head_top(cover)
-    return slice(top, int(top + HEAD * (height - 1)) + 1 if height else 0)
+    return NormalCrop(masked_input(rgb, mask), _decoded(front, back, mask > 0, np.eye(2)))
 
 
 def _read_views(views: OppositeViews) -> tuple[NDArray[np.uint8], Floats, NDArray[np.uint8], NDArray[np.uint8]]:

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ncpifu_cli.artifacts import own_weights
-from ncpifu_cli.data.framing import head_and_trunk
-from ncpifu_cli.data.network_input import CLOSE_PX, normal_input, resize_masked
+from ncpifu_cli.data.framing import extent
+from ncpifu_cli.data.network_input import CLOSE_PX, DETAIL_PX, masked_input, resize_masked
 
 if TYPE_CHECKING:
     import torch
@@ -60,7 +60,7 @@ def normals_seen(
         for side, colours in ((FRONT, rgb), (BACK, _without_features(rgb, cover)))
     )
     close = _look(net, image, coverage, FRONT, device)
-    front = close + _blurred(front - close, person.astype(np.float32), FAR_PX)
+    front = close + _blurred(front - close, person.astype(np.float32), FAR_PX * size / CLOSE_PX)
     return _unit(front) * person[..., None], _unit(back) * person[..., None]
 
 
@@ -70,17 +70,12 @@ def whole_window(coverage: Floats) -> Window:
     return _fitted(y, height, len(coverage)), _fitted(x, width, len(coverage))
 
 
-def head_top(coverage: Floats) -> int:
-    """The first row of a framed person's head, coverage (S, S) 0..1; 0 where nobody is."""
-    return int(np.argmax(head_and_trunk(coverage >= 0.5).any(axis=1)))
-
-
 def _look(net: "NormalNet", rgb: NDArray[np.uint8] | Floats, cover: Floats, side: slice, device: "torch.device | str") -> Floats:
     """(S, S, 3) unit normals of one side of a framed person, colours (S, S, 3) and coverage (S, S); 0 far beside the person."""
     import torch
 
     window = whole_window(cover)
-    seen = torch.from_numpy(normal_input(rgb[window], cover[window]))[None].to(device)
+    seen = torch.from_numpy(masked_input(rgb[window], cover[window]))[None].to(device)
     with torch.inference_mode():
         one, mirrored = net(torch.cat([seen, seen.flip(3)]))[:, side]
         both = torch.nn.functional.normalize(one + mirrored.flip(2) * torch.tensor([-1.0, 1.0, 1.0], device=device)[:, None, None], dim=0)
@@ -91,7 +86,7 @@ def _look(net: "NormalNet", rgb: NDArray[np.uint8] | Floats, cover: Floats, side
 
 def _without_features(rgb: Floats, cover: Floats) -> Floats:
     """Colours (S, S, 3) within coverage (S, S), blurred until faces and prints are gone."""
-    return np.minimum(_blurred(rgb, cover, FEATURES_PX), np.float32(255))
+    return np.minimum(_blurred(rgb, cover, FEATURES_PX * len(rgb) / DETAIL_PX), np.float32(255))
 
 
 def _blurred(picture: Floats, cover: Floats, sigma_px: float) -> Floats:
@@ -109,12 +104,6 @@ def _fitted(start: int, length: int, size_px: int) -> slice:
     wanted = min(-(-(length + 2 * MARGIN_PX) // STRIDE) * STRIDE, size_px)
     first = int(np.clip(start + length // 2 - wanted // 2, 0, size_px - wanted))
     return slice(first, first + wanted)
-
-
-def extent(covered: NDArray) -> tuple[int, int]:
-    """Start and length of what is covered; (0, 0) where nothing is."""
-    at = np.flatnonzero(covered > 0)
-    return (int(at[0]), int(at[-1] - at[0]) + 1) if len(at) else (0, 0)
 
 
 @lru_cache(maxsize=2)

@@ -7,22 +7,23 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import Tensor, nn
+from torch import nn
 
 from ncpifu_cli.artifacts import atomic_path
 from ncpifu_cli.errors import NcpifuError
 
 
 def save_half(path: Path, net: nn.Module, kind: str, meta: dict[str, Any]) -> None:
-    """Write the weights in half precision, what half cannot hold in single, with `kind` and `meta` (free JSON) in the header of the file; atomic."""
-    tensors = {name: _halved(value).contiguous() for name, value in net.state_dict().items()}
+    """Write the weights in half precision with `kind` and `meta` (free JSON) in the header of the file; atomic.
+
+    Raises NcpifuError where they are not finite, or too large for half precision: a healthy network's are far from it.
+    """
+    tensors = {name: value.half().contiguous() if value.is_floating_point() else value for name, value in net.state_dict().items()}
+    wrong = [name for name, value in tensors.items() if not torch.isfinite(value).all()]
+    if wrong:
+        raise NcpifuError(f"the weights have diverged ({wrong[0]} is beyond 65504 or no number): {path} stays as it was", "lower the learning rate")
     with atomic_path(path) as temporary:
         save_file(tensors, temporary, metadata={"format": kind, "meta": json.dumps(meta)})
-
-
-def _halved(value: Tensor) -> Tensor:
-    """Variances of a network's wide layers may be beyond 65504."""
-    return value.half() if value.is_floating_point() and value.abs().max() < torch.finfo(torch.float16).max else value
 
 
 def read_half(path: Path, net: nn.Module, kind: str, released_name: str) -> None:
@@ -32,6 +33,8 @@ def read_half(path: Path, net: nn.Module, kind: str, released_name: str) -> None
             if (file.metadata() or {}).get("format") != kind:
                 raise NcpifuError(f"{path} holds no {kind} weights", f"use the {released_name} released with this project")
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+        if not all(torch.isfinite(value).all() for value in tensors.values()):
+            raise NcpifuError(f"{path} holds numbers that are none", "the training that wrote it diverged; use earlier weights")
         net.load_state_dict({name: value.float() if value.is_floating_point() else value for name, value in tensors.items()})
     except (SafetensorError, OSError, RuntimeError) as error:  # RuntimeError: other names or shapes
         raise NcpifuError(

@@ -104,19 +104,18 @@ class NeuralCodePIFu(SeeingNetwork):
         logits = self.classifier(torch.cat([fine, x], dim=-1)).float().unflatten(0, (outputs, batch))
         return Prediction(torch.where(inside_image(points_ndc), logits, OUTSIDE_LOGIT), reports)
 
-    def color(self, features: Features, points_ndc: Tensor, photo: Tensor | None = None, behind: Tensor | None = None) -> Tensor:
+    def color(self, features: Features, points_ndc: Tensor) -> Tensor:
         """Colours (B, N, 3), 0..1 sRGB in the photo's light, of surface points (B, N, 3). They learn from the geometry's features and leave those as they are.
 
-        `photo` (B, N, 3), the photo's colours at the points' pixels where they are known better than from the encoded image; `behind` (B, N, 3), colours to
-        take in their place where the head would show the photo. For networks with a colour head.
+        For networks with a colour head.
         """
         if self.color_head is None:
             raise TypeError("this network has no colour head")
         with torch.no_grad():
             fine, x, _ = self._fine(features.encoded, points_ndc.repeat(len(features.seen.depth), 1, 1))
             fine, x = fine[-len(points_ndc) :], x[-len(points_ndc) :]  # of the last output
-            photo = (sample_image(features.image.float(), points_ndc) + 1) / 2 if photo is None else photo
-        return self.color_head(torch.cat([fine, x], dim=-1), photo, behind)
+            photo = (sample_image(features.image.float(), points_ndc) + 1) / 2
+        return self.color_head(torch.cat([fine, x], dim=-1), photo)
 
     def _prepare(self, feature_map: Tensor, stem: Tensor, surfaces: Tensor) -> Encoded:
         # v_s of eq. 6 scores the global average of x_c; the depth's average over the volume is 0 and is left out.

@@ -48,6 +48,6 @@ class PIFu(SeeingNetwork):
         logits = self.classifier(torch.cat([sample_image(features.encoded, points), depth], dim=-1)).float().unflatten(0, (outputs, batch))
         return Prediction(torch.where(inside_image(points_ndc), logits, OUTSIDE_LOGIT), {})
 
-    def color(self, features: Features, points_ndc: Tensor, photo: Tensor | None = None, behind: Tensor | None = None) -> Tensor:
+    def color(self, features: Features, points_ndc: Tensor) -> Tensor:
         """PIFu's colours are another network (Tex-PIFu), which is not part of this baseline."""
         raise TypeError("this network has no colour head")

@@ -30,8 +30,11 @@ def add_detail(
     coverage: NDArray[np.float32],
     device: "torch.device | str" = "cpu",
 ) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
-    """Vertices (V', 3) and faces (F', 3) with finer triangles in front, and the relief of the framed photo, image (S, S, 3) uint8 sRGB and coverage (S, S)
-    0..1, S = CLOSE_PX. weights: of the normal network."""
+    """Vertices (V', 3) and faces (F', 3): even ground, finer triangles in front, and the relief of the framed photo.
+
+    Args: weights, of the normal network; vertices_ndc (V, 3) and faces (F, 3) of a closed surface; image (S, S, 3) uint8 sRGB and coverage (S, S) 0..1 with
+        S = CLOSE_PX.
+    """
     vertices, fine = with_fine_front(fair_ground(vertices_ndc, faces), faces, *crown(coverage))
     return refine(vertices, fine, *estimate_normals(weights, image, coverage, device)), fine
 

@@ -40,7 +40,7 @@ METRICS: dict[str, tuple[str, bool]] = {
     "f_score": ("F-score", True),
     "iou": ("Volume IoU", True),
     "silhouette_iou": ("Silhouette IoU", True),
-    "normal_input": ("Normal error, input view", False),
+    "masked_input": ("Normal error, input view", False),
     "normal_4_views": ("Normal error, sum of 4 views", False),
     "normal_4_views_grey": ("Normal error, sum of 4 views, grey background", False),
 }
@@ -186,7 +186,7 @@ def score_pair(pair: Comparison, truth: Truth, config: EvalConfig) -> Row:
 def _normal_errors(maps: list[list[metrics.NormalMap]]) -> dict[str, float]:
     """From the (prediction, truth) maps of the four views, the input view first."""
     black, grey = ([metrics.normal_error(mine, true, background) for mine, true in maps] for background in (0.0, GREY))
-    return {"normal_input": black[0], "normal_4_views": sum(black), "normal_4_views_grey": sum(grey)}
+    return {"masked_input": black[0], "normal_4_views": sum(black), "normal_4_views_grey": sum(grey)}
 
 
 def failed(reason: str, truth: Truth, config: EvalConfig) -> Row:

@@ -190,6 +190,7 @@ def reconstruct_prepared(prepared: Prepared, model: LoadedModel, config: Reconst
 
     clock = Clock()
     clock.laps["photo and mask"] = prepared.seconds
+    normal_weights, back_weights = find_normal_weights() if config.detail else None, find_back_weights()  # a wrong name is told before the work
     view = frame(prepared.photo, prepared.mask, model.config.image_size_px)
     clock.lap("frame")
     occupancy = Occupancy(model, view.image, view.coverage, reporter)
@@ -199,7 +200,6 @@ def reconstruct_prepared(prepared: Prepared, model: LoadedModel, config: Reconst
     clock.lap("encoder")
     vertices, faces = extract_person(occupancy, view.coverage, config.resolution)
     clock.lap("surface")
-    normal_weights = find_normal_weights() if config.detail else None
     if normal_weights is not None:
         close = frame(prepared.photo, prepared.mask, CLOSE_PX, view.camera)
         vertices, faces = add_detail(normal_weights, vertices, faces, close.image, close.coverage, model.device)
@@ -213,7 +213,7 @@ def reconstruct_prepared(prepared: Prepared, model: LoadedModel, config: Reconst
         vertices, faces = decimate(vertices, faces, wanted_faces)
     normals = vertex_normals(vertices, faces)
     photo_colours = frame_colours(prepared.photo, prepared.mask, max(CLOSE_PX, 2 * config.resolution), view.camera)
-    back_weights, behind = find_back_weights(), None
+    behind = None
     if back_weights is None:
         reporter.info("no back network is installed: the other side has the photo's colours, face and all")
     else:

@@ -12,6 +12,7 @@ from torch import Tensor
 from ncpifu_cli.data.back_net import BackNet, load_back, save_back
 from ncpifu_cli.data.back_pictures import BackPicture, draw_pictures
 from ncpifu_cli.data.backdrops import Backdrops
+from ncpifu_cli.data.dataset import is_frontal
 from ncpifu_cli.data.network_input import DETAIL_PX
 from ncpifu_cli.data.opposite_views import OppositeViews, find_opposite_views
 from ncpifu_cli.errors import NcpifuError
@@ -19,8 +20,9 @@ from ncpifu_cli.progress import SILENT, Reporter
 from ncpifu_cli.stages.train_pictures import Tensors, fit, tell
 
 OF_EACH = 4  # pictures of each view that is read: reading takes longer than learning
-FRONTAL, FRONTAL_SHARE = 60.0, 0.7  # degrees of yaw; photographs are mostly from the front
+FRONTAL_SHARE = 0.7  # photographs are mostly from the front
 FEATURES = 3.0
+WATCHED_STEP = 3  # of the frontal views of those who are watched, every so many are scored
 MEANS = (4, 16)  # pixels: colours are compared as means over squares of these sides, since no stripe behind is where it is in front
 
 
@@ -47,11 +49,14 @@ def train_back(
     """
     torch.manual_seed(seed)
     views = find_opposite_views(renders, size_px=view_px)
+    unknown = set(watch) - {view.folder.name for view in views}
+    if unknown:
+        raise NcpifuError(f"{', '.join(sorted(unknown))}: nobody of this name in {renders}", "watch names of folders there")
     training = [view for view in views if view.folder.name not in watch]
     if not training:
         raise NcpifuError(f"nobody in {renders} is left to train on: all are watched", "watch fewer, or render more people")
-    frontal = [view for view in training if abs((view.front.yaw_deg + 180) % 360 - 180) <= FRONTAL] or training
-    watched = [view for view in views if view.folder.name in watch and view.front.yaw_deg in (0.0, 30.0, 330.0)]
+    frontal = [view for view in training if is_frontal(view.front.yaw_deg)] or training
+    watched = [view for view in views if view.folder.name in watch and is_frontal(view.front.yaw_deg)][::WATCHED_STEP]
     backdrops, rng = Backdrops(None), np.random.default_rng(seed)
 
     def draw() -> tuple[Tensor, Tensor, Tensor]:

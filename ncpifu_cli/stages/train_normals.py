@@ -10,8 +10,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ncpifu_cli.data.backdrops import Backdrops
+from ncpifu_cli.data.framing import head_rows
 from ncpifu_cli.data.network_input import DETAIL_PX
-from ncpifu_cli.data.normal_crops import NormalCrop, draw_crops, head_rows, whole_view
+from ncpifu_cli.data.normal_crops import NormalCrop, draw_crops, whole_view
 from ncpifu_cli.data.normal_net import NormalNet, load_normals, save_normals
 from ncpifu_cli.data.normals import normals_seen
 from ncpifu_cli.data.opposite_views import OppositeViews, find_opposite_views, read_drawn

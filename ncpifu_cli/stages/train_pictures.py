@@ -1,6 +1,7 @@
-"""The loop that trains the project's small picture networks (masks, normals): one process, averaged weights, until the steps or the time are used up."""
+"""The loop that trains the project's small picture networks (masks, normals, backs): one process, averaged weights, until the steps or the time are used up."""
 
 import json
+import math
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.models.ema import AveragedWeights
 from ncpifu_cli.progress import Reporter
 from ncpifu_cli.stages.train_state import decay
@@ -64,6 +66,8 @@ def fit(
             optimizer.zero_grad(set_to_none=True)
             average.update(net, step)
             running += (0.01 if step else 1.0) * (float(value.detach()) - running)
+            if not math.isfinite(running):
+                raise NcpifuError(f"the loss is no number at step {step + 1}; what was kept last stays", "lower the learning rate, or start from other weights")
             step += 1
             bar.advance(1, f"loss {running:.3f}")
 

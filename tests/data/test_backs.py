@@ -6,8 +6,10 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 
-from ncpifu_cli.data import backs
+from ncpifu_cli.config.train import AugmentConfig
+from ncpifu_cli.data import back_pictures, backs
 from ncpifu_cli.data.back_net import BackNet, load_back, save_back
 from ncpifu_cli.data.back_pictures import BACK_PX, draw_pictures, drawn_sides, lit_as
 from ncpifu_cli.data.backdrops import Backdrops
@@ -44,16 +46,30 @@ def test_the_other_side_is_a_mixture_and_the_mean_of_picture_and_mirror_image(tm
     assert np.abs(answer.astype(int) - (20 + 255, 100, 180) // np.array(2)).max() <= 1  # each half is the photo once, once red
 
 
-def test_weights_survive_a_round_trip_even_beyond_half_precision(tmp_path: Path) -> None:
+def test_weights_survive_a_round_trip_and_diverged_ones_are_refused(tmp_path: Path) -> None:
     net = BackNet().eval()
-    net.up[0][0][1].running_var.fill_(1e6)  # type: ignore[index]
-    save_back(tmp_path / "back.safetensors", net, {"step": 1})
-    again, image = load_back(tmp_path / "back.safetensors"), torch.rand(1, 4, 64, 32)
+    file = save_and_name(tmp_path, net)
+    again, image = load_back(file), torch.rand(1, 4, 64, 32)
     with torch.inference_mode():
         assert torch.allclose(net(image), again(image), atol=0.02)
         assert net(image).shape == (1, 4, 64, 32)
+    net.up[0][0][1].running_var.fill_(1e6)  # type: ignore[index]
+    before = file.read_bytes()
+    with pytest.raises(NcpifuError, match="diverged"):
+        save_back(file, net, {})
+    assert file.read_bytes() == before
+    holed = {name: value.half() if value.is_floating_point() else value for name, value in BackNet().state_dict().items()}
+    holed["answer.bias"][0] = float("nan")
+    save_file(holed, tmp_path / "holed.safetensors", metadata={"format": "ncpifu-back-1"})
+    with pytest.raises(NcpifuError, match="numbers that are none"):
+        load_back(tmp_path / "holed.safetensors")
     with pytest.raises(NcpifuError, match="holds no ncpifu-back-1 weights"):
         load_back(Path(__file__).resolve().parents[2] / "weights" / "normals.safetensors")
+
+
+def save_and_name(folder: Path, net: BackNet) -> Path:
+    save_back(folder / "back.safetensors", net, {"step": 1})
+    return folder / "back.safetensors"
 
 
 def test_a_named_file_wins_and_none_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -93,6 +109,24 @@ def test_the_other_side_is_lit_as_the_photo() -> None:
     photo = np.where(seen[..., None], 0.8 * albedo + (20, 0, -10), 0).astype(np.float32)
     error = np.abs(lit_as(photo, albedo, seen, other, rng) - (0.8 * other + (20, 0, -10)))
     assert error.mean() < 4 and error.mean() < 0.3 * np.abs(other - (0.8 * other + (20, 0, -10))).mean()  # a little is held back
+
+
+def test_what_is_printed_in_front_is_neither_learnt_behind_nor_taken_for_light(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    views = find_opposite_views(write_hump(tmp_path), size_px=SIZE)[0]
+    plain = AugmentConfig(flip=False, scale=0, shift_ndc=0, roll_deg=0, stretch=0, cut=0, prints=1, hue_turn=0, color=0, blur_px=0, jpeg=0, noise=0, mask=0)
+
+    def red(rng: np.random.Generator, rgb: np.ndarray, cover: np.ndarray, backdrops: Backdrops) -> tuple[np.ndarray, np.ndarray]:
+        where = (cover > 0.5) & (np.arange(BACK_PX)[:, None] > BACK_PX // 2)
+        return np.where(where[..., None], np.float32([255, 0, 0]), rgb), where
+
+    backs_of = []
+    for paint in (red, lambda rng, rgb, cover, backdrops: (rgb, np.zeros(cover.shape, bool))):
+        monkeypatch.setattr(back_pictures, "printed", paint)
+        monkeypatch.setattr(back_pictures, "PHOTO", plain)
+        backs_of.append(draw_pictures(views, 1, np.random.default_rng(1), Backdrops(families=("noise",)))[0])
+    printed, bare = backs_of
+    assert np.abs(printed.image[0] - bare.image[0]).max() > 0.5
+    assert np.abs(printed.back[:3] - bare.back[:3]).max() < 0.15  # the light is told from fewer pixels
 
 
 def test_pictures_know_where_the_head_is(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import torch
 from ncpifu_cli.data import normal_crops, normals
 from ncpifu_cli.data.augment import Placement
 from ncpifu_cli.data.backdrops import Backdrops
+from ncpifu_cli.data.framing import head_rows, head_top
 from ncpifu_cli.data.normal_crops import draw_crops, whole_view
 from ncpifu_cli.data.normal_net import NormalNet, load_normals, save_normals
 from ncpifu_cli.data.opposite_views import find_opposite_views
@@ -81,10 +82,10 @@ def test_the_surface_that_throws_shadows_moves_with_the_picture(tmp_path: Path) 
 def test_crops_of_heads_are_below_lifted_arms() -> None:
     cover = np.zeros((1024, 1024), np.float32)
     cover[280:960, 400:620] = cover[160:320, 470:560] = cover[60:480, 384:420] = cover[60:480, 600:640] = 1
-    head = normal_crops.head_rows(cover)
-    assert head.start == normals.head_top(cover) == pytest.approx(160, abs=2)
+    head = head_rows(cover)
+    assert head.start == head_top(cover) == pytest.approx(160, abs=2)
     assert head.stop == pytest.approx(160 + 0.13 * 900, abs=3)
-    assert normal_crops.head_rows(np.zeros((64, 64), np.float32)) == slice(0, 0)
+    assert head_rows(np.zeros((64, 64), np.float32)) == slice(0, 0)
 
 
 def leaning(right: torch.Tensor | float, up: torch.Tensor | float) -> torch.Tensor:

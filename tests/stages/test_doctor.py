@@ -69,6 +69,10 @@ def test_matting_weights_and_media_packages(sandbox: Path, monkeypatch: pytest.M
     path = sandbox / "matting.safetensors"
     path.write_bytes(b"weights")
     assert sha256(path)[:12] in doctor.check_matting().detail
+    monkeypatch.setenv("NCPIFU_BACK", "none")
+    assert doctor.check_back().state == "missing" and "face and all" in doctor.check_back().detail
+    monkeypatch.setenv("NCPIFU_BACK", str(sandbox / "nothing"))
+    assert doctor.check_back().state == "broken"
     monkeypatch.setattr(doctor, "MEDIA_PACKAGES", {"json": "JSON", "not_there": "everything else"})
     media = doctor.check_media()
     assert media.state == "missing"

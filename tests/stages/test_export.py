@@ -10,6 +10,7 @@ import pytest
 import trimesh
 from photo_fixtures import draw_person, fake_model
 
+from ncpifu_cli.artifacts import sha256
 from ncpifu_cli.config.reconstruct import MESH_FORMATS, ReconstructConfig
 from ncpifu_cli.data.perspective import Perspective
 from ncpifu_cli.errors import NcpifuError
@@ -67,6 +68,7 @@ def test_sidecar_maps_the_mesh_to_the_photo(result: Reconstruction, tmp_path: Pa
     assert said["mask"]["source"] == "alpha channel"
     assert said["weights"]["sha256"] == "0" * 64
     assert said["detail"] is None
+    assert said["back"] == {"file": "back.safetensors", "sha256": sha256(result.back)}
     mask = cv2.imread(str(tmp_path / "mask.png"), cv2.IMREAD_GRAYSCALE)
     assert np.array_equal(mask >= 128, result.prepared.mask.binary)
 

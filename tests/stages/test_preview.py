@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from photo_fixtures import draw_person, fake_model
 
+from ncpifu_cli.stages import preview
 from ncpifu_cli.stages.preview import OUTLINE, PAPER, captioned, clay_view, photo_tile, preview_picture
 from ncpifu_cli.stages.reconstruct import Reconstruction, reconstruct
+from ncpifu_cli.stages.viewer import PAGE
 
 
 @pytest.fixture(scope="module")
@@ -49,3 +51,16 @@ def test_the_left_side_faces_left() -> None:
     side = clay_view(both.vertices, both.faces, -90.0, 200)
     columns = np.flatnonzero((np.abs(side.astype(int) - PAPER.astype(int)).max(axis=2) > 20).any(axis=0))
     assert 100 - columns.min() > columns.max() - 100 + 10
+
+
+def test_the_page_has_the_clay_of_the_preview() -> None:
+    page = PAGE.read_text()
+    for direction, strength in preview.LIGHTS:
+        assert f"{strength:g} * max(dot(u, normalize(vec3({', '.join(str(float(part)) for part in direction)})))" in page
+    assert f"float light = {preview.AMBIENT:g} +" in page and f"1.0 / {preview.CONTRAST:g}" in page
+    assert f"{preview.GLOSS:g} * pow(" in page and f"{preview.GLOSS_POWER}.0)" in page
+
+
+def test_clay_is_no_brighter_than_white() -> None:
+    normals = np.random.default_rng(0).normal(size=(500, 3)).astype(np.float32)
+    assert preview.clay(normals).max() <= 255

@@ -36,9 +36,9 @@ def test_stripes_that_lie_elsewhere_cost_nothing_on_clothes_and_something_on_hea
 
 def test_training_improves_leaves_weights_and_goes_on_from_them(tmp_path: Path) -> None:
     renders = write_hump(write_hump(tmp_path / "renders", "train-000001"), "train-000002")
-    weights = stage.train_back(renders, tmp_path / "run", watch=("train-000002",), view_px=SIZE, steps=12, batch_size=2, validate_every=4, learning_rate=5e-3)
+    weights = stage.train_back(renders, tmp_path / "run", watch=("train-000002",), view_px=SIZE, steps=24, batch_size=2, validate_every=8, learning_rate=5e-2)
     rows = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
-    assert [row["step"] for row in rows] == [4, 8, 12]
+    assert [row["step"] for row in rows] == [8, 16, 24]
     assert rows[-1]["watched"] < rows[0]["watched"]
     assert isinstance(load_back(weights), BackNet)
     again = stage.train_back(renders, tmp_path / "more", view_px=SIZE, start=weights, steps=2, batch_size=2, limit_seconds=1e-9)
@@ -49,5 +49,15 @@ def test_training_improves_leaves_weights_and_goes_on_from_them(tmp_path: Path) 
 def test_nothing_to_train_on_is_said(tmp_path: Path) -> None:
     with pytest.raises(NcpifuError, match="no opposite views"):
         stage.train_back(tmp_path, tmp_path / "run")
+    with pytest.raises(NcpifuError, match="nobody of this name"):
+        stage.train_back(write_hump(tmp_path), tmp_path / "run", watch=("train-00001",), view_px=SIZE)
     with pytest.raises(NcpifuError, match="all are watched"):
         stage.train_back(write_hump(tmp_path), tmp_path / "run", watch=("train-000001",), view_px=SIZE)
+
+
+def test_a_loss_that_is_no_number_ends_the_training_and_keeps_what_was_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    renders, calls = write_hump(tmp_path / "renders"), iter([1.0, 1.0, 1.0, float("nan")])
+    monkeypatch.setattr(stage, "back_loss", lambda answer, image, back: answer.mean() * next(calls))
+    with pytest.raises(NcpifuError, match="no number at step 4"):
+        stage.train_back(renders, tmp_path / "run", view_px=SIZE, steps=8, batch_size=2, validate_every=2)
+    assert load_back(tmp_path / "run" / "back.safetensors")

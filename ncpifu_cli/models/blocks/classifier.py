@@ -55,8 +55,7 @@ class ColorHead(SkipMLP):
     def __init__(self, channels: int, widths: Sequence[int]) -> None:
         super().__init__(channels + 3, widths, 4)
 
-    def forward(self, x: Tensor, photo: Tensor, behind: Tensor | None = None) -> Tensor:  # type: ignore[override]
-        """`behind`: what is mixed in in place of the photo's colour."""
+    def forward(self, x: Tensor, photo: Tensor) -> Tensor:  # type: ignore[override]
         answer = super().forward(torch.cat([x, photo.to(x.dtype)], dim=-1)).float().sigmoid()
         share = answer[..., 3:]
-        return share * (photo if behind is None else behind) + (1 - share) * answer[..., :3]
+        return share * photo + (1 - share) * answer[..., :3]
