@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from ncpifu_cli.data.back_net import BackNet
 
 FILE_NAME = "back.safetensors"
+LEAST = 0.2  # a smaller share of the photo is a ghost of it: without, colours are as near to the truth
+RIM_PX, SEAM_PX = 2.5, 4.0  # at BACK_PX: the outline, and how far inwards both sides are brought together
 Floats = NDArray[np.float32]
 
 
@@ -42,8 +44,20 @@ def other_side(weights: Path, picture: NDArray[np.uint8], coverage: Floats, devi
         one, mirrored = net(torch.cat([seen, seen.flip(3)]))
     answer = ((one + mirrored.flip(2)) / 2).permute(1, 2, 0).cpu().numpy()
     share, own = np.split(cv2.resize(answer, picture.shape[:2], interpolation=cv2.INTER_LINEAR), [1], axis=2)
+    share = np.clip((share - LEAST) / (1 - LEAST), 0, 1)
     mixed = share * picture + (1 - share) * (own + 1) * np.float32(127.5)
-    return np.clip(mixed + 0.5, 0, 255).astype(np.uint8)
+    small = (cv2.resize(part, (BACK_PX, BACK_PX), interpolation=cv2.INTER_AREA) for part in (picture.astype(np.float32), mixed, cover))
+    return np.clip(mixed + cv2.resize(_seam(*small), picture.shape[:2], interpolation=cv2.INTER_LINEAR) + 0.5, 0, 255).astype(np.uint8)
+
+
+def _seam(front: Floats, back: Floats, cover: Floats) -> Floats:
+    """(S, S, 3) what is to be added to the other side so that it meets the front at the outline: all of the difference there, less and less inwards."""
+    person = (cover >= 0.5).astype(np.uint8)
+    inwards = cv2.distanceTransform(person, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    rim = ((inwards > 0) & (inwards <= RIM_PX)).astype(np.float32)
+    difference, near = (cv2.GaussianBlur(part, (0, 0), SEAM_PX / 2) for part in ((front - back) * rim[..., None], rim))
+    fades = np.exp(-np.square(inwards / SEAM_PX))
+    return np.asarray(fades[..., None] * difference / np.maximum(near, np.float32(1e-3))[..., None], np.float32)
 
 
 @lru_cache(maxsize=2)

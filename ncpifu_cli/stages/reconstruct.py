@@ -215,7 +215,7 @@ def reconstruct_prepared(prepared: Prepared, model: LoadedModel, config: Reconst
     photo_colours = frame_colours(prepared.photo, prepared.mask, max(CLOSE_PX, 2 * config.resolution), view.camera)
     behind = None
     if back_weights is None:
-        reporter.info("no back network is installed: the other side has the photo's colours, face and all")
+        reporter.info("without a back network (not here, or $NCPIFU_BACK is none) the other side has the photo's colours, face and all")
     else:
         behind = other_side(back_weights, photo_colours, view.coverage, model.device)
     colours = SurfaceColours(vertices, faces, photo_colours, behind)

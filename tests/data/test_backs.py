@@ -43,7 +43,19 @@ def test_the_other_side_is_a_mixture_and_the_mean_of_picture_and_mirror_image(tm
     answer = backs.other_side(tmp_path / "stand-in", picture, coverage)
     assert answer.shape == picture.shape and net.seen[0].shape == (2, 4, BACK_PX, BACK_PX)
     assert not net.seen[0][:, :3, :30].any()  # beside the person nothing is shown
-    assert np.abs(answer.astype(int) - (20 + 255, 100, 180) // np.array(2)).max() <= 1  # each half is the photo once, once red
+    inner = answer[200:330, 252:268].astype(int)  # well within the outline
+    half = (0.5 - backs.LEAST) / (1 - backs.LEAST)  # each half is the photo once, once red
+    assert np.abs(inner - (half * np.array([20, 100, 180]) + (1 - half) * np.array([255, 0, 0]))).max() <= 2
+
+
+def test_both_sides_meet_at_the_outline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "stand-in").touch()
+    monkeypatch.setattr(backs, "_network", lambda *args: LeftHalf())
+    picture = np.full((512, 512, 3), (20, 100, 180), np.uint8)
+    coverage = np.zeros((128, 128), np.float32)
+    coverage[20:110, 50:80] = 1
+    off = np.abs(backs.other_side(tmp_path / "stand-in", picture, coverage).astype(int) - picture)[260].max(axis=1)
+    assert off[200:203].max() < 0.4 * off[240:280].min()  # columns of the outline, and of the middle
 
 
 def test_weights_survive_a_round_trip_and_diverged_ones_are_refused(tmp_path: Path) -> None:

@@ -260,7 +260,7 @@ def test_without_a_back_network_the_photo_comes_through_and_a_line_says_so(monke
     monkeypatch.setenv("NCPIFU_BACK", "none")
     notes = Notes()
     result = reconstruct(save_rgba(tmp_path / "person.png"), fake_model(128), resolution=48, reporter=notes)
-    assert result.back is None and any("no back network" in message for message in notes.said)
+    assert result.back is None and any("without a back network" in message for message in notes.said)
 
 
 def test_a_full_device_is_asked_in_smaller_pieces() -> None:
