@@ -1,9 +1,8 @@
-"""The network that sees surface normals in a cut-out person: an encoder-decoder as for masks (`matting_net`), at the photo's detail.
+"""The network that sees surface normals in a cut-out person: an encoder-decoder (`picture_net`) at the photo's detail.
 
 It stands in `data` because its answer is a picture, which is data to everything that follows; `models` holds what answers points in space.
 """
 
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -11,42 +10,27 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ncpifu_cli.data.matting_net import ConvNorm, Residual
+from ncpifu_cli.data.picture_net import ConvNorm, PictureNet
 from ncpifu_cli.data.weights_file import read_half, save_half
 
 FORMAT = "ncpifu-normals-1"
 
 
-class NormalNet(nn.Module):
+class NormalNet(PictureNet):
     """(B, 4, H, W): colours in [-1, 1] times coverage, and coverage 0..1; H and W multiples of 32 -> (B, 6, H, W): unit normals of front and back surface.
 
-    The camera's frame: x right, y up, z towards the camera; the back surface's normals point away from it. Five levels at 1/2 to 1/32 of the picture, skip
-    connections by addition, and a last step at full size.
+    The camera's frame: x right, y up, z towards the camera; the back surface's normals point away from it. The last step is at full size.
     """
 
     def __init__(self, widths: tuple[int, ...] = (24, 48, 96, 160, 192), depths: tuple[int, ...] = (1, 1, 2, 2, 2)) -> None:
-        super().__init__()
-        self.down = nn.ModuleList()
-        inputs = 4
-        for width, depth in zip(widths, depths, strict=True):
-            self.down.append(nn.Sequential(ConvNorm(inputs, width, stride=2), *(Residual(width) for _ in range(depth))))
-            inputs = width
-        self.lateral = nn.ModuleList(nn.Conv2d(width, smaller, 1) for smaller, width in pairwise(widths))
-        self.up = nn.ModuleList(nn.Sequential(ConvNorm(width, width), Residual(width)) for width in widths[:-1])
+        super().__init__(4, widths, depths)
         fine = 16
         self.widen = nn.Conv2d(widths[0], fine, 1)
         self.detail = nn.Conv2d(4, fine, 3, padding=1)
         self.answer = nn.Sequential(ConvNorm(fine, fine), nn.Conv2d(fine, 6, 3, padding=1))
 
     def forward(self, image: Tensor) -> Tensor:
-        levels = []
-        x = image
-        for down in self.down:
-            x = down(x)
-            levels.append(x)
-        for level, lateral, up in zip(reversed(levels[:-1]), reversed(self.lateral), reversed(self.up), strict=True):
-            x = up(level + F.interpolate(lateral(x), scale_factor=2.0, mode="bilinear"))
-        full = self.detail(image) + F.interpolate(self.widen(x), scale_factor=2.0, mode="bilinear")
+        full = self.detail(image) + F.interpolate(self.widen(self.half_size(image)), scale_factor=2.0, mode="bilinear")
         front, back = self.answer(full).float().split(3, dim=1)
         return torch.cat([F.normalize(front, dim=1, eps=1e-4), F.normalize(back, dim=1, eps=1e-4)], dim=1)
 

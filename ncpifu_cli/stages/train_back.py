@@ -2,7 +2,6 @@
 
 import math
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -17,7 +16,7 @@ from ncpifu_cli.data.network_input import DETAIL_PX
 from ncpifu_cli.data.opposite_views import OppositeViews, find_opposite_views
 from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.progress import SILENT, Reporter
-from ncpifu_cli.stages.train_pictures import Tensors, fit, tell
+from ncpifu_cli.stages.train_pictures import fit, keeper
 
 OF_EACH = 4  # pictures of each view that is read: reading takes longer than learning
 FRONTAL_SHARE = 0.7  # photographs are mostly from the front
@@ -67,21 +66,14 @@ def train_back(
             pictures += draw_pictures(view, OF_EACH, rng, backdrops)
         return _tensors(pictures[:batch_size])
 
-    def keep(weights: Tensors, row: dict[str, Any]) -> Path:
-        net = BackNet().eval()
-        net.load_state_dict(weights)
-        if watched:
-            row = {**row, "watched": round(back_error(net, watched), 4)}
-        save_back(run / "back.safetensors", net, row)
-        tell(run, row, reporter)
-        return run / "back.safetensors"
+    def scores(net: BackNet) -> dict[str, float]:
+        return {"watched": round(back_error(net, watched), 4)} if watched else {}
 
-    run.mkdir(parents=True, exist_ok=True)
     return fit(
         BackNet() if start is None else load_back(start),
         draw,
         back_loss,
-        keep,
+        keeper(BackNet, scores, save_back, run / "back.safetensors", reporter),
         steps=steps,
         learning_rate=learning_rate,
         limit_seconds=limit_seconds,

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -14,7 +13,7 @@ from ncpifu_cli.data.backdrops import Backdrops
 from ncpifu_cli.data.composites import Composite, Compositor, find_views
 from ncpifu_cli.data.matting_net import MattingNet, load_matting, save_matting
 from ncpifu_cli.progress import SILENT, Reporter
-from ncpifu_cli.stages.train_pictures import Tensors, fit, tell
+from ncpifu_cli.stages.train_pictures import fit, keeper
 
 Shapes = tuple[tuple[int, int], ...]  # height, width of the batches: all aspects, multiples of 32
 COARSE: Shapes = ((128, 96), (160, 96), (96, 96), (96, 128), (128, 64), (128, 128))  # twice as fast: what a person looks like is learnt here first
@@ -51,20 +50,15 @@ def train_matting(
     families = None if held_out_backgrounds is None else ()
     judged = Compositor(find_views(renders, held_out=True), Backdrops(held_out_backgrounds, families), pool=64)
 
-    def keep(weights: Tensors, row: dict[str, Any]) -> Path:
-        net = MattingNet()
-        net.load_state_dict(weights)
-        scores = validation_iou(net.eval(), judged)
-        row = {**row, "iou_mean": round(float(np.mean(scores)), 4), "iou_median": round(float(np.median(scores)), 4)}
-        save_matting(run / "matting.safetensors", net, row)
-        tell(run, row, reporter)
-        return run / "matting.safetensors"
+    def scores(net: MattingNet) -> dict[str, float]:
+        found = validation_iou(net, judged)
+        return {"iou_mean": round(float(np.mean(found)), 4), "iou_median": round(float(np.median(found)), 4)}
 
     return fit(
         MattingNet() if start is None else load_matting(start),
         lambda: next(batches),
         matting_loss,
-        keep,
+        keeper(MattingNet, scores, save_matting, run / "matting.safetensors", reporter),
         steps=steps,
         learning_rate=learning_rate,
         limit_seconds=limit_seconds,

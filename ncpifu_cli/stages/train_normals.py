@@ -2,7 +2,6 @@
 
 import math
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -17,7 +16,7 @@ from ncpifu_cli.data.normal_net import NormalNet, load_normals, save_normals
 from ncpifu_cli.data.normals import normals_seen
 from ncpifu_cli.data.opposite_views import OppositeViews, find_opposite_views, read_drawn
 from ncpifu_cli.progress import SILENT, Reporter
-from ncpifu_cli.stages.train_pictures import Tensors, fit, tell
+from ncpifu_cli.stages.train_pictures import fit, keeper
 
 WATCHED = 24  # views whose error is told
 RELIEF = 4.0  # makes the steps of the error count as much as the error itself, for the weights of the first release
@@ -67,22 +66,17 @@ def train_normals(
         chosen = (views[rng.integers(len(views))] for _ in range(-(-count // of_each)))
         return [crop for view in chosen for crop in draw_crops(view, min(of_each, count), crop_px, rng, backdrops, close=close)][:count]
 
-    def keep(weights: Tensors, row: dict[str, Any]) -> Path:
-        net = NormalNet().eval()
-        net.load_state_dict(weights)
+    def scores(net: NormalNet) -> dict[str, float]:
         angles = angles_deg(net, watched) if watched else {}
         if watched_close:
             angles |= {f"{name}_close": angle for name, angle in close_angles_deg(net, watched_close).items()}
-        row = {**row, **{f"{name}_deg": round(angle, 2) for name, angle in angles.items()}}
-        save_normals(run / "normals.safetensors", net, row)
-        tell(run, row, reporter)
-        return run / "normals.safetensors"
+        return {f"{name}_deg": round(angle, 2) for name, angle in angles.items()}
 
     return fit(
         NormalNet() if start is None else load_normals(start),
         draw,
         normal_loss,
-        keep,
+        keeper(NormalNet, scores, save_normals, run / "normals.safetensors", reporter),
         steps=steps,
         learning_rate=learning_rate,
         limit_seconds=limit_seconds,

@@ -5,7 +5,7 @@ import math
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +17,7 @@ from ncpifu_cli.stages.train_state import decay
 
 WARMUP = 200  # steps
 Tensors = dict[str, Tensor]
+Net = TypeVar("Net", bound=nn.Module)
 
 
 def fit(
@@ -70,6 +71,23 @@ def fit(
                 raise NcpifuError(f"the loss is no number at step {step + 1}; what was kept last stays", "lower the learning rate, or start from other weights")
             step += 1
             bar.advance(1, f"loss {running:.3f}")
+
+
+def keeper(
+    make: Callable[[], Net], score: Callable[[Net], dict[str, float]], save: Callable[[Path, Net, dict[str, Any]], None], file: Path, reporter: Reporter
+) -> Callable[[Tensors, dict[str, Any]], Path]:
+    """What `fit` keeps by: the network with the averaged weights is scored, stored as `file` with its scores in the header, and told."""
+
+    def keep(weights: Tensors, row: dict[str, Any]) -> Path:
+        net = make()
+        net.load_state_dict(weights)
+        net.eval()
+        row = {**row, **score(net)}
+        save(file, net, row)
+        tell(file.parent, row, reporter)
+        return file
+
+    return keep
 
 
 def tell(run: Path, row: dict[str, Any], reporter: Reporter) -> None:
