@@ -31,7 +31,7 @@ class Lines(Silent):
 
 def score(renders: Path, close: Path | None, weights: Path, count: int) -> None:
     """Print the mean angle to the true normals on `count` views of held-out humans; and on as many close ones, of their heads."""
-    net = load_normals(weights)
+    net = load_normals(weights).people
     views = _some(find_opposite_views(renders, held_out=True), count)
     found = angles_deg(net, views)
     if close is not None:

@@ -11,11 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ncpifu_cli.data.mask import Mask
+from ncpifu_cli.data.network_input import HEAD_CENTRE_NDC, HEAD_HALF_NDC, HEAD_PX
 from ncpifu_cli.data.photo import Photo
 from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.geometry.camera import HALF_EXTENT_M, SUBJECT_HEIGHT_M
 
 SUBJECT_SHARE = SUBJECT_HEIGHT_M / (2 * HALF_EXTENT_M)  # 0.8789 of the picture's height
+CROWN_NDC = 0.07  # how high the upper part of a head is by whose middle heads are found
 HEAD = 0.13  # of a person's height
 LIMB = 0.031  # of a whole person's height: heads are wider than twice this from any side, arms and hands as a rule are not
 REACH, SHOULDERS = 0.25, 0.17  # of the same: arms end at most so far above a head; what is as wide as this is no head
@@ -88,6 +90,15 @@ def frame(photo: Photo, mask: Mask, size_px: int, camera: PhotoCamera | None = N
     return FramedView(image * (coverage > 0)[..., None].astype(np.uint8), coverage, camera)
 
 
+def frame_head(photo: Photo, mask: Mask, view: FramedView) -> FramedView | None:
+    """The head of a framed person alone, closer: HEAD_PX of the square around `head_centre`. None where nobody is."""
+    centre = head_centre(view.coverage)
+    if centre is None:
+        return None
+    u, v = view.camera.ndc_to_photo(np.array(centre))
+    return frame(photo, mask, HEAD_PX, PhotoCamera((float(u), float(v)), HEAD_HALF_NDC * view.camera.half_extent_px))
+
+
 def frame_colours(photo: Photo, mask: Mask, size_px: int, camera: PhotoCamera) -> NDArray[np.uint8]:
     """(size_px, size_px, 3) colours of the framed square for the mesh: like `frame`, but the person's colours go on beyond the outline."""
     return _warp(without_fringe(photo.rgb, mask.coverage), photo.scale, camera, size_px, cv2.BORDER_REPLICATE)
@@ -137,6 +148,21 @@ def head_place(person: NDArray[np.bool_], rows: float) -> tuple[int, float]:
     """The first row of a framed person's head, and the middle column of its first so many rows. person (S, S), not empty."""
     row, column = np.nonzero(head_and_trunk(person))
     return int(row[0]), float(np.median(column[row < row[0] + rows]))
+
+
+def crown(coverage: NDArray[np.float32]) -> tuple[float, float] | None:
+    """NDC x and y of the top of a framed person's head, coverage (S, S) 0..1; None where nobody is."""
+    size, person = len(coverage), coverage >= 0.5
+    if not person.any():
+        return None
+    top, middle = head_place(person, CROWN_NDC * size / 2)
+    return (2 * middle + 1) / size - 1, 1 - 2 * top / size
+
+
+def head_centre(coverage: NDArray[np.float32]) -> tuple[float, float] | None:
+    """NDC x and y of the middle of the square that shows a framed person's head, HEAD_HALF_NDC to each side; None where nobody is."""
+    top = crown(coverage)
+    return None if top is None else (top[0], top[1] - HEAD_CENTRE_NDC)
 
 
 def head_top(coverage: NDArray[np.float32]) -> int:

@@ -105,7 +105,7 @@ def _automatic(photo: Photo, box: Box | None, person: Person, mask_model: str, r
             return matte
         return replace(by_color, warnings=(*(by_color.warnings if overlap < SAME else ()), *matte.warnings))
     if box is not None:
-        note = "masked by colour inside the box: look at the outline in the preview"
+        note = "masked by colour inside the box: look at its outline"
         return Mask(_to_coverage(grabcut.box_grabcut(photo.rgb, box)), "person box", warnings=(note,))
     return by_color or matte or Mask(_to_coverage(grabcut.guess(photo.rgb)), "guess", trusted=False)
 
@@ -117,7 +117,7 @@ def _smooth(photo: Photo) -> Mask | None:
     fit = grabcut.smooth_background(photo.rgb)
     if not fit.trusted or _implausible(fit.mask):
         return None
-    note = f"masked by its smooth background (noise {fit.noise:.1f} of at most {grabcut.MAX_NOISE_LAB:.0f}): look at the outline in the preview"
+    note = f"masked by its smooth background (noise {fit.noise:.1f} of at most {grabcut.MAX_NOISE_LAB:.0f}): look at its outline"
     return Mask(_to_coverage(fit.mask), "smooth background", warnings=(note,))
 
 
@@ -139,7 +139,7 @@ def _matte(photo: Photo, box: Box | None, person: Person) -> Mask | None:
     confidence = round(found.confidence, 3)
     if confidence >= SURE_MATTE:
         return Mask(coverage, "matting network", confidence=confidence)
-    note = f"the matting network is only fairly sure ({confidence:.2f} of 1): look at the outline in the preview"
+    note = f"the matting network is only fairly sure ({confidence:.2f} of 1): look at its outline"
     figures = separate_figures(coverage >= 128)
     judged = _selected(figures, person) or figures
     trusted = confidence >= TRUSTED_MATTE and not any(_implausible(figure, one_of=len(figures)) for figure in judged)

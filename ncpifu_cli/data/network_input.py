@@ -6,6 +6,9 @@ from numpy.typing import NDArray
 
 DETAIL_PX = 512  # side of the framed person that the normal network looks at
 CLOSE_PX = 2 * DETAIL_PX  # the same where it looks closely
+HEAD_PX = 320  # the same where it looks at a head alone,
+HEAD_HALF_NDC = 0.2  # in a square whose half side is this of the framed person's,
+HEAD_CENTRE_NDC = 0.125  # its centre so far below the top of the head
 BACK_PX = 256  # side of the framed person whose other side is told
 
 

@@ -11,9 +11,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ncpifu_cli.data.picture_net import ConvNorm, PictureNet
-from ncpifu_cli.data.weights_file import read_half, save_half
+from ncpifu_cli.data.weights_file import holds, read_half, save_half
 
-FORMAT = "ncpifu-normals-1"
+FORMAT = "ncpifu-normals-2"
 
 
 class NormalNet(PictureNet):
@@ -35,13 +35,21 @@ class NormalNet(PictureNet):
         return torch.cat([F.normalize(front, dim=1, eps=1e-4), F.normalize(back, dim=1, eps=1e-4)], dim=1)
 
 
-def save_normals(path: Path, net: NormalNet, meta: dict[str, Any]) -> None:
+class NormalNets(nn.Module):
+    """The two that look at a person: `people` at all of it, `heads` at the head alone and closer; without the second heads are seen as the rest is."""
+
+    def __init__(self, people: NormalNet, heads: NormalNet | None = None) -> None:
+        super().__init__()
+        self.people, self.heads = people, heads
+
+
+def save_normals(path: Path, nets: NormalNets, meta: dict[str, Any]) -> None:
     """Write the weights in half precision, with `meta` (free JSON) in the header of the file; atomic."""
-    save_half(path, net, FORMAT, meta)
+    save_half(path, nets, FORMAT, meta)
 
 
-def load_normals(path: Path) -> NormalNet:
-    """The network stored in `path`, in float32 and evaluation mode; NcpifuError for a file that is missing, damaged or something else."""
-    net = NormalNet()
-    read_half(path, net, FORMAT, "normals.safetensors")
-    return net.eval()
+def load_normals(path: Path) -> NormalNets:
+    """The networks stored in `path`, in float32 and evaluation mode; NcpifuError for a file that is missing, damaged or something else."""
+    nets = NormalNets(NormalNet(), NormalNet() if holds(path, "heads.") else None)
+    read_half(path, nets, FORMAT, "normals.safetensors")
+    return nets.eval()

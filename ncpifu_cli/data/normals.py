@@ -9,19 +9,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ncpifu_cli.artifacts import own_weights
-from ncpifu_cli.data.framing import extent
-from ncpifu_cli.data.network_input import CLOSE_PX, DETAIL_PX, masked_input, resize_masked
+from ncpifu_cli.data.framing import FramedView, extent, head_centre
+from ncpifu_cli.data.network_input import CLOSE_PX, DETAIL_PX, HEAD_HALF_NDC, HEAD_PX, masked_input, resize_masked, true_colours
 
 if TYPE_CHECKING:
     import torch
 
-    from ncpifu_cli.data.normal_net import NormalNet
+    from ncpifu_cli.data.normal_net import NormalNet, NormalNets
 
 FILE_NAME = "normals.safetensors"
 STRIDE, MARGIN_PX = 32, 16  # height and width of what the network sees are multiples of the first (here, so that torch can wait)
 FRONT, BACK = slice(0, 3), slice(3, 6)  # channels of the network's answer
 FEATURES_PX = 6.0  # eyes and mouths are not wider at 512 px
 FAR_PX = 8.0  # at 1024 px: what is wider than about six times this is seen from afar
+HEAD_FADE = 0.1  # of the side of the head's picture: from its border on it is believed more and more
+NO_HEAD_DEG = 40  # what two looks see so differently is no head, in the mean
 Floats = NDArray[np.float32]
 Window = tuple[slice, slice]
 
@@ -31,24 +33,27 @@ def find_normal_weights() -> Path | None:
     return own_weights(FILE_NAME, "NCPIFU_NORMALS")
 
 
-def estimate_normals(weights: Path, image: NDArray[np.uint8], coverage: Floats, device: "torch.device | str" = "cpu") -> tuple[Floats, Floats]:
+def estimate_normals(
+    weights: Path, image: NDArray[np.uint8], coverage: Floats, device: "torch.device | str" = "cpu", head: FramedView | None = None
+) -> tuple[Floats, Floats]:
     """Unit normals of the front and of the back surface, (1024, 1024, 3) each, in the camera's frame and 0 beside the person.
 
     The person is looked at at 512 px, and the front once more at 1024: how a limb is turned is seen best from afar, eyes, pockets and folds are seen closely.
-    The back is told from blurred colours: else the network lets the face come through to the back of the head.
+    A network of its own looks at the head. The back is told from blurred colours: else the network lets the face come through to the back of the head.
 
-    Args: weights, from `find_normal_weights`; image (1024, 1024, 3) uint8 sRGB, framed as in training; coverage (1024, 1024) 0..1. Each look is the mean of
-        the picture's and its mirror image's. Raises NcpifuError for weights that cannot be read, ValueError for another size.
+    Args: weights, from `find_normal_weights`; image (1024, 1024, 3) uint8 sRGB, framed as in training; coverage (1024, 1024) 0..1; head, from `frame_head`
+        where the photo shows more of it than `image` does. Each look is the mean of the picture's and its mirror image's. Raises NcpifuError for weights that
+        cannot be read, ValueError for another size.
     """
     if image.shape != (CLOSE_PX, CLOSE_PX, 3) or coverage.shape != (CLOSE_PX, CLOSE_PX):
         raise ValueError(f"normals are seen in pictures of {CLOSE_PX} px; got image {image.shape}, mask {coverage.shape}")
-    return normals_seen(_network(weights, weights.stat().st_mtime_ns, str(device)), image, coverage, device)
+    return normals_seen(_networks(weights, weights.stat().st_mtime_ns, str(device)), image, coverage, device, head)
 
 
 def normals_seen(
-    net: "NormalNet", image: NDArray[np.uint8], coverage: NDArray[np.bool_] | Floats, device: "torch.device | str" = "cpu"
+    nets: "NormalNets", image: NDArray[np.uint8], coverage: NDArray[np.bool_] | Floats, device: "torch.device | str" = "cpu", head: FramedView | None = None
 ) -> tuple[Floats, Floats]:
-    """`estimate_normals` by a network at hand, in pictures of any size S, a multiple of 64; S / 2 is the look from afar."""
+    """`estimate_normals` by networks at hand, in pictures of any size S, a multiple of 64; S / 2 is the look from afar."""
     coverage = coverage.astype(np.float32)
     person = coverage > 0
     if not person.any():
@@ -56,12 +61,43 @@ def normals_seen(
     size = len(image)
     rgb, cover = resize_masked(image, coverage, size // 2)
     front, back = (
-        cv2.resize(_look(net, colours, cover, side, device), (size, size), interpolation=cv2.INTER_LINEAR)
+        cv2.resize(_look(nets.people, colours, cover, side, device), (size, size), interpolation=cv2.INTER_LINEAR)
         for side, colours in ((FRONT, rgb), (BACK, _without_features(rgb, cover)))
     )
-    close = _look(net, image, coverage, FRONT, device)
+    close = _look(nets.people, image, coverage, FRONT, device)
     front = close + _blurred(front - close, person.astype(np.float32), FAR_PX * size / CLOSE_PX)
+    if nets.heads is not None:
+        front = _with_head(nets.heads, front, image, coverage, head, device)
     return _unit(front) * person[..., None], _unit(back) * person[..., None]
+
+
+def _with_head(net: "NormalNet", front: Floats, image: NDArray[np.uint8], coverage: Floats, head: FramedView | None, device: "torch.device | str") -> Floats:
+    """`front` (S, S, 3) with the head as `net` sees it, `head` or what `image` (S, S, 3) shows of it; as it was where the two differ too much for a head."""
+    size, centre = len(image), head_centre(coverage)
+    if centre is None:
+        return front
+    step = 2 * HEAD_HALF_NDC / HEAD_PX  # NDC per pixel of the head's picture
+    per_pixel = step * size / 2
+    column, row = (centre[0] + 1) * size / 2, (1 - centre[1]) * size / 2
+    # pixel (i, j) of the head's picture, centres at integers, in the whole one
+    to_whole = np.array([[per_pixel, 0, column - per_pixel * (HEAD_PX - 1) / 2 - 0.5], [0, per_pixel, row - per_pixel * (HEAD_PX - 1) / 2 - 0.5]])
+    cut = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    if head is None:
+        cover = cv2.warpAffine(coverage, to_whole, (HEAD_PX, HEAD_PX), flags=cut)
+        shown = true_colours(cv2.warpAffine(image * coverage[..., None], to_whole, (HEAD_PX, HEAD_PX), flags=cut), cover)
+    else:
+        shown, cover = head.image.astype(np.float32), head.coverage
+    seen = _look(net, shown, cover, FRONT, device)
+    known = np.dot(seen.reshape(-1, 3), np.ones(3)).reshape(HEAD_PX, HEAD_PX) != 0
+    before = _unit(cv2.warpAffine(front, to_whole, (HEAD_PX, HEAD_PX), flags=cut))
+    at = (cover > 0.5) & known
+    if not at.any() or np.degrees(np.arccos(np.clip((seen * before)[at].sum(axis=1), -1, 1))).mean() > NO_HEAD_DEG:
+        return front
+    edge = np.minimum(np.arange(HEAD_PX), np.arange(HEAD_PX)[::-1]) / (HEAD_FADE * HEAD_PX)
+    share = np.clip(edge, 0, 1)[:, None] * np.clip(edge, 0, 1) * known
+    smoothed = cv2.GaussianBlur(seen, (0, 0), 0.4 / per_pixel) if per_pixel < 1 else seen  # the whole picture's pixels are larger
+    laid, weight = (cv2.warpAffine(part.astype(np.float32), to_whole, (size, size), flags=cv2.INTER_LINEAR) for part in (smoothed * share[..., None], share))
+    return np.asarray(laid + front * (1 - weight[..., None]), np.float32)
 
 
 def whole_window(coverage: Floats) -> Window:
@@ -107,7 +143,7 @@ def _fitted(start: int, length: int, size_px: int) -> slice:
 
 
 @lru_cache(maxsize=2)
-def _network(path: Path, changed_ns: int, device: str) -> "NormalNet":
+def _networks(path: Path, changed_ns: int, device: str) -> "NormalNets":
     """`changed_ns` makes a replaced file be read again."""
     from ncpifu_cli.data.normal_net import load_normals
 

@@ -26,6 +26,15 @@ def save_half(path: Path, net: nn.Module, kind: str, meta: dict[str, Any]) -> No
         save_file(tensors, temporary, metadata={"format": kind, "meta": json.dumps(meta)})
 
 
+def holds(path: Path, prefix: str) -> bool:
+    """Whether a tensor's name begins so in a file that can be read; `read_half` tells of others."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            return any(name.startswith(prefix) for name in file.keys())  # noqa: SIM118 (not a dict)
+    except (SafetensorError, OSError):
+        return False
+
+
 def read_half(path: Path, net: nn.Module, kind: str, released_name: str) -> None:
     """Load what `save_half` wrote into `net`, in float32. NcpifuError for a file that is missing, damaged or something else."""
     try:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from ncpifu_cli.data.framing import head_place
+from ncpifu_cli.data.framing import FramedView, crown
 from ncpifu_cli.data.normals import estimate_normals
 from ncpifu_cli.geometry.fair import fair_ground
 from ncpifu_cli.geometry.refine import refine
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 FINE_NDC, FINE_HEAD_NDC = 0.005, 0.0025  # edges are as short as this in the mean, in front and at the front of the head
 TIMES = 2  # where they are longer, they are cut in two, at most so often
-HEAD_NDC, HALF_WIDTH_NDC, CROWN_NDC = 0.32, 0.17, 0.07  # from the top of the head down, to the sides of the middle of its upper part, and how high that is
+HEAD_NDC, HALF_WIDTH_NDC = 0.32, 0.17  # from the top of the head down, to the sides of the middle of its upper part
 ABOVE_NDC = 0.03  # a surface may end a little above its outline
 
 
@@ -29,23 +29,15 @@ def add_detail(
     image: NDArray[np.uint8],
     coverage: NDArray[np.float32],
     device: "torch.device | str" = "cpu",
+    head: FramedView | None = None,
 ) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
     """Vertices (V', 3) and faces (F', 3): even ground, finer triangles in front, and the relief of the framed photo.
 
     Args: weights, of the normal network; vertices_ndc (V, 3) and faces (F, 3) of a closed surface; image (S, S, 3) uint8 sRGB and coverage (S, S) 0..1 with
-        S = CLOSE_PX.
+        S = CLOSE_PX. head, from `frame_head`, shows more of the head than the picture does.
     """
-    vertices, fine = with_fine_front(fair_ground(vertices_ndc, faces), faces, *crown(coverage))
-    return refine(vertices, fine, *estimate_normals(weights, image, coverage, device)), fine
-
-
-def crown(coverage: NDArray[np.float32]) -> tuple[float, float]:
-    """NDC x and y of the top of a framed person's head, coverage (S, S) 0..1; of the picture's middle where nobody is."""
-    size, person = len(coverage), coverage >= 0.5
-    if not person.any():
-        return 0.0, 0.0
-    top, middle = head_place(person, CROWN_NDC * size / 2)
-    return (2 * middle + 1) / size - 1, 1 - 2 * top / size
+    vertices, fine = with_fine_front(fair_ground(vertices_ndc, faces), faces, *(crown(coverage) or (0.0, 0.0)))
+    return refine(vertices, fine, *estimate_normals(weights, image, coverage, device, head)), fine
 
 
 def with_fine_front(vertices: NDArray[np.floating], faces: NDArray[np.integer], middle: float, top: float) -> tuple[NDArray[np.float64], NDArray[np.int32]]:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ncpifu_cli.config.base import validate
 from ncpifu_cli.config.reconstruct import ReconstructConfig
 from ncpifu_cli.data.backs import find_back_weights, other_side
-from ncpifu_cli.data.framing import FramedView, frame, frame_colours
+from ncpifu_cli.data.framing import FramedView, frame, frame_colours, frame_head
 from ncpifu_cli.data.mask import Mask, find_masks
 from ncpifu_cli.data.network_input import CLOSE_PX
 from ncpifu_cli.data.normals import find_normal_weights
@@ -202,7 +202,8 @@ def reconstruct_prepared(prepared: Prepared, model: LoadedModel, config: Reconst
     clock.lap("surface")
     if normal_weights is not None:
         close = frame(prepared.photo, prepared.mask, CLOSE_PX, view.camera)
-        vertices, faces = add_detail(normal_weights, vertices, faces, close.image, close.coverage, model.device)
+        head = frame_head(prepared.photo, prepared.mask, close)
+        vertices, faces = add_detail(normal_weights, vertices, faces, close.image, close.coverage, model.device, head)
         clock.lap("detail")
     elif config.detail:
         reporter.info("no normal network is installed: the mesh stays without fine detail")

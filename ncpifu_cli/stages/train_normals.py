@@ -2,6 +2,7 @@
 
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,7 +13,7 @@ from ncpifu_cli.data.backdrops import Backdrops
 from ncpifu_cli.data.framing import head_rows
 from ncpifu_cli.data.network_input import DETAIL_PX
 from ncpifu_cli.data.normal_crops import NormalCrop, draw_crops, whole_view
-from ncpifu_cli.data.normal_net import NormalNet, load_normals, save_normals
+from ncpifu_cli.data.normal_net import NormalNet, NormalNets, load_normals, save_normals
 from ncpifu_cli.data.normals import normals_seen
 from ncpifu_cli.data.opposite_views import OppositeViews, find_opposite_views, read_drawn
 from ncpifu_cli.progress import SILENT, Reporter
@@ -44,8 +45,8 @@ def train_normals(
     those in `close_renders`, which are not trained on.
 
     Args:
-        run: folder for normals.safetensors and metrics.jsonl. start: weights to go on from. view_px: side of the rendered views. close_renders: views of
-            twice that side, which make up half of each batch.
+        run: folder for normals.safetensors and metrics.jsonl. start: weights to go on from; their network of heads stays. view_px: side of the
+            rendered views. close_renders: views of twice that side, which make up half of each batch.
         limit_seconds: the learning rate falls to zero by then even if the steps are not done.
 
     Returns the weights file. Raises NcpifuError where there is nothing to train on.
@@ -60,7 +61,7 @@ def train_normals(
 
     def draw() -> tuple[Tensor, Tensor]:
         of_close = batch_size // 2 if close else 0
-        return _tensors(pieces(training, batch_size - of_close, CROPS) + pieces(close, of_close, CLOSE_CROPS, close=True))
+        return crop_tensors(pieces(training, batch_size - of_close, CROPS) + pieces(close, of_close, CLOSE_CROPS, close=True))
 
     def pieces(views: list[OppositeViews], count: int, of_each: int, close: bool = False) -> list[NormalCrop]:
         chosen = (views[rng.integers(len(views))] for _ in range(-(-count // of_each)))
@@ -72,11 +73,16 @@ def train_normals(
             angles |= {f"{name}_close": angle for name, angle in close_angles_deg(net, watched_close).items()}
         return {f"{name}_deg": round(angle, 2) for name, angle in angles.items()}
 
+    begun = NormalNets(NormalNet()) if start is None else load_normals(start)
+
+    def save(path: Path, net: NormalNet, meta: dict[str, Any]) -> None:
+        save_normals(path, NormalNets(net, begun.heads), meta)
+
     return fit(
-        NormalNet() if start is None else load_normals(start),
+        begun.people,
         draw,
         normal_loss,
-        keeper(NormalNet, scores, save_normals, run / "normals.safetensors", reporter),
+        keeper(NormalNet, scores, save, run / "normals.safetensors", reporter),
         steps=steps,
         learning_rate=learning_rate,
         limit_seconds=limit_seconds,
@@ -129,8 +135,8 @@ def close_angles_deg(net: NormalNet, views: list[OppositeViews]) -> dict[str, fl
     front, head = _Mean(), _Mean()
     for view in views:
         crop = whole_view(view)
-        seen, _ = normals_seen(net, *read_drawn(view.folder, view.front))
-        angles = _between(torch.from_numpy(seen.transpose(2, 0, 1)), torch.from_numpy(crop.normals[:3]))
+        seen, _ = normals_seen(NormalNets(net), *read_drawn(view.folder, view.front))
+        angles = between_deg(torch.from_numpy(seen.transpose(2, 0, 1)), torch.from_numpy(crop.normals[:3]))
         front.add(angles)
         head.add(angles[head_rows(crop.image[3])])
     return {"front": front.mean, "head": head.mean}
@@ -153,12 +159,12 @@ class _Mean:
 
 def _angles(net: NormalNet, crop: NormalCrop) -> Tensor:
     """(2, H, W) angles in degrees between predicted and true normals of front and back, NaN where there is no surface."""
-    image, true = _tensors([crop])
+    image, true = crop_tensors([crop])
     with torch.inference_mode():
-        return torch.stack([_between(seen, known) for seen, known in zip(net(image)[0].split(3), true[0].split(3), strict=True)])
+        return torch.stack([between_deg(seen, known) for seen, known in zip(net(image)[0].split(3), true[0].split(3), strict=True)])
 
 
-def _between(seen: Tensor, true: Tensor) -> Tensor:
+def between_deg(seen: Tensor, true: Tensor) -> Tensor:
     """(H, W) angles in degrees between unit normals (3, H, W), NaN where the true ones are 0."""
     return (seen * true).sum(0).clamp(-1, 1).acos().rad2deg().where(true.square().sum(0) > 0.5, torch.nan)
 
@@ -169,5 +175,6 @@ def _split(views: list[OppositeViews], held_back: set[str]) -> tuple[list[Opposi
     return [view for view in views if view.folder.name not in held_back], watched[:: max(1, len(watched) // WATCHED)]
 
 
-def _tensors(crops: list[NormalCrop]) -> tuple[Tensor, Tensor]:
+def crop_tensors(crops: list[NormalCrop]) -> tuple[Tensor, Tensor]:
+    """Pictures (B, 4, S, S) and normals (B, 6, S, S)."""
     return torch.from_numpy(np.stack([crop.image for crop in crops])), torch.from_numpy(np.stack([crop.normals for crop in crops]))

@@ -10,9 +10,9 @@ import torch
 from ncpifu_cli.data import normal_crops, normals
 from ncpifu_cli.data.augment import Placement
 from ncpifu_cli.data.backdrops import Backdrops
-from ncpifu_cli.data.framing import head_rows, head_top
+from ncpifu_cli.data.framing import FramedView, PhotoCamera, head_centre, head_rows, head_top
 from ncpifu_cli.data.normal_crops import draw_crops, whole_view
-from ncpifu_cli.data.normal_net import NormalNet, load_normals, save_normals
+from ncpifu_cli.data.normal_net import NormalNet, NormalNets, load_normals, save_normals
 from ncpifu_cli.data.opposite_views import find_opposite_views
 from ncpifu_cli.errors import NcpifuError
 from tests.normal_fixtures import RADIUS, SIZE, hump, write_hump
@@ -95,18 +95,20 @@ def leaning(right: torch.Tensor | float, up: torch.Tensor | float) -> torch.Tens
     return torch.cat([front, front * torch.tensor([1.0, 1.0, -1.0])[:, None, None]], 1)
 
 
-Estimate = Callable[[torch.nn.Module, np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
+Estimate = Callable[..., tuple[np.ndarray, np.ndarray]]
 
 
 @pytest.fixture
 def estimate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Estimate:
-    """`estimate_normals` with a network of one's own."""
+    """`estimate_normals` with networks of one's own."""
     weights = tmp_path / "stand-in"
     weights.touch()
 
-    def estimated(net: torch.nn.Module, image: np.ndarray, coverage: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        monkeypatch.setattr(normals, "_network", lambda *args: net)
-        return normals.estimate_normals(weights, image, coverage)
+    def estimated(
+        people: torch.nn.Module, image: np.ndarray, coverage: np.ndarray, heads: torch.nn.Module | None = None, head: FramedView | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        monkeypatch.setattr(normals, "_networks", lambda *args: NormalNets(people, heads))  # type: ignore[arg-type]
+        return normals.estimate_normals(weights, image, coverage, head=head)
 
     return estimated
 
@@ -168,6 +170,62 @@ def test_wide_shapes_are_seen_from_afar_and_narrow_ones_closely(estimate: Estima
     assert not back[coverage > 0][:, 1].any()
 
 
+class Lean(torch.nn.Module):
+    """Stands in for the network: normals of both sides lean so far upwards, and it keeps the pictures that it saw."""
+
+    def __init__(self, up: float) -> None:
+        super().__init__()
+        self.up = up
+        self.seen: list[torch.Tensor] = []
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        self.seen.append(image)
+        return leaning(0.0, torch.full_like(image[:, :1], self.up))
+
+
+def standing() -> np.ndarray:
+    """(1024, 1024) somebody with a head."""
+    coverage = np.zeros((1024, 1024), np.float32)
+    coverage[62:200, 460:560] = coverage[180:962, 400:620] = 1
+    return coverage
+
+
+def test_the_head_is_seen_by_its_own_network_and_fades_into_the_rest(estimate: Estimate) -> None:
+    coverage, heads = standing(), Lean(0.5)
+    image = np.zeros((1024, 1024, 3), np.uint8)
+    image[100:140, 490:530] = 200  # a face
+    front, back = estimate(Lean(0.1), image, coverage, heads)
+    plain, plain_back = estimate(Lean(0.1), image, coverage)
+    steepness = front[..., 1] / np.maximum(front[..., 2], 1e-6)
+    assert steepness[90:180, 480:540] == pytest.approx(0.5, abs=0.01)
+    assert np.array_equal(front[300:], plain[300:]) and np.array_equal(back, plain_back)
+    column = steepness[160:260, 510]
+    assert (np.diff(column) < 1e-3).all() and np.abs(np.diff(column)).max() < 0.05  # no step where the head's picture ends
+    centre = head_centre(coverage)
+    assert centre == pytest.approx((2 * 510 / 1024 - 1, 1 - 2 * 62 / 1024 - 0.125), abs=2e-3)
+    shown = heads.seen[0][0]
+    rows, columns = np.nonzero((shown[0] > 0.4).numpy())  # where the face is in the head's picture, which spans 0.4 of NDC in 320 px
+    assert shown.shape[1] <= 320
+    assert np.ptp(columns) == pytest.approx(40 * 320 / 204.8 - 1, abs=2)
+    assert np.ptp(rows) == pytest.approx(40 * 320 / 204.8 - 1, abs=2)
+
+
+def test_a_closer_picture_of_the_head_is_used_where_there_is_one(estimate: Estimate) -> None:
+    coverage, heads = standing(), Lean(0.5)
+    fine = np.zeros((320, 320, 3), np.uint8)
+    fine[::2] = 255  # stripes that the whole picture cannot show
+    head = FramedView(fine, np.ones((320, 320), np.float32), PhotoCamera((0, 0), 1))
+    front, _ = estimate(Lean(0.1), np.zeros((1024, 1024, 3), np.uint8), coverage, heads, head)
+    assert torch.equal(heads.seen[0][0, 0, ::2], torch.ones_like(heads.seen[0][0, 0, ::2]))
+    assert front[120, 510, 1] / front[120, 510, 2] == pytest.approx(0.5, abs=0.01)
+
+
+def test_what_is_seen_too_differently_is_no_head(estimate: Estimate) -> None:
+    image, coverage = np.zeros((1024, 1024, 3), np.uint8), standing()
+    front, _ = estimate(Lean(-0.3), image, coverage, Lean(1.5))  # 73 degrees apart
+    assert np.array_equal(front, estimate(Lean(-0.3), image, coverage)[0])
+
+
 class Steepness(torch.nn.Module):
     """Stands in for the network: normals of both sides that lean upwards as much as the picture is red."""
 
@@ -201,14 +259,19 @@ def test_half_of_the_close_crops_are_of_the_head(tmp_path: Path) -> None:
 
 
 def test_weights_survive_a_round_trip_and_others_are_refused(tmp_path: Path) -> None:
-    net = NormalNet().eval()
-    save_normals(tmp_path / "normals.safetensors", net, {"step": 1})
-    again = load_normals(tmp_path / "normals.safetensors")
+    net, heads = NormalNet().eval(), NormalNet().eval()
     image = torch.rand(1, 4, 64, 32)
+    for nets in (NormalNets(net), NormalNets(net, heads)):
+        save_normals(tmp_path / "normals.safetensors", nets, {"step": 1})
+        again = load_normals(tmp_path / "normals.safetensors")
+        with torch.inference_mode():
+            assert torch.allclose(net(image), again.people(image), atol=0.05)
+            assert (again.heads is None) == (nets.heads is None)
+    assert again.heads is not None
     with torch.inference_mode():
-        assert torch.allclose(net(image), again(image), atol=0.05)
+        assert torch.allclose(heads(image), again.heads(image), atol=0.05)
         assert torch.allclose(net(image)[:, :3].square().sum(1), torch.ones(1, 64, 32), atol=1e-3)
-    with pytest.raises(NcpifuError, match="holds no ncpifu-normals-1 weights"):
+    with pytest.raises(NcpifuError, match="holds no ncpifu-normals-2 weights"):
         load_normals(Path(__file__).resolve().parents[2] / "weights" / "matting.safetensors")
     (tmp_path / "broken.safetensors").write_bytes(b"nothing")
     with pytest.raises(NcpifuError, match="of this version"):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import trimesh
 
+from ncpifu_cli.data.framing import crown
 from ncpifu_cli.geometry.extract import extract_surface
 from ncpifu_cli.stages import detail
 
@@ -56,7 +57,9 @@ def test_under_lifted_arms_the_head_gets_short_edges_and_the_hands_do_not() -> N
     coverage = np.zeros((256, 256), np.float32)
     coverage[60:240, 90:170] = coverage[40:80, 120:150] = 1  # trunk and head
     coverage[16:80, 92:102] = coverage[20:80, 160:170] = 1  # arms
-    middle, top = detail.crown(coverage)
+    place = crown(coverage)
+    assert place is not None
+    middle, top = place
     assert middle == pytest.approx(2 * 135 / 256 - 1, abs=0.01)
     assert top == pytest.approx(1 - 2 * 40 / 256, abs=0.01)
     body = person(96)
@@ -67,4 +70,4 @@ def test_under_lifted_arms_the_head_gets_short_edges_and_the_hands_do_not() -> N
 
 
 def test_where_nobody_is_there_is_no_head() -> None:
-    assert detail.crown(np.zeros((64, 64), np.float32)) == (0.0, 0.0)
+    assert crown(np.zeros((64, 64), np.float32)) is None

@@ -9,6 +9,7 @@ import pytest
 import trimesh
 from photo_fixtures import InflatedOutline, busy_photo, draw_person, fake_model, save_rgba, wall_photo
 
+from ncpifu_cli.data.framing import FramedView, crown
 from ncpifu_cli.data.perspective import ORTHOGRAPHIC
 from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.geometry.camera import HALF_EXTENT_M
@@ -160,9 +161,9 @@ def test_detail_comes_from_the_photo_at_a_higher_resolution_and_fronts_have_fine
     asked: list[tuple[int, ...]] = []
     crowns: list[tuple[float, float]] = []
 
-    def corrugated(weights: Path, image: np.ndarray, coverage: np.ndarray, device: object) -> tuple[np.ndarray, np.ndarray]:
-        asked.append(image.shape)
-        crowns.append(detail.crown(coverage))
+    def corrugated(weights: Path, image: np.ndarray, coverage: np.ndarray, device: object, head: FramedView) -> tuple[np.ndarray, np.ndarray]:
+        asked.append((*image.shape, *head.image.shape))
+        crowns.append(crown(coverage) or (0.0, 0.0))
         across = 0.4 * np.sin(np.arange(1024) / 20)
         front = np.broadcast_to(np.stack([across, 0 * across, np.sqrt(1 - across**2)], axis=1), image.shape).astype(np.float32)
         return front, np.zeros_like(front)
@@ -171,7 +172,7 @@ def test_detail_comes_from_the_photo_at_a_higher_resolution_and_fronts_have_fine
     monkeypatch.setattr(detail, "estimate_normals", corrugated)
     bare = reconstruct(photo, fake_model(128), resolution=96, detail=False)
     carved = reconstruct(photo, fake_model(128), resolution=96)
-    assert asked == [(1024, 1024, 3)]
+    assert asked == [(1024, 1024, 3, 320, 320, 3)]
     assert bare.detail is None and carved.detail == tmp_path / "normals"
     ground = fair_ground(bare.to_ndc(bare.mesh.vertices), bare.mesh.faces)
     finer = trimesh.Trimesh(*detail.with_fine_front(ground, bare.mesh.faces, *crowns[0]), process=False)

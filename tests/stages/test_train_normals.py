@@ -8,7 +8,7 @@ import torch
 
 from ncpifu_cli.data.backdrops import Backdrops
 from ncpifu_cli.data.normal_crops import NormalCrop, draw_crops
-from ncpifu_cli.data.normal_net import NormalNet, load_normals
+from ncpifu_cli.data.normal_net import NormalNet, NormalNets, load_normals, save_normals
 from ncpifu_cli.data.opposite_views import OppositeViews, find_opposite_views
 from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.stages import train_normals as stage
@@ -63,10 +63,19 @@ def test_training_improves_leaves_weights_and_goes_on_from_them(tmp_path: Path) 
     assert [row["step"] for row in rows] == [10, 20, 25]
     assert rows[-1]["front_deg"] < rows[0]["front_deg"]
     assert rows[-1]["loss"] < rows[0]["loss"]
-    assert isinstance(load_normals(weights), NormalNet)
+    assert load_normals(weights).heads is None
     again = stage.train_normals(renders, tmp_path / "more", start=weights, steps=2, batch_size=2, crop_px=64, view_px=SIZE, limit_seconds=1e-9)
     before, after = load_normals(weights).state_dict(), load_normals(again).state_dict()
     assert all(torch.equal(before[name], after[name]) for name in before)  # no time: nothing changes
+
+
+def test_the_network_of_heads_stays_while_that_of_people_learns(tmp_path: Path) -> None:
+    renders, both = write_hump(tmp_path / "renders"), tmp_path / "both.safetensors"
+    save_normals(both, NormalNets(NormalNet(), NormalNet()), {})
+    weights = stage.train_normals(renders, tmp_path / "run", watch=0, start=both, steps=3, batch_size=2, crop_px=64, view_px=SIZE)
+    before, after = load_normals(both).state_dict(), load_normals(weights).state_dict()
+    changed = {name.split(".")[0] for name in before if not torch.equal(before[name], after[name])}
+    assert changed == {"people"}
 
 
 def test_half_of_a_batch_is_of_the_close_renders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -83,7 +92,7 @@ def test_half_of_a_batch_is_of_the_close_renders(tmp_path: Path, monkeypatch: py
     assert drawn == [("renders", 2, False), ("close", 2, True)] * 2
     row = json.loads((tmp_path / "run" / "metrics.jsonl").read_text().splitlines()[-1])
     watched = [view for view in find_opposite_views(close, size_px=2 * SIZE) if view.folder.name == "train-000002"]
-    told = stage.close_angles_deg(load_normals(tmp_path / "run" / "normals.safetensors"), watched)
+    told = stage.close_angles_deg(load_normals(tmp_path / "run" / "normals.safetensors").people, watched)
     for name, angle in told.items():
         assert row[f"{name}_close_deg"] == pytest.approx(angle, abs=15)  # of no skill, and in half precision
 
