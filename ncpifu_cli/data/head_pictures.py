@@ -85,40 +85,37 @@ def draw_picture(view: HeadView, rng: Rng, backdrops: Backdrops) -> NormalCrop:
     """The head lit and photographed badly: pictures of HEAD_PX."""
     placement = random_placement(PHOTO, rng)
     known = ~np.isnan(view.depth)
-    cover = placement.image(known.astype(np.float32))
-    albedo = true_colours(placement.image(view.albedo.astype(np.float32) * known[..., None]), cover)
-    normals = np.moveaxis(placement.image(view.normals.astype(np.float32)), 2, 0)
+    inner = slice((VIEW_PX - HEAD_PX) // 2, (VIEW_PX + HEAD_PX) // 2)
+    window = (inner, inner)
+    cover = placement.image(known.astype(np.float32))[window]
+    albedo = true_colours(placement.image(view.albedo.astype(np.float32) * known[..., None])[window], cover)
+    normals = np.moveaxis(placement.image(view.normals.astype(np.float32))[window], 2, 0)
     normals[:2] = np.tensordot(placement.matrix / placement.scale, normals[:2], 1)
     length = np.linalg.norm(normals, axis=0)
     normals = np.where((cover > 0.999) & (length > 0.5), normals / np.maximum(length, np.float32(0.5)), 0).astype(np.float32)
     above = placement.image(np.where(known, view.depth.astype(np.float32) + 4, 0).astype(np.float32), cv2.INTER_NEAREST)  # what comes in from outside is 0
     depth = np.where(above > 0, (above - 4) * placement.scale, np.nan).astype(np.float32)
+    depth = cv2.resize(depth, (SHADOW_PX, SHADOW_PX), interpolation=cv2.INTER_NEAREST)
     color = albedo if rng.random() >= PATTERNED else repatterned(rng, albedo, cover, backdrops)
-    color = np.clip(color * received(depth, normals, rng) ** np.float32(1 / GAMMA), 0, 255)
-    window = (slice(0, VIEW_PX), slice(0, VIEW_PX))
-    color = relit(rng, color, normals, cv2.resize(depth, (SHADOW_PX, SHADOW_PX), interpolation=cv2.INTER_NEAREST), window, VIEW_PX)
-    inner = slice((VIEW_PX - HEAD_PX) // 2, (VIEW_PX + HEAD_PX) // 2)
-    color, cover = photographic(np.ascontiguousarray(color[inner, inner]), np.ascontiguousarray(cover[inner, inner]), PHOTO, rng)
-    both = np.concatenate([normals[:, inner, inner], np.zeros((3, HEAD_PX, HEAD_PX), np.float32)])
-    return NormalCrop(masked_input(color, cover), both)
+    color = np.clip(color * received(depth, normals, window, rng) ** np.float32(1 / GAMMA), 0, 255)
+    color = relit(rng, color, normals, depth, window, VIEW_PX)
+    color, cover = photographic(np.ascontiguousarray(color), np.ascontiguousarray(cover), PHOTO, rng)
+    return NormalCrop(masked_input(color, cover), np.concatenate([normals, np.zeros_like(normals)]))
 
 
-def received(depth: Floats, normals: Floats, rng: Rng) -> Floats:
-    """(S, S, 3) light of a random environment, on average 1, that reaches each place past what stands before it.
+def received(depth: Floats, normals: Floats, window: tuple[slice, slice], rng: Rng) -> Floats:
+    """(H, W, 3) light of a random environment, on average 1, that reaches each place of a window of a view past what stands before it.
 
-    depth (S, S), NaN beside the head; normals (3, S, S).
+    depth (s, s) of the whole view, in its half sides, NaN beside the head; normals (3, H, W); window: rows and columns of VIEW_PX.
     """
     light = environment(rng)
     towards = sh.fibonacci_sphere(2 * DIRECTIONS)
     towards = (towards @ _any_turn(rng).T).astype(np.float32)
     radiance = np.maximum(sh.basis(towards) @ light, 0).astype(np.float32)
-    small = cv2.resize(depth, (SHADOW_PX, SHADOW_PX), interpolation=cv2.INTER_NEAREST)
-    total = np.zeros((*depth.shape, 3), np.float32)
-    for direction, strength in zip(towards, radiance, strict=True):
-        facing = np.maximum(np.tensordot(direction, normals, 1), 0)
-        if direction[2] > 0:  # what comes from behind lights rims alone, and nothing that is seen stands before it
-            facing = facing * cv2.resize(lit_share(small, direction), depth.shape[::-1], interpolation=cv2.INTER_LINEAR)
-        total += facing[..., None] * strength
+    facing = np.maximum(normals.reshape(3, -1).T @ towards.T, 0)
+    for number in np.flatnonzero(towards[:, 2] > 0):  # what comes from behind lights rims alone, and nothing that is seen stands before it
+        facing[:, number] *= cv2.resize(lit_share(depth, towards[number]), (VIEW_PX, VIEW_PX), interpolation=cv2.INTER_LINEAR)[window].ravel()
+    total = (facing @ radiance).reshape(*normals.shape[1:], 3)
     lit = np.any(normals != 0, axis=0)
     if not lit.any():
         return np.ones_like(total)

@@ -15,6 +15,7 @@ from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.geometry.camera import HALF_EXTENT_M
 
 RADIUS_M = 0.12
+ALL = (slice(0, VIEW_PX), slice(0, VIEW_PX))
 BACKDROPS = Backdrops(families=("noise",))
 
 
@@ -88,11 +89,11 @@ def test_light_comes_past_nothing_and_less_reaches_creases() -> None:
     depth = np.where(slot, -0.6, 0.0).astype(np.float32)
     normals = np.zeros((3, size, size), np.float32)
     normals[2] = 1
-    lit = np.mean([received(depth, normals, np.random.default_rng(seed)).mean(axis=2) for seed in range(8)], axis=0)
+    lit = np.mean([received(depth, normals, ALL, np.random.default_rng(seed)).mean(axis=2) for seed in range(8)], axis=0)
     inner = slice(size // 4, 3 * size // 4)
     assert lit[inner][slot[inner]].mean() < 0.7 * lit[inner][~slot[inner]].mean()
     assert lit.mean() == pytest.approx(1, abs=0.02)
-    flat = received(np.zeros_like(depth), normals, np.random.default_rng(0))
+    flat = received(np.zeros_like(depth), normals, ALL, np.random.default_rng(0))
     assert flat[inner, inner].std(axis=(0, 1)).max() < 0.05
 
 
