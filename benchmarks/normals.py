@@ -31,12 +31,12 @@ class Lines(Silent):
 
 def score(renders: Path, close: Path | None, weights: Path, count: int) -> None:
     """Print the mean angle to the true normals on `count` views of held-out humans; and on as many close ones, of their heads."""
-    net = load_normals(weights).people
+    nets = load_normals(weights)
     views = _some(find_opposite_views(renders, held_out=True), count)
-    found = angles_deg(net, views)
+    found = angles_deg(nets.people, views)
     if close is not None:
         views_close = _some(find_opposite_views(close, held_out=True, size_px=CLOSE_PX), count)
-        found |= {f"{name}_close": angle for name, angle in close_angles_deg(net, views_close).items()}
+        found |= {f"{name}_close": angle for name, angle in close_angles_deg(nets, views_close).items()}
     print(f"{len(views)} views of held-out humans, mean angle in degrees\n\n| {' | '.join(TITLES.get(name, name) for name in found)} |\n|{'---|' * len(found)}")
     print("| " + " | ".join(f"{angle:.1f}" for angle in found.values()) + " |")
 

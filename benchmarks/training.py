@@ -31,8 +31,6 @@ def random_batch(config: Any, count: int) -> dict[str, Any]:
         "points": torch.rand(count, config.data.points, 3) * 2 - 1,
         "inside": torch.rand(count, config.data.points) > 0.5,
     }
-    if config.model.color:
-        batch |= {name: torch.rand(count, config.data.color_points, 3) for name in ("surface", "color")}
     return batch
 
 

@@ -68,7 +68,6 @@ class InflatedOutline:
     gap: NDC length of the gap that it claims to see everywhere. camera: what it says of the camera, `Perspective.parameters`.
     """
 
-    color_head = None
     gap = 0.0
     camera = None
 

@@ -66,9 +66,6 @@ class ModelConfig(Settings):
     lattice: LatticeConfig = LatticeConfig()
     group_size: int = Field(512, ge=8, description="N, points per group of `integration: points`")
     classifier: tuple[PositiveInt, ...] = Field((1024, 512, 256, 128), min_length=1, description="hidden widths of the surface classifier F_Q")
-    color: tuple[PositiveInt, ...] = Field(
-        (), description="hidden widths of the head that predicts colours where the photo sees nothing; none without any (not for PIFu)"
-    )
     supervise: Literal["all", "last"] = Field("all", description="which hourglass outputs are trained against the occupancy")
 
     @model_validator(mode="after")

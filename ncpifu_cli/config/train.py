@@ -31,9 +31,6 @@ class DataConfig(Settings):
     """Which subjects, which views, how many points."""
 
     points: int = Field(4096, ge=16, description="query points per image, half inside, half outside")
-    color_points: int = Field(
-        256, ge=16, multiple_of=2, description="points on the surface per image whose colours are learned, where the network has a colour head"
-    )
     frontal_share: float = Field(0.5, ge=0, le=1, description="share of images within 60 degrees of the front, as photographs are; the rest from anywhere")
     column_share: float = Field(0.25, ge=0, lt=1, description="share of the outside points taken from empty space right before or behind the subject")
     validation_subjects: int = Field(8, ge=0, description="training subjects kept out of training to watch over-fitting; their views are never trained on")
@@ -78,7 +75,6 @@ class LossConfig(Settings):
     gap: float = Field(1.0, gt=0, description="weight of the ends of gaps among those depths, where there is one: more finds more gaps, and invents more")
     slope: float = Field(0.0, ge=0, description="steps of those depths from pixel to pixel: folds, and limbs that are round")
     camera: float = Field(10.0, ge=0, description="how near the camera is, where the network tells")
-    color: float = Field(1.0, ge=0, description="colours of the surface, where the network has a colour head (only the head learns from it)")
     balance: float = Field(0.02, ge=0, description="codebook balance: KL of the mean code use from uniform, against collapse")
 
 

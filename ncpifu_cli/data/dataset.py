@@ -17,15 +17,12 @@ from ncpifu_cli.data.backdrops import Backdrops
 from ncpifu_cli.data.depth import decode_depth, move_depth, spread_depth
 from ncpifu_cli.data.network_input import network_input, resize_masked
 from ncpifu_cli.data.perspective import ORTHOGRAPHIC, random_perspective
-from ncpifu_cli.data.photo_light import in_photo_light
 from ncpifu_cli.data.prints import printed
 from ncpifu_cli.data.samples import RENDER_AGAIN, dequantise, read_samples
 from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.geometry.camera import Camera, ndc_to_px
 
 FRONTAL_DEG = 60
-COLORED_POINTS = 4096  # surface points kept of each subject
-SEEN_NDC = 0.02  # a surface point is seen by the photo when it is no further behind the front surface
 JPEG_END = b"\xff\xd9"
 BACKDROPS = Backdrops()  # whose patterns are printed
 DEPTH_REACH_PX = 2  # pixels that the depth target goes on beyond the outline
@@ -35,15 +32,12 @@ DEPTH_REACH_PX = 2  # pixels that the depth target goes on beyond the outline
 class LabelledPoints:
     """Cached occupancy samples of one subject as on disk (`data/samples.py`), normalised frame at yaw 0.
 
-    Attributes: inside (N_i, 3) and outside (N_o, 3), PIFu's mixture of near-surface and uniform points; empty (N_e, 3), the uniform ones outside;
-        surface (N_s, 3) and its albedo (N_s, 3) uint8.
+    Attributes: inside (N_i, 3) and outside (N_o, 3), PIFu's mixture of near-surface and uniform points; empty (N_e, 3), the uniform ones outside.
     """
 
     inside: NDArray[np.uint16]
     outside: NDArray[np.uint16]
     empty: NDArray[np.uint16]
-    surface: NDArray[np.uint16]
-    albedo: NDArray[np.uint8]
     bounds_m: tuple[float, float]
 
     def metres(self, quantised: NDArray[np.uint16]) -> NDArray[np.float32]:
@@ -100,8 +94,7 @@ def read_points(path: Path) -> LabelledPoints:
     within = np.concatenate([samples.near_inside, samples.uniform_inside])
     if within.all() or not within.any():
         raise NcpifuError(f"{path} has points on one side of the surface only", "the scan is broken or its units are wrong; check it, then render it again")
-    colored = samples.surface_q[:COLORED_POINTS].copy(), samples.surface_rgb[:COLORED_POINTS].copy()  # copies, so that the rest is freed
-    return LabelledPoints(points[within], points[~within], samples.uniform_q[~samples.uniform_inside], *colored, samples.bounds_m)
+    return LabelledPoints(points[within], points[~within], samples.uniform_q[~samples.uniform_inside], samples.bounds_m)
 
 
 def find_subjects(folder: Path, *, held_out: bool = False) -> list[RenderedSubject]:
@@ -126,8 +119,6 @@ def find_subjects(folder: Path, *, held_out: bool = False) -> list[RenderedSubje
 class RenderDataset(Dataset[dict[str, Tensor]]):
     """Training items {"image" (3, S, S), "depth" (L, s, s), s = S / depth_stride, "points" (N, 3) NDC, "inside" (N,) bool,
     "camera" (3,), see `Perspective.parameters`}; endless: any index is valid.
-
-    With `colors` also {"surface" (M, 3) NDC, "color" (M, 3), 0..1 in the photo's light}.
     """
 
     def __init__(
@@ -141,10 +132,9 @@ class RenderDataset(Dataset[dict[str, Tensor]]):
         depth_stride: int,
         depth_layers: int,
         augment: bool = True,
-        colors: bool = False,
     ) -> None:
         self.subjects, self.config, self.size_px, self.seed, self.length = subjects, config, image_size_px, seed, length
-        self.augment, self.colors, self.depth_stride, self.depth_layers = augment, colors, depth_stride, depth_layers
+        self.augment, self.depth_stride, self.depth_layers = augment, depth_stride, depth_layers
 
     def __len__(self) -> int:
         return self.length
@@ -170,10 +160,9 @@ class RenderDataset(Dataset[dict[str, Tensor]]):
         coverage[placement.first_cut_row(len(coverage)) :] = 0
         depth[:, placement.first_cut_row(depth.shape[1]) :] = np.nan
         depth = spread_depth(depth, DEPTH_REACH_PX)
-        painted = np.zeros(coverage.shape, np.bool_)
         if self.augment:
             if rng.random() < self.config.augment.prints:
-                color, painted = printed(rng, color, coverage, BACKDROPS)
+                color, _ = printed(rng, color, coverage, BACKDROPS)
             color, coverage = photographic(color, coverage, self.config.augment, rng)
         item = {
             "image": network_input(color, coverage),
@@ -182,35 +171,7 @@ class RenderDataset(Dataset[dict[str, Tensor]]):
             "inside": inside & placement.kept(points_ndc),
             "camera": near.parameters.astype(np.float32),
         }
-        if self.colors:
-            surface_ndc = near.points(placement.points(camera.world_to_ndc(subject.points.metres(subject.points.surface))))
-            kept = placement.kept(surface_ndc)
-            seen, colors = self._colors_in_photo(surface_ndc, subject.points.albedo, color, coverage, painted, depth[0])
-            chosen = np.concatenate([_draw(kept & ~seen, self.config.color_points // 2, rng), _draw(kept, self.config.color_points // 2, rng)])
-            item |= {"surface": surface_ndc[chosen], "color": colors[chosen]}
         return {name: torch.from_numpy(value) for name, value in item.items()}
-
-    def _colors_in_photo(
-        self,
-        surface_ndc: NDArray[np.float32],
-        albedo: NDArray[np.uint8],
-        color: NDArray[np.float32],
-        coverage: NDArray[np.float32],
-        painted: NDArray[np.bool_],
-        front_ndc: NDArray[np.float32],
-    ) -> tuple[NDArray[np.bool_], NDArray[np.float32]]:
-        """(N,) whether the photo sees the surface points, and (N, 3) their colours in its light, 0..1.
-
-        Where the photo was `painted` (S, S) on, `albedo` does not know: the colours are the photo's.
-
-        Args: surface_ndc (N, 3), albedo (N, 3); the photo, color (S, S, 3) 0..255 and coverage (S, S); front_ndc (s, s) depth of the front surface.
-        """
-        column, row = np.floor(ndc_to_px(surface_ndc, self.size_px)).astype(int).clip(0, self.size_px - 1).T
-        seen = (surface_ndc[:, 2] > front_ndc[row // self.depth_stride, column // self.depth_stride] - SEEN_NDC) & (coverage[row, column] > 0.95)
-        photo, printed_on = color[row, column] / 255, seen & painted[row, column]
-        colors = in_photo_light(albedo.astype(np.float32) / 255, photo, seen & ~printed_on)
-        colors[printed_on] = photo[printed_on]
-        return seen, colors
 
     def _depth(self, subject: RenderedSubject, view: dict, placement: Placement) -> NDArray[np.float32]:
         """(L, s, s) NDC of the surfaces along each ray (`data/depth.py`), s = S / depth_stride, NaN where there is none near or the render has none."""
@@ -234,12 +195,6 @@ class RenderDataset(Dataset[dict[str, Tensor]]):
         hidden = np.flatnonzero(mask[row, column])
         count = int(self.config.column_share * self.config.points / 2)
         return empty_ndc[rng.choice(hidden, count)] if len(hidden) else empty_ndc[:0]
-
-
-def _draw(among: NDArray[np.bool_], count: int, rng: np.random.Generator) -> NDArray[np.intp]:
-    """`count` indices, with repetition, of those that are True (of all where none is)."""
-    indices = np.flatnonzero(among)
-    return indices[rng.integers(0, len(indices), count)] if len(indices) else rng.integers(0, len(among), count)
 
 
 def read_view(folder: Path, view: dict, half: bool = False) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:

@@ -1,4 +1,4 @@
-"""True colours of a whole surface as a photo would show them, if it saw them: what the colour head and the back network learn."""
+"""True colours of a whole surface as a photo would show them, if it saw them: what the back network learns."""
 
 import numpy as np
 from numpy.typing import NDArray

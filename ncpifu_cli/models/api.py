@@ -35,12 +35,11 @@ class Features:
     """An encoded photo.
 
     Attributes: encoded, what is to be queried (the network's own affair; the S hourglass outputs lie one behind the other along the batch, so that all are
-    queried at once); seen, what the encoder's heads say; image (B, 3, H, W), what was encoded.
+    queried at once); seen, what the encoder's heads say.
     """
 
     encoded: Any
     seen: Seen
-    image: Tensor
 
 
 @dataclass(frozen=True)
@@ -60,17 +59,10 @@ class Prediction:
 
 
 class ImplicitModel(Protocol):
-    """The contract of method section 2-9: images (B, 3, H, W) in [-1, 1] with background 0, points (B, N, 3) in NDC.
-
-    Attributes: color_head: None where `color` has no answer.
-    """
-
-    color_head: Any
+    """The contract of method section 2-9: images (B, 3, H, W) in [-1, 1] with background 0, points (B, N, 3) in NDC."""
 
     def encode(self, image: Tensor, true_depth_ndc: Tensor | None = None, both_ways: bool = False) -> Features: ...
 
     def see(self, image: Tensor) -> Seen: ...
 
     def query(self, features: Features, points_ndc: Tensor) -> Prediction: ...
-
-    def color(self, features: Features, points_ndc: Tensor) -> Tensor: ...

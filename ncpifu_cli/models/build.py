@@ -10,7 +10,7 @@ from ncpifu_cli.config.model import CodebookConfig, EncoderConfig, ModelConfig
 from ncpifu_cli.config.train import TrainConfig
 from ncpifu_cli.models.blocks.attention import GlobalAttention
 from ncpifu_cli.models.blocks.camera_head import CameraHead
-from ncpifu_cli.models.blocks.classifier import ColorHead, SurfaceClassifier
+from ncpifu_cli.models.blocks.classifier import SurfaceClassifier
 from ncpifu_cli.models.blocks.codebook import Codebook, NoCodebook
 from ncpifu_cli.models.blocks.depth_head import DepthHead, FineDepthHead
 from ncpifu_cli.models.blocks.fusion import Branch, CodeFusion, MLPFusion, SumFusion
@@ -46,7 +46,6 @@ def build(config: ModelConfig) -> Network:
         "channel_mixing": nn.Identity() if config.integration == "none" else ChannelMixing(fine, config.mixer_expansion),
         "classifier": SurfaceClassifier(fine + channels, config.classifier),
         "depth_head": depth_head,
-        "color_head": ColorHead(fine + channels, config.color) if config.color else None,
         "camera_head": _camera_head(config),
         "depth_scale": config.depth_scale,
         "surface_depth": config.surface_depth,

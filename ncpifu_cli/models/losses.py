@@ -59,11 +59,6 @@ def camera_loss(predicted: Tensor, true: Tensor) -> Tensor:
     return F.mse_loss(predicted, true)
 
 
-def color_loss(predicted: Tensor, true: Tensor) -> Tensor:
-    """(): mean absolute error of colours, both (B, N, 3), 0..1."""
-    return (predicted.float() - true).abs().mean()
-
-
 @torch.no_grad()
 def depth_error_cm(predicted: Tensor, true_ndc: Tensor, depth_scale: float) -> float:
     """Mean error of front and back surface as predicted, cm of the 1.80 m subject.

@@ -10,7 +10,7 @@ from ncpifu_cli.geometry.sample import inside_image, sample_image
 from ncpifu_cli.models.api import CodebookReport, Features, Prediction, Seen
 from ncpifu_cli.models.blocks.attention import GlobalAttention, KeysValues
 from ncpifu_cli.models.blocks.camera_head import CameraHead
-from ncpifu_cli.models.blocks.classifier import ColorHead, SurfaceClassifier
+from ncpifu_cli.models.blocks.classifier import SurfaceClassifier
 from ncpifu_cli.models.blocks.depth_head import DepthHead, FineDepthHead, gap_within
 from ncpifu_cli.models.blocks.fusion import Branch
 from ncpifu_cli.models.blocks.groups import strided_groups
@@ -66,7 +66,6 @@ class NeuralCodePIFu(SeeingNetwork):
         classifier: SurfaceClassifier,
         depth_head: DepthHead | FineDepthHead,
         camera_head: CameraHead | None,
-        color_head: ColorHead | None,
         depth_scale: float,
         surface_depth: bool,
         supervise_all: bool,
@@ -77,7 +76,6 @@ class NeuralCodePIFu(SeeingNetwork):
         self.attention = attention
         self.channel_mixing = channel_mixing
         self.classifier = classifier
-        self.color_head = color_head
         self.depth_scale, self.surface_depth, self.supervise_all = depth_scale, surface_depth, supervise_all
 
     def encode(self, image: Tensor, true_depth_ndc: Tensor | None = None, both_ways: bool = False) -> Features:
@@ -95,7 +93,7 @@ class NeuralCodePIFu(SeeingNetwork):
         depth = told = seen.depth
         if true_depth_ndc is not None:
             told = torch.where(torch.isfinite(true_depth_ndc), true_depth_ndc * self.depth_scale, depth.float()).to(depth.dtype)
-        return Features(self._prepare(torch.cat(chosen), stem, told.flatten(0, 1)), seen, image)
+        return Features(self._prepare(torch.cat(chosen), stem, told.flatten(0, 1)), seen)
 
     def query(self, features: Features, points_ndc: Tensor) -> Prediction:
         """Occupancy logits at (B, N, 3) points; every point's answer is independent of the others (but see `LiteralGroups`)."""
@@ -103,19 +101,6 @@ class NeuralCodePIFu(SeeingNetwork):
         fine, x, reports = self._fine(features.encoded, points_ndc.repeat(outputs, 1, 1))
         logits = self.classifier(torch.cat([fine, x], dim=-1)).float().unflatten(0, (outputs, batch))
         return Prediction(torch.where(inside_image(points_ndc), logits, OUTSIDE_LOGIT), reports)
-
-    def color(self, features: Features, points_ndc: Tensor) -> Tensor:
-        """Colours (B, N, 3), 0..1 sRGB in the photo's light, of surface points (B, N, 3). They learn from the geometry's features and leave those as they are.
-
-        For networks with a colour head.
-        """
-        if self.color_head is None:
-            raise TypeError("this network has no colour head")
-        with torch.no_grad():
-            fine, x, _ = self._fine(features.encoded, points_ndc.repeat(len(features.seen.depth), 1, 1))
-            fine, x = fine[-len(points_ndc) :], x[-len(points_ndc) :]  # of the last output
-            photo = (sample_image(features.image.float(), points_ndc) + 1) / 2
-        return self.color_head(torch.cat([fine, x], dim=-1), photo)
 
     def _prepare(self, feature_map: Tensor, stem: Tensor, surfaces: Tensor) -> Encoded:
         # v_s of eq. 6 scores the global average of x_c; the depth's average over the volume is 0 and is left out.

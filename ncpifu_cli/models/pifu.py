@@ -28,7 +28,6 @@ class PIFu(SeeingNetwork):
     ) -> None:
         super().__init__(encoder, depth_head, camera_head)
         self.classifier = classifier
-        self.color_head = None
         self.depth_scale, self.supervise_all = depth_scale, supervise_all
 
     def encode(self, image: Tensor, true_depth_ndc: Tensor | None = None, both_ways: bool = False) -> Features:
@@ -38,7 +37,7 @@ class PIFu(SeeingNetwork):
         """
         maps, stem = self.encoder(image)
         chosen = maps if self.training and self.supervise_all else maps[-1:]
-        return Features(torch.cat(chosen), self.seen_in(chosen, stem), image)
+        return Features(torch.cat(chosen), self.seen_in(chosen, stem))
 
     def query(self, features: Features, points_ndc: Tensor) -> Prediction:
         """Logits at (B, N, 3) NDC points."""
@@ -47,7 +46,3 @@ class PIFu(SeeingNetwork):
         depth = self.depth_scale * points[..., 2:3].to(features.encoded.dtype)
         logits = self.classifier(torch.cat([sample_image(features.encoded, points), depth], dim=-1)).float().unflatten(0, (outputs, batch))
         return Prediction(torch.where(inside_image(points_ndc), logits, OUTSIDE_LOGIT), {})
-
-    def color(self, features: Features, points_ndc: Tensor) -> Tensor:
-        """PIFu's colours are another network (Tex-PIFu), which is not part of this baseline."""
-        raise TypeError("this network has no colour head")

@@ -16,7 +16,7 @@ from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.models.api import CodebookReport, Prediction, Seen
 from ncpifu_cli.models.build import Network
 from ncpifu_cli.models.checkpoint import save_weights
-from ncpifu_cli.models.losses import camera_loss, color_loss, depth_loss, loss, scores, slope_loss
+from ncpifu_cli.models.losses import camera_loss, depth_loss, loss, scores, slope_loss
 from ncpifu_cli.progress import SILENT, Reporter, counted
 from ncpifu_cli.stages.train_calibrate import surface_logit
 from ncpifu_cli.stages.train_loader import BadItems, Batch, batches, choose_subjects, worker_count
@@ -265,9 +265,6 @@ def _forward(model: Network, batch: dict[str, Tensor], config: TrainConfig, firs
     terms = loss(prediction, batch["inside"], config.loss)
     of_encoder = _encoder_terms(features.seen, batch, config)
     terms |= {**of_encoder, "total": terms["total"] + of_encoder["total"]}
-    if model.color_head is not None:
-        terms["color"] = color_loss(model.color(features, batch["surface"]), batch["color"])
-        terms["total"] = terms["total"] + config.loss.color * terms["color"]
     return terms, prediction
 
 

@@ -63,7 +63,6 @@ def batches(config: TrainConfig, subjects: list[RenderedSubject], position: int,
     images of a step do not depend on how many processes share it.
     """
     size = config.optim.batch_size
-    augment, colors = not config.data.overfit, bool(config.model.color) and config.loss.occupancy > 0
     network = config.model
     items = RenderDataset(
         subjects,
@@ -73,8 +72,7 @@ def batches(config: TrainConfig, subjects: list[RenderedSubject], position: int,
         config.steps * size,
         depth_stride=network.depth_stride,
         depth_layers=network.depth_layers,
-        augment=augment,
-        colors=colors,
+        augment=not config.data.overfit,
     )
     workers = worker_count(config.data, processes)
     loader = DataLoader(

@@ -70,7 +70,7 @@ def train_normals(
     def scores(net: NormalNet) -> dict[str, float]:
         angles = angles_deg(net, watched) if watched else {}
         if watched_close:
-            angles |= {f"{name}_close": angle for name, angle in close_angles_deg(net, watched_close).items()}
+            angles |= {f"{name}_close": angle for name, angle in close_angles_deg(NormalNets(net, begun.heads), watched_close).items()}
         return {f"{name}_deg": round(angle, 2) for name, angle in angles.items()}
 
     begun = NormalNets(NormalNet()) if start is None else load_normals(start)
@@ -130,12 +130,12 @@ def angles_deg(net: NormalNet, views: list[OppositeViews]) -> dict[str, float]:
     return {"front": front.mean, "head": head.mean, "back": back.mean}
 
 
-def close_angles_deg(net: NormalNet, views: list[OppositeViews]) -> dict[str, float]:
-    """The same for "front" and "head" of close views, seen as `estimate_normals` does: from afar and closely."""
+def close_angles_deg(nets: NormalNets, views: list[OppositeViews]) -> dict[str, float]:
+    """The same for "front" and "head" of close views, seen as `estimate_normals` does: from afar, closely, and the head alone."""
     front, head = _Mean(), _Mean()
     for view in views:
         crop = whole_view(view)
-        seen, _ = normals_seen(NormalNets(net), *read_drawn(view.folder, view.front))
+        seen, _ = normals_seen(nets, *read_drawn(view.folder, view.front))
         angles = between_deg(torch.from_numpy(seen.transpose(2, 0, 1)), torch.from_numpy(crop.normals[:3]))
         front.add(angles)
         head.add(angles[head_rows(crop.image[3])])

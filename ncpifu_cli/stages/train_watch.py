@@ -16,7 +16,7 @@ from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.geometry.camera import HALF_EXTENT_M
 from ncpifu_cli.geometry.extract import EmptySurface
 from ncpifu_cli.models.build import Network
-from ncpifu_cli.models.losses import color_loss, depth_error_cm, gap_overlap, loss, scores
+from ncpifu_cli.models.losses import depth_error_cm, gap_overlap, loss, scores
 from ncpifu_cli.progress import Reporter
 from ncpifu_cli.stages.preview import PAPER, captioned, clay_view
 from ncpifu_cli.stages.reconstruct import reconstruct_view
@@ -55,7 +55,7 @@ def validate(model: Network, config: TrainConfig, subjects: list[RenderedSubject
     """Scores on fixed, unaugmented views of `subjects`, of which every process takes its share.
 
     Error of the predicted depths in cm; IoU of the gaps along the rays where the network and the renders know them; and loss, IoU, precision and recall at
-    sampled points, and error of colours, unless the encoder is trained alone.
+    sampled points, unless the encoder is trained alone.
     """
     count = len(subjects) * config.data.validation_views
     dataset = RenderDataset(
@@ -65,12 +65,11 @@ def validate(model: Network, config: TrainConfig, subjects: list[RenderedSubject
         seed=config.seed + 7919,
         length=count,
         augment=False,
-        colors=model.color_head is not None,
         depth_stride=config.model.depth_stride,
         depth_layers=config.model.depth_layers,
     )
     alone = config.loss.occupancy == 0
-    names = ("depth_cm",) if alone else ("occupancy", "iou", "precision", "recall", "depth_cm", *(() if model.color_head is None else ("color",)))
+    names = ("depth_cm",) if alone else ("occupancy", "iou", "precision", "recall", "depth_cm")
     sums: dict[str, float] = dict.fromkeys((*names, "with_depth", "gap_hit", "gap_union"), 0.0)
     for index in range(processes.rank, count, processes.count):
         item = {name: tensor[None].to(processes.device) for name, tensor in dataset[index].items()}
@@ -85,8 +84,6 @@ def validate(model: Network, config: TrainConfig, subjects: list[RenderedSubject
         if not alone:
             prediction = model.query(features, item["points"])
             values |= {"occupancy": float(loss(prediction, item["inside"], config.loss)["occupancy"]), **scores(prediction, item["inside"])}
-            if model.color_head is not None:
-                values["color"] = float(color_loss(model.color(features, item["surface"]), item["color"]))
         sums = {name: sums[name] + values[name] for name in sums}
     means = processes.average(torch.tensor(list(sums.values()), dtype=torch.float64, device=processes.device)) * processes.count / count
     found = dict(zip(sums, means.tolist(), strict=True))

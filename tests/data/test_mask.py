@@ -74,7 +74,7 @@ def test_smooth_background(floor: bool) -> None:
     found = find_mask(photo_from_array(rgb))
     assert (found.source, found.trusted) == ("smooth background", True)
     assert iou(found.binary, mask) > 0.95
-    assert any("look at the outline" in line for line in found.warnings)
+    assert any("look at its outline" in line for line in found.warnings)
 
 
 def test_gap_between_arm_and_trunk_stays_open() -> None:
@@ -255,7 +255,7 @@ def test_colour_draws_the_outline_of_whom_the_network_sees(monkeypatch: pytest.M
     seen |= {"alpha": cv2.dilate(mask.astype(np.float32), np.ones((9, 9))), "sure": 0.9}  # the right person, a rough outline
     found = find_mask(photo_from_array(rgb))
     assert found.source == "smooth background"
-    assert ["look at the outline" in warning for warning in found.warnings] == [True]
+    assert ["look at its outline" in warning for warning in found.warnings] == [True]
     seen["alpha"] = np.roll(mask, mask.shape[1] // 3, axis=1).astype(np.float32)  # somebody else
     assert find_mask(photo_from_array(rgb)).source == "matting network"
 

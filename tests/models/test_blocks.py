@@ -8,7 +8,7 @@ import torch.nn.functional as F
 
 from ncpifu_cli.geometry.sample import inside_image, sample_image
 from ncpifu_cli.models.blocks.attention import GlobalAttention, PositionalEncoding
-from ncpifu_cli.models.blocks.classifier import ColorHead, SurfaceClassifier
+from ncpifu_cli.models.blocks.classifier import SurfaceClassifier
 from ncpifu_cli.models.blocks.codebook import Codebook, NoCodebook, perplexity
 from ncpifu_cli.models.blocks.depth_head import DepthHead, FineDepthHead
 from ncpifu_cli.models.blocks.fusion import Branch, CodeFusion, MLPFusion, SumFusion
@@ -405,15 +405,3 @@ class TestGroups:
         assert morton_code(torch.tensor([1.0, 1, 1])) == 2**30 - 1
         a, b, far = (morton_code(torch.tensor(p)) for p in ([0.1, 0.1, 0.1], [0.102, 0.1, 0.1], [-0.9, 0.8, -0.7]))
         assert abs(a - b) < abs(a - far)
-
-
-def test_color_head_answers_between_0_and_1_and_can_show_the_photo() -> None:
-    head = ColorHead(5, [8])
-    x, photo = torch.randn(2, 7, 5), torch.rand(2, 7, 3)
-    assert head(x, photo).shape == (2, 7, 3)
-    with torch.no_grad():
-        head.layers[-1].bias[3] = 100.0
-    assert torch.allclose(head(x, photo), photo, atol=1e-5)
-    with torch.no_grad():
-        head.layers[-1].bias[3] = -100.0
-    assert head(x, photo * 100).max() < 1.5  # the photo's colour is still an input, but not mixed in

@@ -40,8 +40,7 @@ def test_every_ablation_trains_a_step(name: str) -> None:
     prediction = network.query(features, points)
     assert prediction.logits.shape == (2, 2, 100)  # both stacks are supervised
     terms = loss(prediction, points[..., 2] > 0, config.loss)
-    colors = 0.0 if network.color_head is None else network.color(features, points).mean()
-    (terms["total"] + colors).backward()
+    terms["total"].backward()
     # The encoder's own heads learn from the trainer's terms, not from points.
     silent = [
         n for n, p in network.named_parameters() if not n.startswith(("depth_head", "camera_head")) and (p.grad is None or not torch.isfinite(p.grad).all())
@@ -53,7 +52,7 @@ def test_every_ablation_trains_a_step(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["full", "literal_groups", "pifu"])
 def test_outputs_queried_together_answer_as_each_alone(name: str) -> None:
-    network = build(load(TrainConfig, "tiny", ["model.color=[8]"] if name == "full" else [], ablation=name).model)
+    network = build(load(TrainConfig, "tiny", ablation=name).model)
     image, points = sample(batch=3)
     with torch.no_grad():
         together, alone = network.train().encode(image), network.eval().encode(image)
@@ -63,8 +62,6 @@ def test_outputs_queried_together_answer_as_each_alone(name: str) -> None:
         assert not torch.allclose(answers[0], last[0], atol=1e-3)
         first = network.query(network.eval().encode(image[:1]), points[:1]).logits
         assert torch.allclose(first[0, 0], answers[1, 0], atol=1e-5)
-        if name == "full":
-            assert torch.allclose(network.color(together, points), network.color(alone, points), atol=1e-5)
 
 
 def test_ablations_differ_from_the_full_network() -> None:
@@ -282,15 +279,3 @@ def test_a_fresh_network_and_one_that_learns_from_renders_without_gaps_tell_none
         (depth_loss(depth, true, 8.0) + slope_loss(depth, true, 8.0)).backward()
         optimizer.step()
         optimizer.zero_grad()
-
-
-def test_colours_leave_the_geometry_alone() -> None:
-    model = build_profile("tiny")
-    points = torch.rand(1, 9, 3) - 0.5
-    features = model.encode(torch.randn(1, 3, 64, 64))
-    colors = model.color(features, points)
-    assert colors.shape == (1, 9, 3)
-    colors.sum().backward()
-    changed = {name for name, parameter in model.named_parameters() if parameter.grad is not None and parameter.grad.abs().sum() > 0}
-    assert changed
-    assert all(name.startswith("color_head.") for name in changed)

@@ -92,7 +92,7 @@ def test_half_of_a_batch_is_of_the_close_renders(tmp_path: Path, monkeypatch: py
     assert drawn == [("renders", 2, False), ("close", 2, True)] * 2
     row = json.loads((tmp_path / "run" / "metrics.jsonl").read_text().splitlines()[-1])
     watched = [view for view in find_opposite_views(close, size_px=2 * SIZE) if view.folder.name == "train-000002"]
-    told = stage.close_angles_deg(load_normals(tmp_path / "run" / "normals.safetensors").people, watched)
+    told = stage.close_angles_deg(load_normals(tmp_path / "run" / "normals.safetensors"), watched)
     for name, angle in told.items():
         assert row[f"{name}_close_deg"] == pytest.approx(angle, abs=15)  # of no skill, and in half precision
 

@@ -1,4 +1,4 @@
-"""Read-outs at points: the surface classifier F_Q (paper eq. 3; PIFu's residual MLP; method section 8) and colours (after PIFu's Tex-PIFu)."""
+"""The surface classifier F_Q (paper eq. 3; PIFu's residual MLP; method section 8)."""
 
 from collections.abc import Sequence
 from typing import cast
@@ -8,34 +8,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 
-class SkipMLP(nn.Module):
-    """MLP whose input is fed again into every layer but the first. (B, N, C) -> (B, N, outputs)."""
-
-    def __init__(self, channels: int, widths: Sequence[int], outputs: int) -> None:
-        super().__init__()
-        inputs = [channels, *(width + channels for width in widths)]
-        self.layers = nn.ModuleList([nn.Linear(i, o) for i, o in zip(inputs, [*widths, outputs], strict=True)])
-
-    def forward(self, x: Tensor) -> Tensor:
-        current: Tensor = self.layers[0](x)
-        for layer in cast("list[nn.Linear]", list(self.layers[1:-1])):
-            current = self._next(layer, current, x)
-        # In bfloat16 the two summands would often cancel to exactly 0, and a surface would go through the corners of the grid.
-        with torch.autocast(x.device.type, enabled=False):
-            return self._next(cast("nn.Linear", self.layers[-1]), current.float(), x.float())
-
-    @staticmethod
-    def _next(layer: nn.Linear, current: Tensor, x: Tensor) -> Tensor:
-        # W [h | x] = W_h h + W_x x without writing [h | x] to memory.
-        from_hidden, from_input = layer.weight.tensor_split([current.shape[-1]], dim=1)
-        return F.linear(F.leaky_relu(current), from_hidden, layer.bias) + F.linear(x, from_input)
-
-
-class SurfaceClassifier(SkipMLP):
-    """(B, N, C) -> logits (B, N); sigmoid is occupancy."""
+class SurfaceClassifier(nn.Module):
+    """MLP whose input is fed again into every layer but the first. (B, N, C) -> logits (B, N); sigmoid is occupancy."""
 
     def __init__(self, channels: int, widths: Sequence[int]) -> None:
-        super().__init__(channels, widths, 1)
+        super().__init__()
+        inputs = [channels, *(width + channels for width in widths)]
+        self.layers = nn.ModuleList([nn.Linear(i, o) for i, o in zip(inputs, [*widths, 1], strict=True)])
 
     @torch.no_grad()
     def lower(self, logit: float) -> None:
@@ -43,19 +22,15 @@ class SurfaceClassifier(SkipMLP):
         cast("nn.Linear", self.layers[-1]).bias.sub_(logit)
 
     def forward(self, x: Tensor) -> Tensor:
-        return super().forward(x)[..., 0]
+        current: Tensor = self.layers[0](x)
+        for layer in cast("list[nn.Linear]", list(self.layers[1:-1])):
+            current = self._next(layer, current, x)
+        # In bfloat16 the two summands would often cancel to exactly 0, and a surface would go through the corners of the grid.
+        with torch.autocast(x.device.type, enabled=False):
+            return self._next(cast("nn.Linear", self.layers[-1]), current.float(), x.float())[..., 0]
 
-
-class ColorHead(SkipMLP):
-    """Colours of surface points: features (B, N, C) and the photo's colour at their pixels (B, N, 3), 0..1 -> (B, N, 3), 0..1.
-
-    A mixture of the photo's own colour (clothes are mostly the same behind as before, in whatever colour) and a predicted one (a face is not).
-    """
-
-    def __init__(self, channels: int, widths: Sequence[int]) -> None:
-        super().__init__(channels + 3, widths, 4)
-
-    def forward(self, x: Tensor, photo: Tensor) -> Tensor:  # type: ignore[override]
-        answer = super().forward(torch.cat([x, photo.to(x.dtype)], dim=-1)).float().sigmoid()
-        share = answer[..., 3:]
-        return share * photo + (1 - share) * answer[..., :3]
+    @staticmethod
+    def _next(layer: nn.Linear, current: Tensor, x: Tensor) -> Tensor:
+        # W [h | x] = W_h h + W_x x without writing [h | x] to memory.
+        from_hidden, from_input = layer.weight.tensor_split([current.shape[-1]], dim=1)
+        return F.linear(F.leaky_relu(current), from_hidden, layer.bias) + F.linear(x, from_input)
