@@ -65,16 +65,17 @@ def _in_processes(work: Callable[[Item], Result], items: Sequence[Item], jobs: i
 
 def _pool(work: Callable[[Item], Result], items: dict[int, Item], jobs: int) -> Iterator[tuple[int, Result]]:
     """(number, result) of what was done before the pool broke, or of everything. Fresh processes: OpenGL, Warp and torch do not survive a fork."""
-    with ProcessPoolExecutor(min(jobs, len(items)), mp_context=get_context("spawn"), initializer=_start_worker) as pool:
-        try:
-            numbers = {pool.submit(work, item): number for number, item in list(items.items())}
-            for future in as_completed(numbers):
-                if not isinstance(future.exception(), BrokenProcessPool):
-                    yield numbers[future], future.result()
-        except BrokenProcessPool:
-            return  # broke while items were still being handed over
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+    pool, ended = ProcessPoolExecutor(min(jobs, len(items)), mp_context=get_context("spawn"), initializer=_start_worker), False
+    try:
+        numbers = {pool.submit(work, item): number for number, item in list(items.items())}
+        for future in as_completed(numbers):
+            if not isinstance(future.exception(), BrokenProcessPool):
+                yield numbers[future], future.result()
+        ended = True
+    except BrokenProcessPool:
+        return  # broke while items were still being handed over
+    finally:
+        pool.shutdown(wait=ended, cancel_futures=True)  # whoever interrupts does not wait; without, Python at its end may find the pool's pipe closed
 
 
 def _start_worker() -> None:
