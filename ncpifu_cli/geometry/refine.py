@@ -17,8 +17,9 @@ from ncpifu_cli.geometry.surface import face_normals, vertex_normals
 
 Floats = NDArray[np.floating]
 
-REACH_NDC = 0.03  # relief narrower than about six times this comes from the normals, what is wider from the surface
-MOST_NDC = 0.025  # a vertex moves by at most so much, and by at most THIN of what is behind it
+REACH_NDC = 0.04  # relief narrower than about six times this comes from the normals, what is wider from the surface
+PASSES = 2  # a surface that faces its normals better has more of them believed
+MOST_NDC = 0.025  # in a pass a vertex moves by at most so much, and by at most THIN of what is behind it
 THIN = 0.25
 THINNEST_NDC = 0.004
 LEAST_AREA = 1e-3  # of a middling triangle: narrower ones count as this wide
@@ -37,6 +38,13 @@ def refine(vertices_ndc: Floats, faces: NDArray[np.integer], front: Floats, back
     Returns (V, 3). Vertices that neither side sees move with their neighbours.
     """
     points = np.asarray(vertices_ndc, np.float64)
+    for _ in range(PASSES):
+        points = _carved(points, faces, front, back)
+    return points
+
+
+def _carved(points: NDArray[np.float64], faces: NDArray[np.integer], front: Floats, back: Floats) -> NDArray[np.float64]:
+    """One pass of `refine`."""
     own = vertex_normals(points, faces)
     size = front.shape[0]
     pixels = ndc_to_px(points, size)
