@@ -22,6 +22,7 @@ STRIDE, MARGIN_PX = 32, 16  # height and width of what the network sees are mult
 FRONT, BACK = slice(0, 3), slice(3, 6)  # channels of the network's answer
 FEATURES_PX = 6.0  # eyes and mouths are not wider at 512 px
 FAR_PX = 8.0  # at 1024 px: what is wider than about six times this is seen from afar
+HEAD_SHARE = 0.8  # of a head's normals, the rest is the other looks': both err less together
 HEAD_FADE = 0.1  # of the side of the head's picture: from its border on it is believed more and more
 NO_HEAD_DEG = 40  # what two looks see so differently is no head, in the mean
 Floats = NDArray[np.float32]
@@ -94,7 +95,7 @@ def _with_head(net: "NormalNet", front: Floats, image: NDArray[np.uint8], covera
     if not at.any() or np.degrees(np.arccos(np.clip((seen * before)[at].sum(axis=1), -1, 1))).mean() > NO_HEAD_DEG:
         return front
     edge = np.minimum(np.arange(HEAD_PX), np.arange(HEAD_PX)[::-1]) / (HEAD_FADE * HEAD_PX)
-    share = np.clip(edge, 0, 1)[:, None] * np.clip(edge, 0, 1) * known
+    share = HEAD_SHARE * np.clip(edge, 0, 1)[:, None] * np.clip(edge, 0, 1) * known
     smoothed = cv2.GaussianBlur(seen, (0, 0), 0.4 / per_pixel) if per_pixel < 1 else seen  # the whole picture's pixels are larger
     laid, weight = (cv2.warpAffine(part.astype(np.float32), to_whole, (size, size), flags=cv2.INTER_LINEAR) for part in (smoothed * share[..., None], share))
     return np.asarray(laid + front * (1 - weight[..., None]), np.float32)
