@@ -13,7 +13,7 @@ from ncpifu_cli.data.normal_net import load_normals
 from ncpifu_cli.data.normals import find_normal_weights
 from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.progress import Silent
-from ncpifu_cli.stages.train_heads import draw_heads, head_angle_deg, train_heads
+from ncpifu_cli.stages.train_heads import draw_heads, drawn_heads, head_angle_deg, train_heads
 
 
 class Lines(Silent):
@@ -26,8 +26,8 @@ class Lines(Silent):
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("action", choices=("draw", "train", "score"))
-    parser.add_argument("--heads", type=Path, default=default_root() / "heads")
-    parser.add_argument("--held-out", type=Path, default=default_root() / "heads_test", help="train, score: heads of the split test")
+    parser.add_argument("--heads", type=Path, default=default_root() / "heads", help="where heads of the split train lie")
+    parser.add_argument("--held-out", type=Path, default=default_root() / "heads_test", help="where those of test and ood lie")
     parser.add_argument("--split", default="train", choices=("train", "test", "ood"), help="draw: whose heads")
     parser.add_argument("--seed", type=int, default=1, help="draw: number of the first")
     parser.add_argument("--count", type=int, default=1000, help="draw: how many")
@@ -38,7 +38,9 @@ def main() -> None:
     options = parser.parse_args()
     try:
         if options.action == "draw":
-            draw_heads(options.heads, options.split, range(options.seed, options.seed + options.count), Lines())
+            draw_heads(
+                options.heads if options.split == "train" else options.held_out, options.split, range(options.seed, options.seed + options.count), Lines()
+            )
         elif options.action == "train":
             held_out = options.held_out if options.held_out.exists() else None
             start = options.start or find_normal_weights()
@@ -50,7 +52,7 @@ def main() -> None:
             net = None if weights is None else load_normals(weights).heads
             if net is None:
                 raise NcpifuError("no network of heads is installed", "give --weights FILE, or train one")
-            print(f"{head_angle_deg(net, sorted(options.held_out.glob('*.npz'))):.2f} degrees")
+            print(f"{head_angle_deg(net, drawn_heads(options.held_out, held_out=True)):.2f} degrees")
     except NcpifuError as error:
         sys.exit(f"{error.message}\n{error.hint}")
 

@@ -91,12 +91,15 @@ def frame(photo: Photo, mask: Mask, size_px: int, camera: PhotoCamera | None = N
 
 
 def frame_head(photo: Photo, mask: Mask, view: FramedView) -> FramedView | None:
-    """The head of a framed person alone, closer: HEAD_PX of the square around `head_centre`. None where nobody is."""
+    """The head of a framed person alone, closer: HEAD_PX of the square around `head_centre`. None where nobody is, or
+    nothing of them in that square: between lifted arms without a head."""
     centre = head_centre(view.coverage)
     if centre is None:
         return None
     u, v = view.camera.ndc_to_photo(np.array(centre))
-    return frame(photo, mask, HEAD_PX, PhotoCamera((float(u), float(v)), HEAD_HALF_NDC * view.camera.half_extent_px))
+    camera = PhotoCamera((float(u), float(v)), HEAD_HALF_NDC * view.camera.half_extent_px)
+    shown = _warp(mask.coverage, photo.scale, camera, HEAD_PX, cv2.BORDER_CONSTANT) >= 128
+    return frame(photo, mask, HEAD_PX, camera) if shown.any() else None
 
 
 def frame_colours(photo: Photo, mask: Mask, size_px: int, camera: PhotoCamera) -> NDArray[np.uint8]:

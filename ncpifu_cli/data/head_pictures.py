@@ -69,6 +69,7 @@ def save_views(path: Path, views: list[HeadView]) -> None:
             albedo=np.stack([view.albedo for view in views]),
             normals=np.stack([view.normals for view in views]),
             depth=np.stack([view.depth for view in views]),
+            view_ndc=np.array(VIEW_NDC),
         )
 
 
@@ -76,6 +77,8 @@ def read_views(path: Path) -> list[HeadView]:
     """What `save_views` wrote. NcpifuError names a file that cannot be read."""
     try:
         with np.load(path, allow_pickle=False) as stored:
+            if stored["albedo"].shape[1] != VIEW_PX or stored["view_ndc"] != VIEW_NDC:
+                raise ValueError("they are of another size or scale")
             return [HeadView(*parts) for parts in zip(stored["albedo"], stored["normals"], stored["depth"], strict=True)]
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise NcpifuError(f"{path} holds no drawn heads: {error}", "delete it and draw it again") from error

@@ -68,7 +68,7 @@ def normals_seen(
     close = _look(nets.people, image, coverage, FRONT, device)
     front = close + _blurred(front - close, person.astype(np.float32), FAR_PX * size / CLOSE_PX)
     if nets.heads is not None:
-        front = _with_head(nets.heads, front, image, coverage, head, device)
+        front = _with_head(nets.heads, _unit(front), image, coverage, head, device)
     return _unit(front) * person[..., None], _unit(back) * person[..., None]
 
 
@@ -89,9 +89,9 @@ def _with_head(net: "NormalNet", front: Floats, image: NDArray[np.uint8], covera
     else:
         shown, cover = head.image.astype(np.float32), head.coverage
     seen = _look(net, shown, cover, FRONT, device)
-    known = np.dot(seen.reshape(-1, 3), np.ones(3)).reshape(HEAD_PX, HEAD_PX) != 0
+    known = seen.any(axis=2)
     before = _unit(cv2.warpAffine(front, to_whole, (HEAD_PX, HEAD_PX), flags=cut))
-    at = (cover > 0.5) & known
+    at = (cover > 0.5) & known & before.any(axis=2)
     if not at.any() or np.degrees(np.arccos(np.clip((seen * before)[at].sum(axis=1), -1, 1))).mean() > NO_HEAD_DEG:
         return front
     edge = np.minimum(np.arange(HEAD_PX), np.arange(HEAD_PX)[::-1]) / (HEAD_FADE * HEAD_PX)

@@ -17,7 +17,7 @@ from ncpifu_cli.geometry.surface import face_normals, vertex_normals
 
 Floats = NDArray[np.floating]
 
-REACH_NDC = 0.04  # relief narrower than about six times this comes from the normals, what is wider from the surface
+REACH_NDC = 0.04  # relief narrower than about six times this (twelve times in three passes) comes from the normals, what is wider from the surface
 PASSES = 3  # a surface that faces its normals better has more of them believed
 MOST_NDC = 0.025  # in a pass a vertex moves by at most so much, and by at most THIN of what is behind it
 THIN = 0.25

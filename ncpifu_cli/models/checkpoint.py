@@ -79,6 +79,8 @@ def load_weights(path: Path, device: str | torch.device = "cpu") -> tuple[Networ
             else "use a weights.safetensors of `ncpifu train`, or a released one"
         )
         raise NcpifuError(f"{path} holds no {FORMAT} weights", hint)
+    header["config"].pop("color", None)  # networks had a colour head once, which nothing asks any more (docs/backs.md)
+    tensors = {name: tensor for name, tensor in tensors.items() if not name.startswith("color_head.")}
     config = validate(ModelConfig, header["config"], str(path))
     model = build(config)
     problem = mismatch({name: tuple(t.shape) for name, t in model.state_dict().items()}, {name: tuple(t.shape) for name, t in tensors.items()})

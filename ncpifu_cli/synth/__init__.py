@@ -8,6 +8,7 @@ The rooms, in the order a human passes them:
     looks     skin, eyes, fabrics                             hair      caps and strands fused into one scan-like volume
     assemble  parts -> one mesh, decimated, Draco-coded       gates     what makes a human unfit to train on
     human     seed -> Human: the only place that knows them all
+    heads     seed -> a head on shoulders, without cloth: what the network of heads learns from
 
 Frame inside this package: z up, facing -y, metres (the body model's own); `assemble` turns the result to y up, facing +z, feet at 0.
 """

@@ -49,7 +49,7 @@ class HeadOnShoulders:
 
 
 def make_head(split: str, number: int) -> HeadOnShoulders:
-    """Head `number` of a split, with the face that the human of that number has, uncut by cloth: a third of a second.
+    """Head `number` of a split, with the face that the human of that number has, uncut by cloth.
 
     Raises ValueError for a bad split or number, NcpifuError where the body model cannot be loaded.
     """
@@ -62,17 +62,17 @@ def make_head(split: str, number: int) -> HeadOnShoulders:
     pose = solve_pose(model, shape, aim, streams, 0.0, 0.0)
     transforms = shape.skeleton.transforms(pose.rotations)
     posed = skin(shape.body, model.body_weights, transforms)
-    head, complexion, rng = Head.of(model, shape), sample_complexion(shape, streams.get("skin")), streams.get("make-up")
+    head, complexion = Head.of(model, shape), sample_complexion(shape, streams.get("skin"))
     rest, color, relief = paint_skin(model, shape, head, complexion, streams.integer("skin"))
-    color = _made_up(model, shape, rest, color, complexion, rng)
-    color, thickness = _shirt(model, shape, rest, color, rng)
+    color = _made_up(model, shape, rest, color, complexion, streams.get("make-up"))
+    color, thickness = _shirt(model, shape, rest, color, streams.get("shirt"))
     rest = rest + vertex_normals(rest, model.fine.triangles) * (relief + thickness)[:, None]
     parts = [Part("skin", skin(rest, model.fine.weights, transforms), model.fine.triangles, color)]
     parts += make_eyes(model, shape, transforms, streams.get("eyes"))
     scalp = Scalp.of(model, shape, head, transforms)
     hair = choose_style(streams.get("hair style"), female, held_out)
     parts += make_hair(hair, scalp, complexion.hair_color, SurfaceQuery(posed, model.body_triangles), streams.get("hair"), streams.integer("hair"))
-    worn = rng.choice(["none", "glasses", "sunglasses"], p=[1 - GLASSES - SUNGLASSES, GLASSES, SUNGLASSES])
+    worn = streams.get("glasses").choice(["none", "glasses", "sunglasses"], p=[1 - GLASSES - SUNGLASSES, GLASSES, SUNGLASSES])
     if worn != "none":
         wearer = Wearer(scalp, posed, posed, np.full(3, 0.3), streams.get("prop looks"))
         parts += [part for pieces in make_props([str(worn)], wearer).values() for part in pieces]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from photo_fixtures import draw_person
 
-from ncpifu_cli.data.framing import SUBJECT_SHARE, PhotoCamera, frame, frame_camera, frame_colours, head_and_trunk, without_fringe
+from ncpifu_cli.data.framing import SUBJECT_SHARE, PhotoCamera, frame, frame_camera, frame_colours, frame_head, head_and_trunk, head_centre, without_fringe
 from ncpifu_cli.data.mask import Mask
 from ncpifu_cli.data.photo import Photo, photo_from_array
 from ncpifu_cli.errors import NcpifuError
@@ -152,3 +152,25 @@ def test_a_person_of_one_limb_is_kept_whole() -> None:
 def test_shoulders_are_no_head() -> None:
     for head_px in (8, 12):
         assert first_row(head_and_trunk(figure(arms=False, head_px=head_px))) == 15
+
+
+def test_the_head_alone_shows_the_same_place_closer() -> None:
+    person, binary = draw_person(900, 700)
+    photo, mask = photo_from_array(person), as_mask(binary)
+    view = frame(photo, mask, 1024)
+    head, centre = frame_head(photo, mask, view), head_centre(view.coverage)
+    assert head is not None and centre is not None
+    column, row = ndc_to_px(np.array(centre), 1024)
+    for u, v in ((160, 160), (100, 200), (220, 60)):  # pixels of the head's picture, which is 0.2 of the whole one's half side to each side of its middle
+        x, y = column + (u - 160) / 320 * 204.8, row + (v - 160) / 320 * 204.8
+        assert view.camera.ndc_to_photo(np.array([2 * x / 1024 - 1, 1 - 2 * y / 1024])) == pytest.approx(
+            head.camera.ndc_to_photo(np.array([2 * u / 320 - 1, 1 - 2 * v / 320])), abs=0.05
+        )
+    assert head.image.shape == (320, 320, 3) and (head.coverage >= 0.5).any()
+
+
+def test_where_the_head_would_be_between_two_pieces_there_is_none() -> None:
+    binary = np.zeros((800, 800), bool)
+    binary[50:780, 100:130] = binary[50:780, 670:700] = True
+    photo, mask = photo_from_array(np.full((800, 800, 3), 128, np.uint8)), as_mask(binary)
+    assert frame_head(photo, mask, frame(photo, mask, 256)) is None

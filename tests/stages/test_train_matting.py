@@ -11,7 +11,7 @@ from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.stages import train_matting as stage
 from tests.matting_fixtures import save_subjects
 
-SMALL = ((64, 64), (64, 32))
+SMALL = ((64, 64), (96, 64))  # at (64, 32) the lowest map is 2 x 1, which bfloat16 convolutions of some CPUs (AMX, torch 2.13) fill with garbage
 
 
 def test_loss_is_least_for_the_truth_and_ignores_what_has_no_weight():
