@@ -275,14 +275,16 @@ def reconstruct_view(model: LoadedModel, image: NDArray[np.uint8], mask: NDArray
 def extract_person(occupancy: "Occupancy", coverage: NDArray[np.float32], resolution: int) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
     """The surface that fills the silhouette, without noise parts and inner hollows, its sides fair: vertices (V, 3) in NDC, faces (F, 3).
 
-    The network's own surface tells where it leaves pixels of the person empty; what is asked twice is answered once. coverage (S, S) 0..1.
+    Limbs of which the network is unsure keep their thickness. Its own surface tells where it leaves pixels of the person empty; what is asked twice is
+    answered once. coverage (S, S) 0..1.
     """
     from ncpifu_cli.geometry.extract import extract_surface, largest_components, linear_in_logit, without_cavities
     from ncpifu_cli.geometry.fair import fair_sides
     from ncpifu_cli.geometry.sampled_field import Remembered
     from ncpifu_cli.geometry.silhouette import fill_silhouette
+    from ncpifu_cli.geometry.thickness import keep_thickness
 
-    known, valid = Remembered(occupancy, resolution), coverage >= 0.5
+    known, valid = Remembered(keep_thickness(occupancy, coverage), resolution), coverage >= 0.5
     own = extract_surface(linear_in_logit(known), resolution, valid=valid, chunk_points=MOST_POINTS)
     filled = fill_silhouette(known, coverage, own.vertices, own.faces)
     surface = extract_surface(linear_in_logit(filled), resolution, valid=valid, chunk_points=MOST_POINTS, settle=True)
