@@ -1,6 +1,6 @@
 """How much of a person there is along each line of sight, kept where a network is unsure of where it is.
 
-A network that is unsure of a limb's depth spreads it: along the ray the probabilities still add up to the limb's thickness, but none of them may reach one half,
+A network that is unsure of a limb's depth spreads it: along the ray the probabilities still add up to the limb's thickness, but none may reach one half,
 and at that level the limb is torn. Where it is spread, the level is lowered until as much is inside as the network expects there. Ours.
 """
 
