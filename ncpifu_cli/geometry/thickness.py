@@ -21,7 +21,7 @@ STEPS = 160  # along a ray, from -1 to 1
 COARSE_STEP = 4  # of these, in the first look
 ANYTHING = 0.02  # probability
 LOWEST = 0.15  # level; a network that believes in less than this believes in nothing there
-TOLERANCE = 0.05  # of a thickness: a sharp surface stays where it is
+TOLERANCE = 0.15  # of a thickness: a sharp surface stays where it is
 BLUR_PX = 1.0  # of the levels
 
 
