@@ -14,8 +14,6 @@ from ncpifu_cli.geometry.extract import logit
 from ncpifu_cli.geometry.raster import sample_picture
 from ncpifu_cli.geometry.sampled_field import Occupancy
 
-Floats = NDArray[np.float64]
-
 COARSE_PX, FINE_PX = 32, 64  # squares over which rays are looked at: first anywhere, then where something was
 STEPS = 160  # along a ray, from -1 to 1
 COARSE_STEP = 4  # of these, in the first look
@@ -30,11 +28,11 @@ def keep_thickness(occupancy: Occupancy, coverage: NDArray[np.float32]) -> Occup
 
     Args: occupancy (N, 3) NDC -> (N,) probability; coverage (S, S) 0..1, row 0 on top: what shows the person is looked at.
     """
-    found = _probed(occupancy, _shown(coverage, COARSE_PX), np.ones((COARSE_PX, COARSE_PX, STEPS // COARSE_STEP), bool))
+    found = _probed(occupancy, _shown(coverage, COARSE_PX) > 0, np.ones((COARSE_PX, COARSE_PX, STEPS // COARSE_STEP), bool))
     somewhere = cv2.dilate((found > ANYTHING).astype(np.uint8).reshape(COARSE_PX, COARSE_PX, -1), np.ones((3, 3), np.uint8)) > 0
     somewhere |= np.roll(somewhere, 1, 2) | np.roll(somewhere, -1, 2)
     fine = somewhere.repeat(FINE_PX // COARSE_PX, 0).repeat(FINE_PX // COARSE_PX, 1).repeat(COARSE_STEP, 2)
-    shown = _shown(coverage, FINE_PX)
+    shown = _shown(coverage, FINE_PX) > 0.5
     levels = _levels(_probed(occupancy, shown, fine), shown)
     share = gaussian_filter(shown.astype(np.float64), BLUR_PX)
     shift = (gaussian_filter(np.where(shown, logit(levels), 0), BLUR_PX) / np.maximum(share, 1e-3)).astype(np.float32)[..., None]
@@ -46,8 +44,9 @@ def keep_thickness(occupancy: Occupancy, coverage: NDArray[np.float32]) -> Occup
     return kept
 
 
-def _shown(coverage: NDArray[np.float32], size: int) -> NDArray[np.bool_]:
-    return cv2.resize(coverage, (size, size), interpolation=cv2.INTER_AREA) > 0.5
+def _shown(coverage: NDArray[np.float32], size: int) -> NDArray[np.float32]:
+    """(size, size) how much of each square shows the person."""
+    return np.asarray(cv2.resize(coverage, (size, size), interpolation=cv2.INTER_AREA))
 
 
 def _probed(occupancy: Occupancy, shown: NDArray[np.bool_], wanted: NDArray[np.bool_]) -> NDArray[np.float32]:
