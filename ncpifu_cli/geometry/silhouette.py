@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
 from scipy.sparse import coo_array, csc_array, diags_array
 from scipy.sparse.linalg import splu
+from scipy.special import expit
 
 from ncpifu_cli.geometry.camera import ndc_to_px
 from ncpifu_cli.geometry.extract import logit
@@ -54,7 +55,7 @@ def fill_silhouette(occupancy: Occupancy, coverage: NDArray[np.float32], vertice
     def filled(points_ndc: NDArray[np.float32]) -> NDArray[np.float32]:
         middle, thick, depth = sample_picture(maps, ndc_to_px(points_ndc, SIZE_PX)).T
         inside = np.maximum(logit(occupancy(points_ndc)), SLOPE * (thick - np.abs(points_ndc[:, 2] - middle)))
-        return (1 / (1 + np.exp(-np.clip(np.minimum(inside, SLOPE * depth), -CERTAIN, CERTAIN)))).astype(np.float32)
+        return expit(np.clip(np.minimum(inside, SLOPE * depth), -CERTAIN, CERTAIN)).astype(np.float32)
 
     return filled
 

@@ -7,7 +7,8 @@ and at that level the limb is torn. Where it is spread, the level is lowered unt
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter
+from scipy.ndimage import binary_dilation, gaussian_filter
+from scipy.special import expit
 
 from ncpifu_cli.geometry.camera import ndc_to_px
 from ncpifu_cli.geometry.extract import logit
@@ -29,8 +30,7 @@ def keep_thickness(occupancy: Occupancy, coverage: NDArray[np.float32]) -> Occup
     Args: occupancy (N, 3) NDC -> (N,) probability; coverage (S, S) 0..1, row 0 on top: what shows the person is looked at.
     """
     found = _probed(occupancy, _shown(coverage, COARSE_PX) > 0, np.ones((COARSE_PX, COARSE_PX, STEPS // COARSE_STEP), bool))
-    somewhere = cv2.dilate((found > ANYTHING).astype(np.uint8).reshape(COARSE_PX, COARSE_PX, -1), np.ones((3, 3), np.uint8)) > 0
-    somewhere |= np.roll(somewhere, 1, 2) | np.roll(somewhere, -1, 2)
+    somewhere = binary_dilation(found > ANYTHING, np.ones((3, 3, 3), bool))
     fine = somewhere.repeat(FINE_PX // COARSE_PX, 0).repeat(FINE_PX // COARSE_PX, 1).repeat(COARSE_STEP, 2)
     shown = _shown(coverage, FINE_PX) > 0.5
     levels = _levels(_probed(occupancy, shown, fine), shown)
@@ -39,7 +39,7 @@ def keep_thickness(occupancy: Occupancy, coverage: NDArray[np.float32]) -> Occup
 
     def kept(points_ndc: NDArray[np.float32]) -> NDArray[np.float32]:
         raised = logit(occupancy(points_ndc)) - sample_picture(shift, ndc_to_px(points_ndc, FINE_PX))[:, 0]
-        return (1 / (1 + np.exp(-raised))).astype(np.float32)
+        return expit(raised).astype(np.float32)
 
     return kept
 
