@@ -19,6 +19,7 @@ def synth_cli(
     engine: Annotated[str, typer.Option(help="processes of this machine, or ray: the nodes of a Ray cluster.")] = "processes",
     address: Annotated[str | None, typer.Option(help="The Ray cluster: HOST:6379, or auto. Default: Ray on this machine.")] = None,
     device: Annotated[str, typer.Option(help="Where cloth is simulated: cpu or cuda.")] = "cpu",
+    cloth: Annotated[str, typer.Option(help="simulated, or skinned: moved with the skin below, twice as fast and without hanging folds.")] = "simulated",
     detail: Annotated[str, typer.Option(help="train (110 000 faces) or full (every face).")] = "train",
     mesh_format: Annotated[str, typer.Option("--format", help="Mesh file: drc (compact), glb, ply or obj.")] = "drc",
     person: Annotated[Path | None, typer.Option(help="YAML that fixes outfit, pose, body, hair, shoes, props (see docs/synth.md).")] = None,
@@ -47,6 +48,7 @@ def synth_cli(
         "engine": engine,
         "address": address,
         "device": device,
+        "cloth": cloth,
         "detail": detail,
         "format": mesh_format,
     }

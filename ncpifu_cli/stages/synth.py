@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ncpifu_cli.artifacts import atomic_folder, atomic_path, check_writable, default_root, read_json, remove_leftovers, write_json
-from ncpifu_cli.config.synth import NO_WISHES, SynthConfig, Wishes
+from ncpifu_cli.config.synth import NO_WISHES, ClothKind, SynthConfig, Wishes
 from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.progress import SILENT, Reporter, counted
 from ncpifu_cli.stages.engine import run_tasks
@@ -47,6 +47,7 @@ class _Job:
     device: str
     mesh_file: str
     wishes: Wishes
+    cloth: ClothKind
 
 
 @dataclass(frozen=True)
@@ -83,10 +84,10 @@ def synth(config: SynthConfig, out: Path | None = None, sheet: Path | None = Non
     jobs = []
     for split, number in plan:
         name = subject_name(split, number)
-        if is_finished(folder / name, mesh_file, wishes):
+        if is_finished(folder / name, mesh_file, wishes, config.cloth):
             result.kept.append(name)
         else:
-            jobs.append(_Job(split, number, str(folder.absolute()), budget, config.device, mesh_file, wishes))
+            jobs.append(_Job(split, number, str(folder.absolute()), budget, config.device, mesh_file, wishes, config.cloth))
     if result.kept:
         reporter.info(f"there already, and kept: {counted(len(result.kept), 'human')}")
     if jobs:
@@ -107,14 +108,15 @@ def planned(config: SynthConfig) -> list[tuple[str, int]]:
     return [(split, number) for split, count in counts.items() for number in range(config.seed, config.seed + count)]
 
 
-def is_finished(subject: Path, mesh_file: str = MESH_FILE, wishes: Wishes = NO_WISHES) -> bool:
-    """Whether a human lies there complete, of this generator's version, made with the same wishes."""
+def is_finished(subject: Path, mesh_file: str = MESH_FILE, wishes: Wishes = NO_WISHES, cloth: ClothKind = "simulated") -> bool:
+    """Whether a human lies there complete, of this generator's version, made with the same wishes and kind of cloth."""
     from ncpifu_cli.synth.wishes import as_described
 
     if not (subject / META_FILE).is_file() or not (subject / mesh_file).is_file():
         return False
     meta = read_json(subject / META_FILE)
-    return meta.get("generator_version") == GENERATOR_VERSION and meta.get("wishes", {}) == as_described(wishes)
+    made_of = meta.get("generator_version"), meta.get("wishes", {}), meta.get("cloth", "simulated")
+    return made_of == (GENERATOR_VERSION, as_described(wishes), cloth)
 
 
 def write_sheet(folder: Path, names: Sequence[str], target: Path, mesh_file: str = MESH_FILE) -> None:
@@ -182,7 +184,7 @@ def _make(job: _Job) -> _Outcome:
 
     name = subject_name(job.split, job.number)
     try:
-        human = make_human(job.split, job.number, job.wishes, face_budget=job.face_budget, device=job.device)
+        human = make_human(job.split, job.number, job.wishes, face_budget=job.face_budget, device=job.device, cloth=job.cloth)
     except RejectedHuman as error:
         return _Outcome(name, "rejected", "; ".join(error.reasons))
     except (ValueError, IndexError, RuntimeError, ArithmeticError) as error:

@@ -10,7 +10,7 @@ import numpy as np
 import scipy.sparse as sparse
 from numpy.typing import NDArray
 
-from ncpifu_cli.config.synth import NO_WISHES, PoseWish, Wishes
+from ncpifu_cli.config.synth import NO_WISHES, ClothKind, PoseWish, Wishes
 from ncpifu_cli.synth.assemble import TRAINING_FACES, Mesh, assemble, ground_level, to_output_frame
 from ncpifu_cli.synth.body import INGREDIENTS, BodyModel, BodyShape, load_body_model
 from ncpifu_cli.synth.cloth import SurfaceQuery
@@ -33,6 +33,7 @@ from ncpifu_cli.synth.poses import FALLBACK, Pose, choose_pose, solve_pose
 from ncpifu_cli.synth.props import Wearer, choose_props, make_props
 from ncpifu_cli.synth.shoes import choose_shoes, make_shoes, pitch_deg
 from ncpifu_cli.synth.skeleton import SIDES, rigid, skin, to_rest
+from ncpifu_cli.synth.skinned_cloth import follows_skin, skin_cloth
 from ncpifu_cli.synth.streams import GENERATOR_VERSION, Streams, global_seed, subject_name
 from ncpifu_cli.synth.topology import vertex_normals
 from ncpifu_cli.synth.wishes import as_described, check
@@ -40,6 +41,7 @@ from ncpifu_cli.synth.wishes import as_described, check
 Array = NDArray[np.float64]
 
 ATTEMPTS = 3
+OUTFITS = 8  # draws until there is no skirt in one
 LET_OUT = 0.20  # how much longer trousers are cut for somebody who sits; with 0.05 two of three sitting people fail the gate on stretch
 
 
@@ -67,9 +69,12 @@ class _Clock:
         self.seconds[name] = self.seconds.get(name, 0.0) + time.process_time() - start
 
 
-def make_human(split: str, number: int, wishes: Wishes = NO_WISHES, face_budget: int | None = TRAINING_FACES, device: str = "cpu") -> Human:
+def make_human(
+    split: str, number: int, wishes: Wishes = NO_WISHES, face_budget: int | None = TRAINING_FACES, device: str = "cpu", cloth: ClothKind = "simulated"
+) -> Human:
     """Human `number` of a split: the same (split, number, generator version) always gives the same human.
 
+    `cloth` "skinned": no simulation, see `skinned_cloth`; whose outfit was drawn with a skirt, draws again.
     A human that fails a gate is posed anew, `ATTEMPTS` times in all, the last time standing; its description tells what was rejected.
     Raises RejectedHuman when no pose passes, NcpifuError for unknown wishes, ValueError for a bad split or number.
     """
@@ -77,17 +82,18 @@ def make_human(split: str, number: int, wishes: Wishes = NO_WISHES, face_budget:
     seed, rejected = global_seed(split, number), []
     for attempt in range(ATTEMPTS):
         try:
-            human = _attempt(split, number, Streams(seed), Streams(seed, attempt), wishes, face_budget, device)
+            human = _attempt(split, number, Streams(seed), Streams(seed, attempt), wishes, face_budget, device, cloth)
         except RejectedHuman as error:
             rejected.append(list(error.reasons))
         else:
             human.description["rejected_attempts"] = rejected
             human.description["wishes"] = as_described(wishes)
+            human.description["cloth"] = cloth
             return human
     raise RejectedHuman(subject_name(split, number), rejected[-1])
 
 
-def _attempt(split: str, number: int, streams: Streams, pose_streams: Streams, wishes: Wishes, face_budget: int | None, device: str) -> Human:
+def _attempt(split: str, number: int, streams: Streams, pose_streams: Streams, wishes: Wishes, face_budget: int | None, device: str, cloth: ClothKind) -> Human:
     """One try: everything from `streams`, the pose from `pose_streams`. Raises RejectedHuman when a gate fails."""
     held_out, clock, name = split == "ood", _Clock(), subject_name(split, number)
     model = load_body_model()
@@ -97,6 +103,10 @@ def _attempt(split: str, number: int, streams: Streams, pose_streams: Streams, w
         shape = model.shape(replace(sample_phenotype(streams.get("body")), **wishes.body), features)
     female = shape.phenotype.is_female
     outfit = choose_outfit(streams, female, held_out) if wishes.outfit is None else outfit_of(wishes.outfit, streams, held_out)
+    for again in range(1, OUTFITS if cloth == "skinned" and wishes.outfit is None else 1):
+        if _follows_skin(outfit):
+            break
+        outfit = choose_outfit(Streams(streams.seed, again), female, held_out)
     shoe_kind = wishes.shoes or choose_shoes(streams.get("shoe kind"), female and not shape.phenotype.is_child)
     with clock.stage("pose"):
         last = pose_streams.attempt == ATTEMPTS - 1
@@ -110,7 +120,12 @@ def _attempt(split: str, number: int, streams: Streams, pose_streams: Streams, w
     with clock.stage("shoes"):
         shoes = make_shoes(shoe_kind, model, shape, streams.get("shoes"))
     with clock.stage("cloth"):
-        draped = drape(garments, model, shape, pose, [shoe.part for shoe in shoes], streams.integer("cloth"), device)
+        rigid_parts, folds = [shoe.part for shoe in shoes], streams.integer("cloth")
+        draped = (
+            skin_cloth(garments, model, shape, transforms, rigid_parts, folds)
+            if cloth == "skinned" and _follows_skin(outfit)
+            else drape(garments, model, shape, pose, rigid_parts, folds, device)
+        )
     with clock.stage("finish"):
         finished = [
             finish_garment(
@@ -147,6 +162,10 @@ def _attempt(split: str, number: int, streams: Streams, pose_streams: Streams, w
             raise RejectedHuman(name, [f"{reason}, pose {pose.family}" for reason in reasons])
     description = _describe(name, split, number, shape.phenotype, features, pose, outfit, shoe_kind, hair, complexion.beard, list(props), measures)
     return Human(name, mesh, description, clock.seconds)
+
+
+def _follows_skin(outfit: Sequence[Worn]) -> bool:
+    return all(follows_skin(worn.spec) for worn in outfit)
 
 
 def _hip_bend(shape: BodyShape, transforms: Array) -> float:

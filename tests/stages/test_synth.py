@@ -24,7 +24,9 @@ def _stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
     from ncpifu_cli.synth.assemble import Mesh
     from ncpifu_cli.synth.gates import RejectedHuman
 
-    def make(split: str, number: int, wishes: Wishes, face_budget: int | None = None, device: str = "cpu") -> ncpifu_cli.synth.human.Human:
+    def make(
+        split: str, number: int, wishes: Wishes, face_budget: int | None = None, device: str = "cpu", cloth: str = "simulated"
+    ) -> ncpifu_cli.synth.human.Human:
         name = f"{split}-{number:06d}"
         if number == 13:
             raise RejectedHuman(name, ["2.50 m tall"])
@@ -39,6 +41,7 @@ def _stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
             "pose": {"family": "stand"},
             "hair": "bob",
             "wishes": wishes.model_dump(mode="json", exclude_defaults=True),
+            "cloth": cloth,
         }
         return ncpifu_cli.synth.human.Human(name, mesh, meta, {})
 
@@ -55,6 +58,13 @@ def test_each_human_is_a_folder_with_mesh_and_meta(tmp_path: Path) -> None:
     from ncpifu_cli.synth.assemble import decode_draco
 
     assert len(decode_draco((tmp_path / "train-000005" / "mesh.drc").read_bytes()).faces) == 4
+
+
+def test_humans_in_another_kind_of_cloth_are_made_anew(tmp_path: Path) -> None:
+    stage.synth(SynthConfig(count=2, split="train"), tmp_path)
+    assert stage.synth(SynthConfig(count=2, split="train"), tmp_path).made == []
+    assert stage.synth(SynthConfig(count=2, split="train", cloth="skinned"), tmp_path).made == ["train-000001", "train-000002"]
+    assert json.loads((tmp_path / "train-000001" / "meta.json").read_text())["cloth"] == "skinned"
 
 
 def test_without_a_split_there_are_test_humans_too(tmp_path: Path) -> None:

@@ -58,6 +58,45 @@ def test_the_same_seed_is_the_same_human(human) -> None:
     assert again.description == human.description
 
 
+@pytest.mark.parametrize(("bottom", "simulated"), [("shorts", False), ("skirt_mini", True)])
+def test_only_skirts_are_simulated_where_cloth_is_skinned(bottom: str, simulated: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    from ncpifu_cli.synth import human as module
+
+    class Simulated(Exception):
+        pass
+
+    def drape(*_: object) -> None:
+        raise Simulated
+
+    monkeypatch.setattr(module, "drape", drape)
+    wishes = Wishes(pose="walk", outfit=(bottom, "tshirt"), shoes="sneaker", hair="short")
+    if simulated:
+        with pytest.raises(Simulated):
+            module.make_human("train", 2, wishes, cloth="skinned")
+        return
+    human = module.make_human("train", 2, wishes, cloth="skinned")
+    assert human.description["cloth"] == "skinned"
+    assert human.description["measures"]["under"] < 0.005
+    assert human.description["measures"]["hips"] > 0.95
+
+
+def test_outfits_of_skinned_cloth_are_drawn_without_skirts(monkeypatch: pytest.MonkeyPatch) -> None:
+    from ncpifu_cli.synth import human as module
+
+    numbers = [number for number in range(1, 60) if _wears_a_skirt(number)]
+    assert numbers, "nobody drawn wears one"
+    monkeypatch.setattr(module, "drape", lambda *_: pytest.fail("simulated"))
+    outfit = module.make_human("train", numbers[0], Wishes(body={"gender": 0.0}), cloth="skinned").description["outfit"]
+    assert not any("skirt" in worn["garment"] or "dress" in worn["garment"] for worn in outfit)
+
+
+def _wears_a_skirt(number: int) -> bool:
+    from ncpifu_cli.synth.garments.outfit import choose_outfit
+    from ncpifu_cli.synth.streams import Streams, global_seed
+
+    return any(worn.spec.cut == "skirt" for worn in choose_outfit(Streams(global_seed("train", number)), True, False))
+
+
 def test_unknown_wishes_are_refused_early() -> None:
     from ncpifu_cli.synth.human import make_human
 

@@ -137,6 +137,12 @@ class Family:
 FAMILIES: dict[str, Family] = {}
 
 
+def draw_family(rng: np.random.Generator, choices: list[Family]) -> Family:
+    """One of `choices`, by weight."""
+    weights = np.array([choice.weight for choice in choices])
+    return choices[rng.choice(len(choices), p=weights / weights.sum())]
+
+
 def family(weight: float = 1.0, held_out: bool = False, limbs: Limbs = "all") -> Callable[[Callable[[PoseContext], None]], Callable[[PoseContext], None]]:
     """Register a function that changes `context.targets` as the pose family of its name."""
 

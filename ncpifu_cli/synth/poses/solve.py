@@ -10,8 +10,8 @@ from scipy.spatial.transform import Rotation
 from ncpifu_cli.config.synth import PoseWish
 from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.synth.body import BodyModel, BodyShape
-from ncpifu_cli.synth.poses import library  # noqa: F401  (importing it registers the families)
-from ncpifu_cli.synth.poses.families import FAMILIES, Family, PoseContext, Targets
+from ncpifu_cli.synth.poses import library, medley  # noqa: F401  (importing them registers the families)
+from ncpifu_cli.synth.poses.families import FAMILIES, PoseContext, Targets, draw_family
 from ncpifu_cli.synth.poses.limbs import Limb, level_foot, pose_arm, pose_hand, pose_leg
 from ncpifu_cli.synth.rotations import about, scaled
 from ncpifu_cli.synth.skeleton import SIDES, Skeleton, skin
@@ -48,15 +48,10 @@ class Pose:
 
 def choose_pose(rng: np.random.Generator, held_out: bool) -> PoseWish:
     """Draw a family by weight; `held_out` chooses among those that only the `ood` split shows. Half of the "arms" families get a drawn stance."""
-    drawn = _draw(rng, [f for f in FAMILIES.values() if f.held_out == held_out])
+    drawn = draw_family(rng, [f for f in FAMILIES.values() if f.held_out == held_out])
     stances = [f for f in FAMILIES.values() if f.limbs == "legs" and not f.held_out and f.name != FALLBACK]
     on_legs = drawn.limbs == "arms" and rng.random() < STANCE_SHARE
-    return PoseWish(family=drawn.name, stance=_draw(rng, stances).name if on_legs else None)
-
-
-def _draw(rng: np.random.Generator, choices: list[Family]) -> Family:
-    weights = np.array([f.weight for f in choices])
-    return choices[rng.choice(len(choices), p=weights / weights.sum())]
+    return PoseWish(family=drawn.name, stance=draw_family(rng, stances).name if on_legs else None)
 
 
 def rotations_for(wish: PoseWish, skeleton: Skeleton, rng: np.random.Generator, push_m: float = 0.0, heels_deg: float = 0.0) -> dict[str, Array]:
