@@ -1,5 +1,6 @@
 """What is wrong with a mesh before anything is compared: holes, parts, self-intersections, what makes it impossible to score; and moves without it."""
 
+import itertools
 from dataclasses import dataclass
 
 import numba
@@ -11,6 +12,7 @@ from ncpifu_cli.geometry.surface import face_normals, neighbour_mean
 Floats = NDArray[np.floating]
 
 STRIP_FACES, MOST_STRIPS = 4, 1024  # width of a strip in mean faces, and how many strips at most, when crossing faces are searched
+MOST_CELLS = 128  # along an axis, where faces near others are searched
 BACK_TRIES, BACK_RINGS, BACK_SHARE = 8, 2, 0.6  # moved faces that cut through each other: how often, how widely and how far they go back
 
 
@@ -60,12 +62,12 @@ def crossing_faces(vertices: Floats, faces: NDArray[np.integer]) -> NDArray[np.b
 
 
 def move_uncrossed(vertices: Floats, moves: Floats, faces: NDArray[np.integer]) -> NDArray[np.float64]:
-    """(V, 3) vertices moved by (V, 3); where faces would cut through each other, they and their neighbours go back, in later rounds all the way."""
-    start = np.asarray(vertices, np.float64)
-    moved = start
-    for tries_left in reversed(range(BACK_TRIES)):
-        moved = start + moves
-        crossing = crossing_faces(moved, faces)
+    """(V, 3) vertices, each at its own place, moved by (V, 3); where faces would cut through each other, they and their neighbours go back, in later rounds all
+    the way."""
+    start, corners = np.asarray(vertices, np.float64), np.ascontiguousarray(faces, np.int64)
+    moved = start + moves
+    crossing = _crossing(moved, faces, corners)
+    for tries_left in reversed(range(BACK_TRIES - 1)):
         if not crossing.any():
             break
         mean = neighbour_mean(faces, len(vertices))  # seldom needed, so made here
@@ -73,8 +75,24 @@ def move_uncrossed(vertices: Floats, moves: Floats, faces: NDArray[np.integer]) 
         near[faces[crossing]] = 1
         for _ in range(BACK_RINGS):
             near = np.maximum(near, mean @ near)
-        moves = moves * (1 - (BACK_SHARE if tries_left > BACK_TRIES // 2 else 1) * near)[:, None]
+        moves = moves * (1 - (BACK_SHARE if tries_left >= BACK_TRIES // 2 else 1) * near)[:, None]
+        moved = start + moves
+        again = _around(moved[faces], (near[faces] > 0).any(axis=1))  # what did not move again cannot have come to cross anything else
+        crossing = np.zeros(len(faces), np.bool_)
+        crossing[again] = _crossing(moved, faces[again], corners[again])
     return moved
+
+
+def _around(triangles: NDArray[np.float64], chosen: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Numbers of all faces that may touch the chosen ones: those in the same cells of a grid, whose cells are as wide as the widest face."""
+    low, high = triangles.min(axis=1), triangles.max(axis=1)
+    width = max(float((high - low).max()), float(np.ptp(low, axis=0).max()) / MOST_CELLS, np.finfo(np.float64).tiny)
+    first, last = (((edge - low.min(axis=0)) / width).astype(np.int64) for edge in (low, high))
+    taken = np.zeros(last.max(axis=0) + 1, np.bool_)
+    corners = [np.where(pick, last, first) for pick in itertools.product((False, True), repeat=3)]
+    for corner in corners:
+        taken[tuple(corner[chosen].T)] = True
+    return np.flatnonzero(np.any([taken[tuple(corner.T)] for corner in corners], axis=0))
 
 
 def _crossing(vertices: Floats, faces: NDArray[np.integer], corners: NDArray[np.int64]) -> NDArray[np.bool_]:
