@@ -18,7 +18,7 @@ from ncpifu_cli.artifacts import atomic_path
 from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.geometry.camera import HALF_EXTENT_M
 from ncpifu_cli.stages.eval_inputs import input_path, read_input
-from ncpifu_cli.stages.query import Occupancy
+from ncpifu_cli.stages.query import NetworkOccupancy
 from ncpifu_cli.stages.weights import load_model
 
 
@@ -37,7 +37,7 @@ def main() -> None:
         options.output.mkdir(parents=True, exist_ok=True)
         for path in meshes:
             image, mask = read_input(input_path(options.report, model.config.image_size_px, path.stem.removesuffix("_000"), 0))
-            camera = Occupancy(model, image, mask.astype(np.float32)).perspective
+            camera = NetworkOccupancy(model, image, mask.astype(np.float32)).perspective
             mesh = trimesh.load_mesh(path, process=False)
             vertices = camera.undone(np.asarray(mesh.vertices) / HALF_EXTENT_M) * HALF_EXTENT_M
             with atomic_path(options.output / path.name) as temporary:

@@ -69,7 +69,7 @@ def atomic_path(target: Path) -> Iterator[Path]:
     target = Path(target)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=temporary_prefix(), suffix="-" + target.name, dir=target.parent)
+        handle, name = tempfile.mkstemp(prefix=temporary_prefix(), suffix=target.suffix, dir=target.parent)
         os.close(handle)
     except OSError as error:
         raise _unwritable(target, error) from error
@@ -94,7 +94,7 @@ def atomic_folder(target: Path) -> Iterator[Path]:
     target = Path(target)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=temporary_prefix(), suffix="-" + target.name, dir=target.parent))
+        temporary = Path(tempfile.mkdtemp(prefix=temporary_prefix(), dir=target.parent))
     except OSError as error:
         raise _unwritable(target, error) from error
     try:

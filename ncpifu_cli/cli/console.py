@@ -45,8 +45,10 @@ class RichReporter:
 
         if self._live is not None:  # bars may nest: one live display holds them all
             handle = self._live.add_task(description, total=total, note="")
-            yield _RichTask(self._live, handle)
-            self._live.remove_task(handle)
+            try:
+                yield _RichTask(self._live, handle)
+            finally:
+                self._live.remove_task(handle)
             return
         narrow = self._console.width < WIDE
         columns = (

@@ -31,7 +31,9 @@ def reconstruct_cli(
     preview: Annotated[bool, typer.Option("--preview/--no-preview", help="Write a preview picture (.png).", rich_help_panel=FILES)] = True,
     turntable: Annotated[str | None, typer.Option(metavar="mp4|gif|FILE", help="Write the turning person as a film.", rich_help_panel=FILES)] = None,
     html: Annotated[bool, typer.Option("--html", help="Write a page that shows the mesh in any browser, offline.", rich_help_panel=FILES)] = False,
-    mask: Annotated[Path | None, typer.Option(help="Mask, white = person; with several photos a folder of <photo>.png.", rich_help_panel=MASK)] = None,
+    mask: Annotated[
+        Path | None, typer.Option(help="Mask, white = person; with several photos a folder of <photo>.png (of one name: _2, _3).", rich_help_panel=MASK)
+    ] = None,
     mask_only: Annotated[
         bool, typer.Option("--mask-only", help="Only write the mask (-o mask.png, or <mesh>_mask.png), to correct it by hand.", rich_help_panel=MASK)
     ] = False,
@@ -106,7 +108,8 @@ def reconstruct_cli(
                 print_line(str(one.main))
     failed = sum(row.error is not None for row in rows)
     if failed:
-        raise NcpifuError(f"{failed} of {len(rows)} photos failed", "the table above says why")
+        where = "the warnings above say why" if quiet else "each one's error is in the JSON" if as_json else "the table above says why"
+        raise NcpifuError(f"{failed} of {len(rows)} photos failed", where)
 
 
 def _batch(photos: list[Path], folder: Path, suffix: str, config: ReconstructConfig, load: Any, report: Reporter, silent: bool) -> "list[Row]":
@@ -134,9 +137,9 @@ def _print_table(rows: "list[Row]", total: int, folder: Path) -> None:
         if row.error is not None:
             table.add_row(row.photo.name, "", "", "", seconds, f"failed: {row.error.message}", style="red")
         for one in row.people:
-            count = "" if one.result is None else str(len(one.result.mesh.vertices))
+            count = "" if one.sidecar is None else str(one.sidecar["mesh"]["vertices"])
             warnings = len(one.warnings)
-            table.add_row(row.photo.name, one.prepared.mask.source, str(warnings or ""), count, seconds, one.main.name, style="yellow" if warnings else None)
+            table.add_row(row.photo.name, one.mask["source"], str(warnings or ""), count, seconds, one.main.name, style="yellow" if warnings else None)
     Console(stderr=True, highlight=False).print(table)
 
 
@@ -147,10 +150,10 @@ def _tell(people: "list[Written]", seconds: float, quiet: bool, as_json: bool) -
         print_json({**(documents[0] if len(documents) == 1 else {"people": documents}), "seconds": round(seconds, 2)})
         return
     for one in people:
-        if one.result is not None and not quiet:
-            steps = ", ".join(f"{name} {value:.1f}" for name, value in one.result.timings_s.items())
-            mesh = one.result.mesh
-            sys.stderr.write(f"{len(mesh.vertices)} vertices, {len(mesh.faces)} faces, mask from {one.prepared.mask.source}; {seconds:.1f} s ({steps})\n")
+        if one.sidecar is not None and not quiet:
+            steps = ", ".join(f"{name} {value:.1f}" for name, value in one.sidecar["timings_s"].items())
+            mesh = one.sidecar["mesh"]
+            sys.stderr.write(f"{mesh['vertices']} vertices, {mesh['faces']} faces, mask from {one.mask['source']}; {seconds:.1f} s ({steps})\n")
             for kind, path in vars(one.outputs).items():
                 if path is not None and path != one.main:
                     sys.stderr.write(f"{kind}: {path}\n")
@@ -164,12 +167,10 @@ def _outcome(row: "Row") -> dict[str, Any]:
 
 
 def _document(one: "Written") -> dict[str, Any]:
-    from ncpifu_cli.stages.sidecar import sidecar
-
     files = {name: None if path is None else str(path) for name, path in vars(one.outputs).items()}
-    if one.result is None:
-        return {"files": {"mask": files["mask"]}, "mask": {"source": one.prepared.mask.source, "trusted": one.prepared.mask.trusted}}
-    return {"files": files, **sidecar(one.result, one.outputs)}
+    if one.sidecar is None:
+        return {"files": {"mask": files["mask"]}, "mask": one.mask}
+    return {"files": files, **one.sidecar}
 
 
 def is_folder(output: Path) -> bool:
@@ -191,6 +192,6 @@ def parse_box(text: str) -> tuple[int, int, int, int]:
     """ "x,y,width,height" -> four integers; NcpifuError for anything else."""
     try:
         x, y, width, height = (round(float(part)) for part in text.split(","))
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise NcpifuError(f"cannot read the person box {text!r}", "write x,y,width,height in photo pixels, for example 120,40,300,900") from error
     return x, y, width, height

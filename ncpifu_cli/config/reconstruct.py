@@ -15,7 +15,7 @@ Person = Literal["largest", "all"] | PositiveInt
 class ReconstructConfig(Settings):
     """How one photo becomes one mesh, or one for each person."""
 
-    resolution: int = Field(256, ge=16, le=1024, description="Cells of the occupancy grid per axis; rounded by the extraction to what its levels need.")
+    resolution: int = Field(256, ge=16, le=1024, description="Cells of the occupancy grid per axis.")
     height_m: float = Field(1.80, description="Height of the person as posed, in metres: sets the scale of the mesh.")
     ground: bool = Field(True, description="Put the lowest point at y = 0; else the middle of the person's height is at y = 0.")
     detail: bool = Field(True, description="Give the surface the relief of the normals that a second network sees, on finer triangles in front.")
@@ -43,6 +43,13 @@ class ReconstructConfig(Settings):
         if not 0.1 < height < 10:
             raise ValueError("must be in metres, above 0.1 and below 10" + (f"; did you mean {height / 100:g}?" if 10 <= height < 1000 else ""))
         return height
+
+    @field_validator("person", mode="before")
+    @classmethod
+    def _one_or_all(cls, person: object) -> object:
+        if person not in ("largest", "all") and not (isinstance(person, int) and person >= 1):
+            raise ValueError("must be largest, all, or a number from 1 on, which counts from the left")
+        return person
 
     @field_validator("person_box")
     @classmethod

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ncpifu_cli.data.mask import Mask
-from ncpifu_cli.data.network_input import HEAD_CENTRE_NDC, HEAD_HALF_NDC, HEAD_PX
+from ncpifu_cli.data.network_input import HEAD_CENTRE_NDC, HEAD_HALF_NDC, HEAD_PX, nearest_filled
 from ncpifu_cli.data.photo import Photo
 from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.geometry.camera import HALF_EXTENT_M, SUBJECT_HEIGHT_M
@@ -122,11 +122,7 @@ def without_fringe(rgb: NDArray[np.uint8], coverage: NDArray[np.uint8]) -> NDArr
     core = cv2.erode(solid, np.ones((2 * reach + 1, 2 * reach + 1), np.uint8), borderType=cv2.BORDER_REPLICATE)
     if not core.any():
         return rgb
-    _, nearest = cv2.distanceTransformWithLabels(1 - core, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)
-    source = np.zeros(int(nearest.max()) + 1, np.int64)
-    source[nearest[core > 0]] = np.flatnonzero(core)
-    filled = rgb.reshape(-1, 3)[source[nearest]]
-    soft = cv2.blur(filled, (2 * reach + 1, 2 * reach + 1))  # nearest colours alone are streaky
+    soft = cv2.blur(nearest_filled(rgb, core > 0), (2 * reach + 1, 2 * reach + 1))  # nearest colours alone are streaky
     return np.where(core[..., None] > 0, rgb, soft).astype(np.uint8)
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ncpifu_cli.config.reconstruct import Person
 from ncpifu_cli.data.figures import separate_figures
 from ncpifu_cli.data.photo import Photo, read_mask_file
-from ncpifu_cli.data.rembg_model import rembg_coverage, resolve_model
+from ncpifu_cli.data.rembg_model import rembg_coverage, resolve_model, wanted_model
 from ncpifu_cli.data.visible_share import visible_share
 from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.progress import SILENT, Reporter
@@ -92,11 +92,12 @@ def _automatic(photo: Photo, box: Box | None, person: Person, mask_model: str, r
     uniform = grabcut.uniform_background(photo.rgb)
     if uniform is not None:
         return Mask(_to_coverage(uniform), "uniform background")
-    model = resolve_model(mask_model, reporter)
+    wanted = wanted_model(mask_model)
+    model = resolve_model(wanted, reporter)
     if model is not None:
         reporter.info(f"masking with rembg {model[0]} (its first use compiles for about a minute)")
         return Mask(rembg_coverage(photo.rgb, *model), f"rembg {model[0]}")
-    matte = _matte(photo, box, person) if mask_model == "auto" else None
+    matte = _matte(photo, box, person) if wanted == "auto" else None
     by_color = _smooth(photo) if box is None else None
     if matte is not None and matte.trusted:
         # Before a smooth background colour draws the finer outline; what it outlines is the person where the network sees one there as well.

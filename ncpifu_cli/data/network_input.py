@@ -47,3 +47,11 @@ def resize_masked(rgb: NDArray[np.uint8], mask: NDArray[np.bool_] | NDArray[np.f
 def true_colours(premultiplied: NDArray[np.float32], coverage: NDArray[np.float32]) -> NDArray[np.float32]:
     """(H, W, 3) colours times coverage, 0..255, and (H, W) coverage 0..1 -> colours that are true up to the outline, 0..255."""
     return np.minimum(premultiplied / np.maximum(coverage, np.float32(1 / 255))[..., None], np.float32(255))
+
+
+def nearest_filled(picture: NDArray[np.uint8], known: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """(H, W, 3), its pixels that are not `known` (H, W) of the colour of the nearest that is; at least one must be."""
+    _, nearest = cv2.distanceTransformWithLabels((~known).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)
+    source = np.zeros(int(nearest.max()) + 1, np.int64)
+    source[nearest[known]] = np.flatnonzero(known)
+    return picture.reshape(-1, 3)[source[nearest]]

@@ -1,7 +1,7 @@
 """A user's photograph file -> upright 8-bit RGB, whatever the file holds.
 
-The decoded size is bounded: JPEG is decoded at a fraction of its size where it is larger than needed, everything else is refused above
-`MAX_PIXELS`, and the working copy is never larger than `WORKING_SIDE_PX`. Pixel coordinates everywhere are those of the *upright original*.
+The decoded size is bounded: what has more than `MAX_PIXELS` is refused, JPEG is decoded at a fraction of its size where it is larger than needed, and the
+working copy is never larger than `WORKING_SIDE_PX`. Pixel coordinates everywhere are those of the *upright original*.
 """
 
 import io
@@ -133,14 +133,18 @@ def _check_file(path: Path, what: str) -> None:
 def _open(path: Path) -> "Image.Image":
     from PIL import Image
 
-    Image.MAX_IMAGE_PIXELS = None  # our own bound, with our own message
     if path.suffix.lower() in (".heic", ".heif"):
         try:
             from pillow_heif import register_heif_opener
         except ImportError as error:
             raise NcpifuError(f"{path.name} is HEIC, which needs one more package", "pip install pillow-heif, or export the photo as JPEG") from error
         register_heif_opener()
-    return Image.open(path)
+    bound = Image.MAX_IMAGE_PIXELS
+    Image.MAX_IMAGE_PIXELS = None  # our own bound, with our own message
+    try:
+        return Image.open(path)
+    finally:
+        Image.MAX_IMAGE_PIXELS = bound
 
 
 def _check_size(path: Path, size: tuple[int, int], smallest: int = MIN_SIDE_PX) -> None:

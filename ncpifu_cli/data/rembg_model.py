@@ -55,14 +55,17 @@ def find_model(names: tuple[str, ...] = tuple(ALLOWED_MODELS)) -> tuple[str, Pat
     return None
 
 
+def wanted_model(option: str) -> str:
+    """What an option that was left at "auto" means: $NCPIFU_MASK_MODEL where that is set."""
+    return os.environ.get("NCPIFU_MASK_MODEL") or "auto" if option == "auto" else option
+
+
 def resolve_model(wanted: str, reporter: Reporter = SILENT) -> tuple[str, Path] | None:
     """(name, file) of the model that `wanted` means, None where it means none.
 
-    "auto": $NCPIFU_MASK_MODEL where set, else the first model on disk. "none": None. A name: on disk, else downloaded now. A file: that file, run as the model
+    "auto": the first model on disk. "none": None. A name: on disk, else downloaded now. A file: that file, run as the model
     of its name, or as u2net_human_seg. Raises NcpifuError for an unknown name, a missing file and a failed download.
     """
-    if wanted == "auto":
-        wanted = os.environ.get("NCPIFU_MASK_MODEL") or "auto"
     if wanted in ("auto", "none"):
         return find_model() if wanted == "auto" else None
     if wanted in ALLOWED_MODELS:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ncpifu_cli.geometry.mesh import TexturedUV
-from ncpifu_cli.geometry.surface import face_normals
+from ncpifu_cli.geometry.surface import face_components, face_normals
 
 WARNING = "warning: "  # starts the notes that a person should read
 SPECK_SHARE = 0.001  # parts with less than this share of the faces are scanning dirt
@@ -106,15 +106,7 @@ def _drop(raw: RawMesh, keep: NDArray[np.bool_], what: str) -> None:
 
 
 def _not_speck(corners: NDArray[np.int64]) -> NDArray[np.bool_]:
-    from scipy.sparse import coo_matrix
-    from scipy.sparse.csgraph import connected_components
-
-    if len(corners) == 0:
-        return np.zeros(0, bool)
-    size = int(corners.max()) + 1
-    edges = np.concatenate([corners[:, [0, 1]], corners[:, [1, 2]]])
-    _, label = connected_components(coo_matrix((np.ones(len(edges), np.int8), (edges[:, 0], edges[:, 1])), shape=(size, size)), directed=False)
-    part = label[corners[:, 0]]
+    part = face_components(corners)
     return np.bincount(part)[part] >= SPECK_SHARE * len(corners)
 
 

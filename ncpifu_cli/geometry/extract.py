@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ncpifu_cli.errors import NcpifuError
-from ncpifu_cli.geometry.sampled_field import CUBE, Bounds, Occupancy, SampledField
+from ncpifu_cli.geometry.sampled_field import CUBE, LEVEL, Bounds, Occupancy, SampledField
 from ncpifu_cli.geometry.sparse_grid import Codes, SparseGrid
+from ncpifu_cli.geometry.surface import face_components
 from ncpifu_cli.geometry.surface_search import Crossings, find_crossings
 
 _SEARCH_POINTS_BOX, _SEARCH_POINTS_SILHOUETTE = 32_768, 12_288  # a scattered sample for each 6.4 cm of the cube, each 4 cm of a person's silhouette
@@ -39,7 +40,6 @@ def extract_surface(
     occupancy: Occupancy,
     resolution: int = 256,
     *,
-    level: float = 0.5,
     bounds: Bounds = CUBE,
     valid: NDArray[np.bool_] | None = None,
     margin_ndc: float = 0.02,
@@ -47,12 +47,11 @@ def extract_surface(
     search_points: int | None = None,
     settle: bool = False,
 ) -> ExtractedSurface:
-    """The surface on which `occupancy` is `level`, closed, with outward faces.
+    """The surface on which `occupancy` is one half, closed, with outward faces.
 
     Args:
         occupancy: (N, 3) float32 NDC -> (N,) probability of being inside; the value at a point must not depend on the other points of the call.
         resolution: R. Sample i of an axis lies at the centre of cell i of R, -1 + (i + 1/2) * 2 / R, whatever the bounds and the silhouette.
-        level: inside is > level.
         bounds: lowest and highest corner in NDC; samples outside count as outside and are not asked.
         valid: (S, S) bool silhouette, row 0 on top; samples that project more than `margin_ndc` beside it count as outside and are not asked.
         chunk_points: most points in one call. It never changes the result.
@@ -63,7 +62,7 @@ def extract_surface(
 
     Raises EmptySurface when nothing is inside, NcpifuError when the function gives NaN, ValueError for a wrong argument or result shape.
     """
-    field = SampledField(occupancy, resolution, level, bounds, valid, margin_ndc, chunk_points)
+    field = SampledField(occupancy, resolution, bounds, valid, margin_ndc, chunk_points)
     search_points = search_points or (_SEARCH_POINTS_BOX if valid is None else _SEARCH_POINTS_SILHOUETTE)
     crossings = find_crossings(field, search_points)
     if not len(crossings.low):
@@ -127,7 +126,7 @@ def _follow(field: SampledField, cells: Codes) -> Codes:
     while len(cells):
         found.append(cells)
         indices = field.grid.decode(cells)
-        inside = field.values(field.grid.encode_corners(indices)) > field.level
+        inside = field.values(field.grid.encode_corners(indices)) > LEVEL
         crossed = faces_crossed[np.packbits(inside, axis=1, bitorder="little")[:, 0]]
         beyond = [field.grid.encode(indices[crossed[:, face]] + _FACES[face]) for face in range(6)]
         cells = field.grid.first_visits(np.concatenate(beyond))
@@ -149,7 +148,7 @@ def _marching_cubes(field: SampledField, cells: Codes) -> tuple[NDArray[np.float
     values = field.grid.read(field.grid.encode_corners(indices))
     for corner, offset in enumerate(_CORNERS):
         volume.reshape(-1)[places + offset @ strides] = values[:, corner]
-    vertices, faces, _, _ = marching_cubes(volume, field.level, gradient_direction="ascent", mask=in_use)
+    vertices, faces, _, _ = marching_cubes(volume, LEVEL, gradient_direction="ascent", mask=in_use)
     return vertices + lowest, np.ascontiguousarray(faces, np.int32)
 
 
@@ -170,8 +169,8 @@ def _settled(field: SampledField, vertices: NDArray[np.floating]) -> NDArray[np.
     high[rows, along] += 1
     asked = field.needed(low) & field.needed(high)
     moved, along, low, high = moved[asked], along[asked], low[asked], high[asked]
-    below, above = (field.values(field.grid.encode(end)).astype(np.float64) - field.level for end in (low, high))
-    here = field.ask_at(places[moved]).astype(np.float64) - field.level
+    below, above = (field.values(field.grid.encode(end)).astype(np.float64) - LEVEL for end in (low, high))
+    here = field.ask_at(places[moved]).astype(np.float64) - LEVEL
     start = low[np.arange(len(moved)), along]
     at = places[moved, along] - start
     further = (here > 0) == (below > 0)  # the level lies between the vertex and the upper end
@@ -186,9 +185,9 @@ def without_cavities(vertices: NDArray[np.float32], faces: NDArray[np.int32]) ->
 
     Args: vertices (V, 3), faces (F, 3) of closed pieces with F >= 1. Returns the same without dropped and unused vertices, in the same order.
     """
-    component, count = _components(len(vertices), faces)
+    component = face_components(faces)
     corners = vertices[faces].astype(np.float64)
-    volume = np.bincount(component, np.einsum("fi,fi->f", corners[:, 0], np.cross(corners[:, 1], corners[:, 2])), count)
+    volume = np.bincount(component, np.einsum("fi,fi->f", corners[:, 0], np.cross(corners[:, 1], corners[:, 2])))
     return _with_faces(vertices, faces[volume[component] > 0])
 
 
@@ -199,22 +198,11 @@ def largest_components(
 
     Args: vertices (V, 3), faces (F, 3) with F >= 1. Returns the same without dropped and unused vertices, in the same order.
     """
-    component, count = _components(len(vertices), faces)
-    sizes = np.bincount(component, minlength=count)
+    component = face_components(faces)
+    sizes = np.bincount(component)
     largest = np.argsort(-sizes, kind="stable")[:keep]
-    kept = largest[(sizes[largest] > 0) & (sizes[largest] >= min_fraction * sizes[largest[0]])]
+    kept = largest[sizes[largest] >= min_fraction * sizes[largest[0]]]
     return _with_faces(vertices, faces[np.isin(component, kept)])
-
-
-def _components(count: int, faces: NDArray[np.int32]) -> tuple[NDArray[np.int32], int]:
-    """(F,) number of the connected piece that each face belongs to, and how many numbers there are. count: of the vertices."""
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
-    starts, ends = faces[:, :2].ravel(), faces[:, 1:].ravel()
-    links = coo_array((np.ones(len(starts), bool), (starts, ends)), shape=(count, count))
-    pieces, labels = connected_components(links, directed=False)
-    return labels[faces[:, 0]], int(pieces)
 
 
 def _with_faces(vertices: NDArray[np.float32], faces: NDArray[np.int32]) -> tuple[NDArray[np.float32], NDArray[np.int32]]:

@@ -7,7 +7,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from ncpifu_cli.geometry.surface import face_normals, neighbour_mean
+from ncpifu_cli.geometry.surface import face_components, face_normals, neighbour_mean
 
 Floats = NDArray[np.floating]
 
@@ -47,12 +47,12 @@ def mesh_health(vertices: Floats, faces: NDArray[np.integer]) -> MeshHealth:
     # Each directed edge once, and its reverse once: closed, oriented and manifold along every edge.
     closed = len(np.unique(key)) == len(key) and bool(np.array_equal(np.sort(key), np.sort(reverse)))
     crossing = int(np.count_nonzero(_crossing(vertices, faces, corners)))
-    return MeshHealth(len(np.unique(corners)), len(faces), int(_components(corners).max()) + 1, closed, crossing)
+    return MeshHealth(len(np.unique(corners)), len(faces), int(face_components(corners).max()) + 1, closed, crossing)
 
 
 def largest_component(vertices: Floats, faces: NDArray[np.integer]) -> NDArray[np.bool_]:
     """(F,) True for the faces of the component with the most faces."""
-    component = _components(_merged(vertices, faces))
+    component = face_components(_merged(vertices, faces))
     return component == np.bincount(component).argmax()
 
 
@@ -113,18 +113,6 @@ def _merged(vertices: Floats, faces: NDArray[np.integer]) -> NDArray[np.int64]:
     """(F, 3) corners, the same number for the same place."""
     _, place = np.unique(np.asarray(vertices, np.float64), axis=0, return_inverse=True)
     return np.ascontiguousarray(place.reshape(-1)[faces], np.int64)
-
-
-def _components(corners: NDArray[np.int64]) -> NDArray[np.int64]:
-    """(F,) number of each face's component, without gaps."""
-    from scipy.sparse import coo_matrix
-    from scipy.sparse.csgraph import connected_components
-
-    count = int(corners.max()) + 1
-    edges = np.concatenate([corners[:, [0, 1]], corners[:, [1, 2]]])
-    graph = coo_matrix((np.ones(len(edges), np.int8), (edges[:, 0], edges[:, 1])), shape=(count, count))
-    labels = connected_components(graph, directed=False)[1]
-    return np.unique(labels[corners[:, 0]], return_inverse=True)[1].astype(np.int64)
 
 
 def mesh_problem(vertices: Floats, faces: NDArray[np.integer]) -> str:

@@ -12,6 +12,7 @@ from ncpifu_cli.geometry.sparse_grid import Codes, Indices, SparseGrid
 Occupancy = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 Bounds = tuple[tuple[float, float, float], tuple[float, float, float]]
 
+LEVEL = 0.5  # inside is above it
 ON_GRID = 1e-4  # of a cell: float32 is that exact at 1024, and a vertex keeps ten times as far from every sample
 CUBE: Bounds = ((-1.0, -1.0, -1.0), (1.0, 1.0, 1.0))
 
@@ -30,7 +31,6 @@ class SampledField:
         self,
         occupancy: Occupancy,
         resolution: int,
-        level: float = 0.5,
         bounds: Bounds = CUBE,
         valid: NDArray[np.bool_] | None = None,
         margin_ndc: float = 0.0,
@@ -38,7 +38,7 @@ class SampledField:
     ) -> None:
         if resolution < 2 or chunk_points < 1 or margin_ndc < 0:
             raise ValueError("resolution must be at least 2, chunk_points at least 1, the margin not negative")
-        self.occupancy, self.resolution, self.level, self.chunk_points = occupancy, resolution, level, chunk_points
+        self.occupancy, self.resolution, self.chunk_points = occupancy, resolution, chunk_points
         self.spacing_ndc = 2 / resolution
         first = np.ceil((np.asarray(bounds[0]) + 1) / self.spacing_ndc - 0.5 - 1e-9).astype(np.int64)
         last = np.floor((np.asarray(bounds[1]) + 1) / self.spacing_ndc - 0.5 + 1e-9).astype(np.int64)
@@ -71,14 +71,14 @@ class SampledField:
 
     def inside(self, indices: Indices) -> NDArray[np.bool_]:
         """(N, 3) sample indices -> (N,) whether the sample is inside."""
-        return self.values(self.grid.encode(indices)) > self.level
+        return self.values(self.grid.encode(indices)) > LEVEL
 
     def ask(self, indices: Indices) -> NDArray[np.float32]:
-        """Values at samples (N, 3), not kept: 0 where nothing need be asked (or what is below `level`), else the function's, called in chunks.
+        """Values at samples (N, 3), not kept: 0 where nothing need be asked, else the function's, called in chunks.
 
         Raises NcpifuError for NaN and ValueError for a result of the wrong shape.
         """
-        values = np.full(len(indices), min(0.0, self.level - 0.5), np.float32)
+        values = np.zeros(len(indices), np.float32)
         needed = self.needed(indices)
         values[needed] = self.ask_at(indices[needed])
         return values

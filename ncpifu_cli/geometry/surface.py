@@ -45,6 +45,19 @@ def neighbour_mean(faces: NDArray[np.integer], count: int) -> "csr_array":
     return (diags_array(1 / np.maximum(links.sum(axis=1), 1)) @ links).tocsr()
 
 
+def face_components(faces: NDArray[np.integer]) -> NDArray[np.int64]:
+    """(F,) the number, from 0 on without gaps, of the connected piece that each of (F, 3) faces belongs to."""
+    if len(faces) == 0:
+        return np.zeros(0, np.int64)
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    count = int(faces.max()) + 1
+    starts, ends = faces[:, :2].ravel(), faces[:, 1:].ravel()
+    labels = connected_components(coo_array((np.ones(len(starts), bool), (starts, ends)), shape=(count, count)), directed=False)[1]
+    return np.unique(labels[faces[:, 0]], return_inverse=True)[1].astype(np.int64)
+
+
 def vertex_normals(vertices: NDArray[np.floating], faces: NDArray[np.integer]) -> NDArray[np.float32]:
     """(V, 3) float32 unit normals, faces weighted by area; +y where a vertex has no face."""
     a, b, c = (np.asarray(vertices, np.float64)[faces[:, k]] for k in range(3))

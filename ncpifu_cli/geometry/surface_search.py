@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation
 
-from ncpifu_cli.geometry.sampled_field import SampledField
+from ncpifu_cli.geometry.sampled_field import LEVEL, SampledField
 from ncpifu_cli.geometry.sparse_grid import Indices
 
 _LATTICE_PER_AXIS = 64
@@ -43,7 +43,7 @@ def find_crossings(field: SampledField, search_points: int) -> Crossings:
     lattice_step = 1 << max(0, int(np.log2(max(1, field.resolution // _LATTICE_PER_AXIS))))
     cells_per_block = max(1, int(np.ceil(density ** (-1 / 3) / lattice_step)))  # a block holds one scattered sample or more
     block = lattice_step * cells_per_block
-    active = _active_blocks(field, samples, values > field.level, block)
+    active = _active_blocks(field, samples, values > LEVEL, block)
     near = active[tuple(samples.T // block)]
     samples, values = samples[near], values[near]
     field.grid.write(field.grid.encode(samples), values)
@@ -52,7 +52,7 @@ def find_crossings(field: SampledField, search_points: int) -> Crossings:
     inside = np.zeros(lattice.shape, bool)
     inside[lattice] = field.inside(np.argwhere(lattice) * lattice_step)
     corners = samples // lattice_step
-    differs = (values > field.level) != inside[tuple(corners.T)]
+    differs = (values > LEVEL) != inside[tuple(corners.T)]
     segments = [_lattice_segments(lattice, inside, axis, lattice_step) for axis in range(3)]
     segments += _path_segments(field, samples[differs], corners[differs] * lattice_step)
     return _bisect(field, Crossings.joined(segments))

@@ -6,18 +6,36 @@ counts: where the photo decides the matter both agree, where the network guesses
 by the mean of both of which the mesh is made. docs/reconstruct.md has the measurements.
 """
 
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ncpifu_cli.data.framing import FramedView
 from ncpifu_cli.geometry.camera import HALF_EXTENT_M
+from ncpifu_cli.geometry.sampled_field import Occupancy
+from ncpifu_cli.progress import SILENT, Reporter
+
+if TYPE_CHECKING:
+    from ncpifu_cli.stages.weights import LoadedModel
 
 REACH_M = 0.02  # of the 1.80 m subject
-Ask = Callable[[NDArray[np.float32]], NDArray[np.float32]]  # (N, 3) NDC -> (N,) probability of being inside
 
 
-def confidence_at(occupancy: Ask, mirrored: Ask, vertices_ndc: NDArray[np.floating], normals: NDArray[np.floating]) -> NDArray[np.float32]:
+def confidence_of(
+    model: "LoadedModel", view: FramedView, vertices_ndc: NDArray[np.floating], normals: NDArray[np.floating], reporter: Reporter = SILENT
+) -> NDArray[np.float32]:
+    """`confidence_at` of a framed photo and its mirror image."""
+    from ncpifu_cli.stages.query import NetworkOccupancy
+
+    photo, mirrored = (
+        NetworkOccupancy(model, np.ascontiguousarray(view.image[:, ::step]), np.ascontiguousarray(view.coverage[:, ::step]), reporter, both_ways=False)
+        for step in (1, -1)
+    )
+    return confidence_at(photo, mirrored, vertices_ndc, normals)
+
+
+def confidence_at(occupancy: Occupancy, mirrored: Occupancy, vertices_ndc: NDArray[np.floating], normals: NDArray[np.floating]) -> NDArray[np.float32]:
     """(V, 3) NDC of surface points and their unit normals -> (V,) float32 0..1: the probability, by the network, that the surface is within 2 cm of each.
 
     `occupancy` answers about the photo, `mirrored` about the photo with left and right exchanged, in its own NDC.

@@ -79,14 +79,14 @@ def check_torch() -> Check:
 def check_geometry() -> Check:
     """The compiled parts that every reconstruction needs."""
     missing = []
-    for module in ("cv2", "numba", "scipy", "skimage", "trimesh", "PIL"):
+    for module in ("cv2", "numba", "scipy", "skimage", "trimesh", "PIL", "igl", "safetensors"):
         try:
             importlib.import_module(module)
         except (ImportError, OSError) as error:
             missing.append(f"{module}: {_line(error)}")
     if missing:
         return Check("geometry", "broken", "; ".join(missing), "pip install -e . (again)")
-    return Check("geometry", "ok", "OpenCV, numba, scipy, scikit-image, trimesh, Pillow")
+    return Check("geometry", "ok", "OpenCV, numba, scipy, scikit-image, trimesh, Pillow, libigl, safetensors")
 
 
 def check_weights() -> Check:

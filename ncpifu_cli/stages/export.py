@@ -1,7 +1,7 @@
 """A reconstruction on disk: mesh by extension, JSON sidecar, pictures, page, mask. All of them or none."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,14 +26,19 @@ if TYPE_CHECKING:
 
 def save(result: "Reconstruction", outputs: Outputs) -> None:
     """Write every file under a temporary name, then give all of them their names. Raises NcpifuError; leaves nothing behind when it does."""
-    writers = _writers(result, outputs)
+    save_all([(result, outputs)])
+
+
+def save_all(people: Sequence[tuple["Reconstruction", Outputs]]) -> None:
+    """As `save`, for all people of a photo or for none."""
+    writers = {path: write for result, outputs in people for path, write in _writers(result, outputs).items()}
     with ExitStack() as stack:
         names = {path: stack.enter_context(atomic_path(path)) for path in writers}
         try:
             for path, write in writers.items():
                 write(names[path])
         except OSError as error:
-            raise NcpifuError(f"cannot write beside {outputs.mesh}: {error.strerror or error}", "is the disk full? -o names another folder") from error
+            raise NcpifuError(f"cannot write beside {people[0][1].mesh}: {error.strerror or error}", "is the disk full? -o names another folder") from error
 
 
 def _writers(result: "Reconstruction", outputs: Outputs) -> dict[Path, Callable[[Path], object]]:
@@ -49,7 +54,7 @@ def _writers(result: "Reconstruction", outputs: Outputs) -> dict[Path, Callable[
     }
     if texture is not None and outputs.texture is not None and outputs.material is not None:
         image, material = texture.image, material_text(outputs)
-        writers |= {outputs.texture: lambda path: write_png(image, path), outputs.material: lambda path: path.write_text(material, encoding="ascii")}
+        writers |= {outputs.texture: lambda path: write_png(image, path), outputs.material: lambda path: path.write_text(material, encoding="utf-8")}
     if outputs.confidence is not None:
         writers[outputs.confidence] = lambda path: write_mesh(confidence_mesh(result), path)
     if outputs.preview is not None:
@@ -69,7 +74,7 @@ def write_mesh(mesh: "trimesh.Trimesh", path: Path, texture: "Texture | None" = 
     if suffix == ".glb":
         path.write_bytes(glb_bytes(mesh, texture))
     elif suffix == ".obj" and texture is not None and outputs is not None and outputs.material is not None:
-        path.write_text(obj_text(mesh, texture, outputs.material.name), encoding="ascii")
+        path.write_text(obj_text(mesh, texture, outputs.material.name), encoding="utf-8")
     elif suffix in MESH_FORMATS:
         mesh.export(str(path), file_type=suffix[1:])
     else:

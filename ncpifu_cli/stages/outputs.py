@@ -1,5 +1,6 @@
 """Names of the files of one reconstruction, checked before the work starts."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,6 +8,8 @@ from pathlib import Path
 from ncpifu_cli.artifacts import check_writable
 from ncpifu_cli.config.reconstruct import COLOURED_FORMATS, MESH_FORMATS, TEXTURED_FORMATS, ReconstructConfig
 from ncpifu_cli.errors import NcpifuError
+
+LONGEST_NAME = 255  # bytes, on all common file systems
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,16 @@ def plan_outputs(mesh: Path, config: ReconstructConfig, inputs: Sequence[Path] =
     return outputs
 
 
+def draft_path(mesh: Path, inputs: Sequence[Path]) -> Path:
+    """Where a mask goes that could not be trusted: `<mesh>_mask_guess.png`, with a number where that is one of `inputs`."""
+    kept, number = {path.resolve() for path in inputs}, 1
+    draft = first = mesh.with_name(f"{mesh.stem}_mask_guess.png")
+    while draft.resolve() in kept:
+        number += 1
+        draft = first.with_stem(f"{first.stem}_{number}")
+    return draft
+
+
 def _is_the_mask(mesh: Path, config: ReconstructConfig) -> bool:
     """Whether -o names the mask itself."""
     return config.mask_only and config.save_mask is None and mesh.suffix.lower() == ".png"
@@ -67,7 +80,7 @@ def _masks_alone(mesh: Path, config: ReconstructConfig, person: int | None) -> O
 def _all_files(mesh: Path, config: ReconstructConfig, kept: set[Path], person: int | None) -> Outputs:
     preview = mesh.with_suffix(".png")
     if preview.resolve() in kept:
-        preview = mesh.with_name(f"{mesh.stem}_preview.png")
+        preview = mesh.with_name(f"{mesh.stem}_preview.png")  # _check_target looks whether that is one, too
     in_obj = config.texture and mesh.suffix.lower() == ".obj"
     if config.texture:
         _check_texture(mesh)
@@ -110,6 +123,8 @@ def _png(mask: Path) -> Path:
 def _check_target(path: Path, kept: set[Path]) -> None:
     if path.resolve() in kept:
         raise NcpifuError(f"writing {path} would replace an input file", "choose another name")
+    if len(os.fsencode(path.name)) > LONGEST_NAME:
+        raise NcpifuError(f"the name {path.name[:40]}... is too long for a file", f"{LONGEST_NAME} bytes at most: give a shorter one with -o")
     if path.is_dir():
         raise NcpifuError(f"cannot write {path}: it is a folder", "give a file name")
     check_writable(path.parent, path)

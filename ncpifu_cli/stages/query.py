@@ -1,7 +1,6 @@
 """Asking a network about points without running out of memory: how many at a time, and what to do when it was too many after all."""
 
 import os
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,8 +12,6 @@ from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.progress import SILENT, Reporter
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from ncpifu_cli.stages.weights import LoadedModel
 
 CPU_CHUNK = 8192  # points: more of them leave the caches of a core
@@ -23,7 +20,7 @@ LAYERS_ALIVE = 6  # of one query at a time, measured as the growth of the proces
 SMALLEST = 1024  # points; fewer would not help
 
 
-class Occupancy:
+class NetworkOccupancy:
     """The network's answer about one framed photo at points (N, 3) NDC -> (N,) float32 probability of being inside.
 
     Asked in pieces of `chunk` points, and of half as many wherever the memory turns out too short: every point is answered for itself, so pieces cannot
@@ -74,27 +71,24 @@ class Occupancy:
         return ORTHOGRAPHIC if camera is None else Perspective.from_parameters(camera[0].float().cpu().numpy())
 
     def __call__(self, points_ndc: NDArray[np.float32]) -> NDArray[np.float32]:
-        return self._in_pieces(lambda points: self._model.model.query(self._features, points).occupancy, points_ndc)
-
-    def _in_pieces(self, ask: "Callable[..., Tensor]", *inputs: NDArray[np.float32]) -> NDArray[np.float32]:
-        """`ask` for batches (1, n, .) of the inputs (N, .), one after the other -> (N, ...)."""
         answers: list[NDArray[np.float32]] = []
-        rest = inputs
-        while len(rest[0]) or not answers:
+        rest = points_ndc
+        while len(rest) or not answers:
             try:
-                answers.append(self._ask(ask, *(array[: self.chunk] for array in rest)))
-                rest = tuple(array[len(answers[-1]) :] for array in rest)
+                answers.append(self._ask(rest[: self.chunk]))
+                rest = rest[len(answers[-1]) :]
             except (MemoryError, RuntimeError) as error:
                 if not out_of_memory(error):
                     raise
                 self._halve(error)
         return np.concatenate(answers)
 
-    def _ask(self, ask: "Callable[..., Tensor]", *inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+    def _ask(self, points_ndc: NDArray[np.float32]) -> NDArray[np.float32]:
         import torch
 
         with torch.inference_mode(), torch.autocast(self._model.device.type, torch.bfloat16, enabled=self._bfloat16):
-            return ask(*(torch.from_numpy(array).to(self._model.device)[None] for array in inputs))[0].float().cpu().numpy()
+            points = torch.from_numpy(points_ndc).to(self._model.device)[None]
+            return self._model.model.query(self._features, points).occupancy[0].float().cpu().numpy()
 
     def _halve(self, error: BaseException) -> None:
         import torch

@@ -2,7 +2,7 @@
 
 model = load_model()                                # the released compact weights
 result = reconstruct("photo.jpg", model)            # result.mesh: metres, y up, feet at y = 0
-result.mesh.export("mesh.glb")                      # or save(result, "mesh.glb") with preview and sidecar
+result.mesh.export("mesh.glb")                      # or save(result, plan_outputs(Path("mesh.glb"), result.config))
 """
 
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ from ncpifu_cli.stages.weights import LoadedModel, load_model
 if TYPE_CHECKING:
     import trimesh
 
-    from ncpifu_cli.stages.query import Occupancy
+    from ncpifu_cli.geometry.sampled_field import Occupancy
     from ncpifu_cli.stages.texture import Texture
 
 __all__ = [
@@ -46,11 +46,11 @@ __all__ = [
 
 OVERLAP_SHARE = 0.04  # of the person's pixels with a gap behind: above it, sides often fail (docs/reconstruct.md)
 MIN_PART = 0.02  # separate pieces under this share of the largest are noise
-MOST_POINTS = 131_072  # of one call; `Occupancy` asks the network for fewer at a time
+MOST_POINTS = 131_072  # of one call; `NetworkOccupancy` asks the network for fewer at a time
 
 
 class UntrustedMask(NcpifuError):
-    """No source could find the person reliably; `draft` is the best guess, on the working grid of a photo of `photo_size_px`."""
+    """No source could find the person reliably; `draft` is the best guess, on the working grid of `photo`."""
 
     def __init__(self, photo: Photo, draft: Mask) -> None:
         reason = "the background is busy" if draft.confidence is None else f"the matting network is only {draft.confidence:.0%} sure"
@@ -60,8 +60,11 @@ class UntrustedMask(NcpifuError):
             "--allow-rough-mask goes on with the guess",
             exit_code=2,
         )
+        self.photo = photo
         self.draft = draft
-        self.photo_size_px = photo.size_px
+
+    def __reduce__(self) -> tuple:
+        return type(self), (self.photo, self.draft)
 
 
 @dataclass(frozen=True)
@@ -178,14 +181,12 @@ def prepare(photo: str | Path | NDArray[np.uint8], config: ReconstructConfig, re
 
 def reconstruct_prepared(prepared: Prepared, model: LoadedModel, config: ReconstructConfig, reporter: Reporter = SILENT) -> Reconstruction:
     """`reconstruct` from the mask on."""
-    import trimesh
-
     from ncpifu_cli.geometry.finish import decimate, smooth
     from ncpifu_cli.geometry.surface import vertex_normals
     from ncpifu_cli.stages.colours import SurfaceColours
-    from ncpifu_cli.stages.confidence import confidence_at
+    from ncpifu_cli.stages.confidence import confidence_of
     from ncpifu_cli.stages.detail import add_detail
-    from ncpifu_cli.stages.query import Occupancy
+    from ncpifu_cli.stages.query import NetworkOccupancy
     from ncpifu_cli.stages.texture import TEXTURE_FACES, bake_texture
 
     clock = Clock()
@@ -193,7 +194,7 @@ def reconstruct_prepared(prepared: Prepared, model: LoadedModel, config: Reconst
     normal_weights, back_weights = find_normal_weights() if config.detail else None, find_back_weights()  # a wrong name is told before the work
     view = frame(prepared.photo, prepared.mask, model.config.image_size_px)
     clock.lap("frame")
-    occupancy = Occupancy(model, view.image, view.coverage, reporter)
+    occupancy = NetworkOccupancy(model, view.image, view.coverage, reporter)
     overlap = occupancy.gap_share(view.coverage)
     for warning in overlap_warnings(overlap):
         reporter.warn(warning)
@@ -214,34 +215,36 @@ def reconstruct_prepared(prepared: Prepared, model: LoadedModel, config: Reconst
         vertices, faces = decimate(vertices, faces, wanted_faces)
     normals = vertex_normals(vertices, faces)
     photo_colours = frame_colours(prepared.photo, prepared.mask, max(CLOSE_PX, 2 * config.resolution), view.camera)
-    behind = None
-    if back_weights is None:
+    behind = None if back_weights is None else other_side(back_weights, photo_colours, view.coverage, model.device)
+    if behind is None:
         reporter.info("without a back network (not here, or $NCPIFU_BACK is none) the other side has the photo's colours, face and all")
-    else:
-        behind = other_side(back_weights, photo_colours, view.coverage, model.device)
     colours = SurfaceColours(vertices, faces, photo_colours, behind)
     mesh_colours = colours.at(vertices, normals)
     texture = bake_texture(vertices, faces, colours) if config.texture else None
     clock.lap("colours")
     confidence = None
     if config.confidence:
-        photo, mirrored = (
-            Occupancy(model, np.ascontiguousarray(view.image[:, ::step]), np.ascontiguousarray(view.coverage[:, ::step]), reporter, both_ways=False)
-            for step in (1, -1)
-        )
-        confidence = confidence_at(photo, mirrored, vertices, normals)
+        confidence = confidence_of(model, view, vertices, normals, reporter)
         clock.lap("confidence")
     seen = occupancy.perspective
-    vertices = _taken_out(seen, config).undone(vertices)
-    low, high = vertices[:, 1].min() * HALF_EXTENT_M, vertices[:, 1].max() * HALF_EXTENT_M
-    scale = prepared.mask.shown * config.height_m / float(high - low)
+    mesh, scale, lift_m = _in_metres(_taken_out(seen, config).undone(vertices), faces, mesh_colours, prepared, config)
     if not seen.is_orthographic:
-        away_m = seen.distance_ndc * scale * HALF_EXTENT_M
         done = "stays in" if config.keep_perspective else "is taken out of"
-        reporter.info(f"the camera seems to have been about {away_m:.0f} m away: its perspective {done} the mesh")
-    lift_m = -scale * float(low if config.ground else (low + high) / 2)
-    mesh = trimesh.Trimesh(vertices * (scale * HALF_EXTENT_M) + (0, lift_m, 0), faces, vertex_colors=mesh_colours, process=False)
+        reporter.info(f"the camera seems to have been about {seen.distance_ndc * scale * HALF_EXTENT_M:.0f} m away: its perspective {done} the mesh")
     return Reconstruction(mesh, view, prepared, scale, lift_m, clock.laps, model, config, normal_weights, back_weights, texture, confidence, overlap, seen)
+
+
+def _in_metres(
+    vertices_ndc: NDArray[np.floating], faces: NDArray[np.integer], colours: NDArray[np.uint8], prepared: Prepared, config: ReconstructConfig
+) -> tuple["trimesh.Trimesh", float, float]:
+    """The mesh as tall as was asked for, and its `scale` and `lift_m` (see `Reconstruction`)."""
+    import trimesh
+
+    low, high = vertices_ndc[:, 1].min() * HALF_EXTENT_M, vertices_ndc[:, 1].max() * HALF_EXTENT_M
+    scale = prepared.mask.shown * config.height_m / float(high - low)
+    lift_m = -scale * float(low if config.ground else (low + high) / 2)
+    placed = vertices_ndc * (scale * HALF_EXTENT_M) + (0, lift_m, 0)
+    return trimesh.Trimesh(placed, faces, vertex_colors=colours, process=False), scale, lift_m
 
 
 def _taken_out(seen: Perspective, config: ReconstructConfig) -> Perspective:
@@ -265,10 +268,10 @@ def reconstruct_view(model: LoadedModel, image: NDArray[np.uint8], mask: NDArray
     """
     import trimesh
 
-    from ncpifu_cli.stages.query import Occupancy
+    from ncpifu_cli.stages.query import NetworkOccupancy
 
     coverage = mask.astype(np.float32)
-    vertices, faces = extract_person(Occupancy(model, image, coverage), coverage, resolution)
+    vertices, faces = extract_person(NetworkOccupancy(model, image, coverage), coverage, resolution)
     return trimesh.Trimesh(vertices * HALF_EXTENT_M, faces, process=False)
 
 

@@ -34,7 +34,7 @@ def collect_photos(inputs: Sequence[Path]) -> list[Path]:
     photos: list[Path] = []
     for path in inputs:
         if path.is_dir():
-            found = sorted(file for file in path.iterdir() if file.is_file() and file.suffix.lower() in PHOTO_SUFFIXES)
+            found = sorted(file for file in path.glob("[!.]*") if file.is_file() and file.suffix.lower() in PHOTO_SUFFIXES)
         elif path.suffix.lower() == ".txt":
             found = [path.parent / line for line in _lines(path)]
         else:
@@ -56,12 +56,15 @@ def reconstruct_batch(
 ) -> list[Row]:
     """Reconstruct every photo into `<folder>/<photo><suffix>`; photos of the same name get `_2`, `_3`, ...
 
-    `config.mask` is a folder with `<photo>.png` here, and `config.save_mask` a folder to write the same to. `rows` is filled as the work goes on, so that a
-    caller who is interrupted knows how far it came. Raises NcpifuError only for what is wrong for every photo.
+    `config.mask` is a folder with `<photo>.png` (`<photo>_2.png`, ...) here, and `config.save_mask` a folder to write the same to. No photo of the batch is
+    replaced. `rows` is filled as the work goes on, so that a caller who is interrupted knows how far it came. Raises NcpifuError only for what is wrong for
+    every photo.
     """
     rows = [] if rows is None else rows
     if config.mask is not None and not Path(config.mask).is_dir():
         raise NcpifuError(f"{config.mask} is not a folder", "with several photos --mask is a folder with a <photo>.png for each")
+    if config.turntable is not None and config.turntable.lower() not in ("mp4", "gif"):
+        raise NcpifuError(f"the films of several photos cannot all be {config.turntable}", "with several photos --turntable is mp4 or gif")
     check_writable(folder, folder / f"<photo>{suffix}")
     names = _distinct([photo.stem for photo in photos])
     with reporter.task("photos", len(photos)) as task:
@@ -69,9 +72,9 @@ def reconstruct_batch(
             task.advance(0, note=photo.name)
             row, started, named = Row(photo), time.perf_counter(), _Naming(reporter, photo.name)
             try:
-                row.people = reconstruct_to_files(photo, folder / f"{name}{suffix}", _own_masks(config, name), load, named)
+                row.people = reconstruct_to_files(photo, folder / f"{name}{suffix}", _own_masks(config, name), load, named, photos)
             except NcpifuError as error:
-                row.error = error
+                row.error = NcpifuError(error.message, error.hint, error.exit_code)  # without its traceback, which holds the photo
                 named.warn(f"failed: {error.message}" + (f" ({error.hint})" if error.hint else ""))
             row.seconds = time.perf_counter() - started
             rows.append(row)

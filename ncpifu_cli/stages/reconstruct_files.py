@@ -1,38 +1,40 @@
 """Photo files in, mesh, sidecar, preview and mask files out: what the command line calls. Cheap checks first, files last, all or none."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from ncpifu_cli.artifacts import atomic_path
 from ncpifu_cli.config.reconstruct import ReconstructConfig
 from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.progress import SILENT, Reporter
-from ncpifu_cli.stages.export import save, write_mask
-from ncpifu_cli.stages.outputs import Outputs, plan_outputs
+from ncpifu_cli.stages.export import save_all, write_mask
+from ncpifu_cli.stages.outputs import Outputs, draft_path, plan_outputs
 from ncpifu_cli.stages.reconstruct import Prepared, Reconstruction, UntrustedMask, prepare, reconstruct_prepared
+from ncpifu_cli.stages.sidecar import mask_document, sidecar
 from ncpifu_cli.stages.weights import LoadedModel, find_weights, load_model
 
 
 @dataclass(frozen=True)
 class Written:
-    """One person's files. Attributes: outputs, prepared; result: None where only the mask was asked for."""
+    """What is told of one person's files, without photo and mesh, which a batch of thousands could not keep.
+
+    Attributes: outputs; mask: what the sidecar says of it; warnings: what should be looked at; sidecar: None where only the mask was asked for.
+    """
 
     outputs: Outputs
-    prepared: Prepared
-    result: Reconstruction | None = None
-
-    @property
-    def warnings(self) -> tuple[str, ...]:
-        """What should be looked at."""
-        return self.prepared.warnings if self.result is None else self.result.warnings
+    mask: dict[str, Any]
+    warnings: tuple[str, ...]
+    sidecar: dict[str, Any] | None = None
 
     @property
     def main(self) -> Path:
         """The file that was asked for."""
-        return self.outputs.mask if self.result is None and self.outputs.mask is not None else self.outputs.mesh
+        return self.outputs.mask if self.sidecar is None and self.outputs.mask is not None else self.outputs.mesh
 
 
 def model_loader(weights: str | Path | None = None, device: str = "auto", profile: str | None = None) -> Callable[[], LoadedModel]:
@@ -51,40 +53,51 @@ def model_loader(weights: str | Path | None = None, device: str = "auto", profil
     return load
 
 
-def reconstruct_to_files(photo: Path, mesh: Path, config: ReconstructConfig, load: Callable[[], LoadedModel], reporter: Reporter = SILENT) -> list[Written]:
+def reconstruct_to_files(
+    photo: Path, mesh: Path, config: ReconstructConfig, load: Callable[[], LoadedModel], reporter: Reporter = SILENT, keep: Sequence[Path] = ()
+) -> list[Written]:
     """Reconstruct `photo` into `mesh` (format by extension) and what else `config` asks for; with person "all" into `<mesh>_1`, `<mesh>_2`, ...
 
-    Raises NcpifuError and leaves no output behind. Where the mask cannot be trusted, only `<mesh>_mask_guess.png` is written, for the user to correct.
+    `keep`: files, besides photo and mask, that nothing may replace. Raises NcpifuError and leaves no output behind, of none of several people. Where the mask
+    cannot be trusted, only `<mesh>_mask_guess.png` is written, for the user to correct.
     """
-    inputs = [Path(photo)] if config.mask is None else [Path(photo), Path(config.mask)]
+    inputs = [Path(photo), *([] if config.mask is None else [Path(config.mask)]), *keep]
     plan = plan_outputs(mesh, config, inputs)
     try:
         people = prepare(photo, config, reporter)
     except UntrustedMask as error:
-        draft = plan.mesh.with_name(f"{plan.mesh.stem}_mask_guess.png")
+        draft = draft_path(plan.mesh, inputs)
         with atomic_path(draft) as temporary:
-            write_mask(error.draft, error.photo_size_px, temporary)
+            write_mask(error.draft, error.photo.size_px, temporary)
         raise NcpifuError(error.message, f"a draft is in {draft}: correct it and give it as --mask; or {error.hint}", error.exit_code) from error
     mask = people[0].mask
     reporter.info(f"mask: {mask.source}" + ("" if mask.confidence is None else f", {mask.confidence:.0%} sure"))
     plans = [plan] if config.person != "all" else [plan_outputs(mesh, config, inputs, number) for number in range(1, len(people) + 1)]
-    return [_one(person, outputs, config, load, reporter) for person, outputs in zip(people, plans, strict=True)]
+    if config.mask_only:
+        return _masks(list(zip(people, plans, strict=True)))
+    results = [_reconstructed(person, config, load, reporter) for person in people]
+    save_all(list(zip(results, plans, strict=True)))
+    documents = [sidecar(result, outputs) for result, outputs in zip(results, plans, strict=True)]
+    return [Written(outputs, document["mask"], result.warnings, document) for outputs, document, result in zip(plans, documents, results, strict=True)]
 
 
-def _one(person: Prepared, outputs: Outputs, config: ReconstructConfig, load: Callable[[], LoadedModel], reporter: Reporter) -> Written:
-    if config.mask_only and outputs.mask is not None:
-        with atomic_path(outputs.mask) as temporary:
-            write_mask(person.mask, person.photo.size_px, temporary)
-        return Written(outputs, person)
-    with reporter.task("reconstructing", 3) as task:
+def _masks(people: Sequence[tuple[Prepared, Outputs]]) -> list[Written]:
+    """Write the masks, all or none."""
+    with ExitStack() as stack:
+        for person, outputs in people:
+            assert outputs.mask is not None  # what was asked for
+            write_mask(person.mask, person.photo.size_px, stack.enter_context(atomic_path(outputs.mask)))
+    return [Written(outputs, mask_document(person.mask), person.warnings) for person, outputs in people]
+
+
+def _reconstructed(person: Prepared, config: ReconstructConfig, load: Callable[[], LoadedModel], reporter: Reporter) -> Reconstruction:
+    with reporter.task("reconstructing", 2) as task:
         task.advance(0, note="reading the weights")
         model = load()
         task.advance(note="network and surface")
         result = reconstruct_prepared(person, model, config, reporter)
-        task.advance(note="writing")
-        save(result, outputs)
         task.advance(note="done")
-    return Written(outputs, person, result)
+    return result
 
 
 def use_all_cores() -> None:

@@ -14,6 +14,7 @@ from ncpifu_cli.geometry.camera import HALF_EXTENT_M
 from ncpifu_cli.stages.outputs import Outputs
 
 if TYPE_CHECKING:
+    from ncpifu_cli.data.mask import Mask
     from ncpifu_cli.stages.reconstruct import Reconstruction
 
 
@@ -39,7 +40,7 @@ def sidecar(result: "Reconstruction", outputs: Outputs) -> dict[str, Any]:
         "confidence": confidence_summary(result),
         "overlap": round(result.overlap, 3),
         "warnings": list(result.warnings),
-        "mask": {"source": mask.source, "trusted": mask.trusted, "confidence": mask.confidence, "warnings": list(mask.warnings)},
+        "mask": mask_document(mask),
         "camera": {
             "kind": "orthographic" if orthographic else "perspective",
             "looks_along": [0, 0, -1],
@@ -64,6 +65,11 @@ def sidecar(result: "Reconstruction", outputs: Outputs) -> dict[str, Any]:
         "timings_s": result.timings_s,
         "versions": versions(),
     }
+
+
+def mask_document(mask: "Mask") -> dict[str, Any]:
+    """What the JSON file says of the mask."""
+    return {"source": mask.source, "trusted": mask.trusted, "confidence": mask.confidence, "warnings": list(mask.warnings)}
 
 
 def photo_from_mesh(result: "Reconstruction") -> NDArray[np.float64]:

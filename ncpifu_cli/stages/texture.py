@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ncpifu_cli.data.network_input import nearest_filled
 from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.geometry.raster import interpolate, rasterise
 from ncpifu_cli.geometry.surface import vertex_normals
@@ -40,7 +41,7 @@ def bake_texture(vertices_ndc: NDArray[np.floating], faces: NDArray[np.integer],
     unit = surface[:, 3:] / np.maximum(np.linalg.norm(surface[:, 3:], axis=1, keepdims=True), 1e-6)
     image = np.zeros((size_px, size_px, 3), np.uint8)
     image[buffer.mask] = colours.at(surface[:, :3], unit)
-    return Texture(_filled(image, buffer.mask), source, uv, corners)
+    return Texture(nearest_filled(image, buffer.mask), source, uv, corners)  # no dark seams under bilinear or mip-mapped lookups
 
 
 def import_xatlas() -> Any:
@@ -62,13 +63,3 @@ def _unwrap(vertices: NDArray[np.floating], faces: NDArray[np.integer], size_px:
     source, corners, uv = atlas[0]
     square = uv * np.array([atlas.width, atlas.height]) / max(atlas.width, atlas.height)
     return source.astype(np.int64), np.ascontiguousarray(corners, np.int32), square.astype(np.float32)
-
-
-def _filled(image: NDArray[np.uint8], covered: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    """Empty texels take the nearest colour: no dark seams under bilinear or mip-mapped lookups."""
-    import cv2
-
-    _, nearest = cv2.distanceTransformWithLabels((~covered).astype(np.uint8), cv2.DIST_L2, 3, labelType=cv2.DIST_LABEL_PIXEL)
-    source = np.zeros(int(nearest.max()) + 1, np.int64)
-    source[nearest[covered]] = np.flatnonzero(covered)
-    return image.reshape(-1, 3)[source[nearest]]

@@ -186,6 +186,8 @@ def test_bad_options(run: Run, tmp_path: Path) -> None:
         (["--person-box", "1,2,-3,5"], "width and a height"),
         (["--height", "172"], "--height 172.0: must be in metres, above 0.1 and below 10; did you mean 1.72?"),
         (["--height", "nan"], "must be in metres"),
+        (["--person-box", "inf,0,1,1"], "person box"),
+        (["--person", "0"], "--person 0: must be largest, all, or a number from 1 on"),
         (["--save-mask", "mask.bmp"], "PNG"),
     ):
         assert_one_clear_line(run(photo, "-o", "mesh.obj", *options), message)
@@ -212,7 +214,8 @@ def test_read_only_folder(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     def denied(**_: object) -> None:  # root may write everywhere, so the refusal is played
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("tempfile.mkstemp", denied)
+    monkeypatch.setattr("tempfile.TemporaryFile", denied)
+    monkeypatch.setattr("ncpifu_cli.stages.reconstruct_files.prepare", lambda *_: pytest.fail("worked before it looked"))
     assert_one_clear_line(run(photo, "-o", "locked/mesh.obj"), "cannot write")
     assert files() == []
 

@@ -263,14 +263,14 @@ def test_colour_draws_the_outline_of_whom_the_network_sees(monkeypatch: pytest.M
 def test_mask_model_by_name_and_file(no_model_on_disk: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     import urllib.request
 
-    from ncpifu_cli.data.rembg_model import resolve_model
+    from ncpifu_cli.data.rembg_model import resolve_model, wanted_model
 
     own = tmp_path / "mine.onnx"
     own.write_bytes(b"x")
     assert resolve_model("none") is None
     assert resolve_model(str(own)) == ("u2net_human_seg", own)
     monkeypatch.setenv("NCPIFU_MASK_MODEL", str(own))
-    assert resolve_model("auto") == ("u2net_human_seg", own)
+    assert resolve_model(wanted_model("auto")) == ("u2net_human_seg", own)
     for wanted, message in (("bria-rmbg", "no mask model"), (str(tmp_path / "gone.onnx"), "does not exist")):
         with pytest.raises(NcpifuError, match=message):
             resolve_model(wanted)
@@ -340,3 +340,15 @@ def test_everyone_who_is_asked_for_must_look_like_a_person(monkeypatch: pytest.M
     assert find_masks(photo, None, None, 1, "auto")[0].trusted
     assert not find_masks(photo, None, None, 2, "auto")[0].trusted
     assert not find_masks(photo, None, None, "all", "auto")[0].trusted
+
+
+def test_no_mask_model_means_no_network_either_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    from ncpifu_cli.data import mask as module
+
+    asked = []
+    monkeypatch.setattr(module, "_matte", lambda *_: asked.append(True))
+    photo = photo_from_array(busy_photo())
+    for option, variable in (("none", ""), ("auto", "none"), ("auto", "")):
+        monkeypatch.setenv("NCPIFU_MASK_MODEL", variable)
+        find_masks(photo, mask_model=option)
+    assert len(asked) == 1

@@ -73,15 +73,35 @@ def test_animation_gives_its_first_frame(tmp_path: Path) -> None:
     assert "first" in photo.notes[0]
 
 
-def test_wide_gamut_profile_is_applied(tmp_path: Path) -> None:
-    from PIL import ImageCms
-
+def test_srgb_and_broken_profiles_change_nothing(tmp_path: Path) -> None:
     image = Image.new("RGB", (64, 48), (120, 60, 30))
-    lab = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     image.save(tmp_path / "broken.png", icc_profile=b"not a profile")
-    image.save(tmp_path / "srgb.png", icc_profile=lab)
+    image.save(tmp_path / "srgb.png", icc_profile=srgb_profile())
     for name in ("broken", "srgb"):
         assert tuple(read_photo(tmp_path / f"{name}.png").rgb[0, 0]) == (120, 60, 30)
+
+
+def test_other_profiles_are_applied(tmp_path: Path) -> None:
+    """A profile of our own: sRGB with red and green in each other's place."""
+    profile = bytearray(srgb_profile())
+    red, green = (profile.index(tag) for tag in (b"rXYZ", b"gXYZ"))  # entries of the tag table: name, offset, size
+    profile[red + 4 : red + 12], profile[green + 4 : green + 12] = profile[green + 4 : green + 12], profile[red + 4 : red + 12]
+    swapped = bytes(profile).replace("sRGB".encode("utf-16-be"), "rGRB".encode("utf-16-be"))
+    Image.new("RGB", (64, 48), (200, 60, 30)).save(tmp_path / "swapped.png", icc_profile=swapped)
+    assert np.abs(read_photo(tmp_path / "swapped.png").rgb[0, 0].astype(int) - (60, 200, 30)).max() <= 3
+
+
+def srgb_profile() -> bytes:
+    from PIL import ImageCms
+
+    return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+
+
+def test_pillows_own_bound_is_left_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
+    Image.new("RGB", (64, 48)).save(tmp_path / "a.png")
+    read_photo(tmp_path / "a.png")
+    assert Image.MAX_IMAGE_PIXELS == 1000
 
 
 @pytest.mark.parametrize("suffix", ["jpg", "png"])

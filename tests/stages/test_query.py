@@ -10,7 +10,7 @@ import torch
 from ncpifu_cli.models.api import Seen
 from ncpifu_cli.models.build import build_profile
 from ncpifu_cli.stages import device
-from ncpifu_cli.stages.query import Occupancy
+from ncpifu_cli.stages.query import NetworkOccupancy
 from ncpifu_cli.stages.weights import LoadedModel
 
 
@@ -27,7 +27,7 @@ def model() -> LoadedModel:
 def ask(model: LoadedModel, monkeypatch: pytest.MonkeyPatch, bfloat16: bool, chunk: int | None = None) -> np.ndarray:
     monkeypatch.setattr(device, "computes_bfloat16", lambda where: bfloat16)
     rng = np.random.default_rng(0)
-    occupancy = Occupancy(model, rng.integers(0, 255, (64, 64, 3)).astype(np.uint8), np.ones((64, 64), np.float32))
+    occupancy = NetworkOccupancy(model, rng.integers(0, 255, (64, 64, 3)).astype(np.uint8), np.ones((64, 64), np.float32))
     occupancy.chunk = chunk or occupancy.chunk
     return occupancy(rng.uniform(-0.9, 0.9, (3000, 3)).astype(np.float32))
 
@@ -43,7 +43,7 @@ def test_bfloat16_is_near_float32_and_as_independent_of_pieces(model: LoadedMode
 def test_gaps_are_counted_on_the_person(model: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> None:
     coverage = np.zeros((64, 64), np.float32)
     coverage[:, :32] = 1
-    occupancy = Occupancy(model, np.zeros((64, 64, 3), np.uint8), coverage)
+    occupancy = NetworkOccupancy(model, np.zeros((64, 64, 3), np.uint8), coverage)
     assert occupancy.gap_share(coverage) == 0  # this network knows front and back only
     scale, surfaces = model.config.depth_scale, torch.zeros(4, 16, 16)
     surfaces[0], surfaces[1] = 0.2, -0.2

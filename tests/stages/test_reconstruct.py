@@ -10,7 +10,9 @@ import trimesh
 from photo_fixtures import InflatedOutline, busy_photo, draw_person, fake_model, save_rgba, wall_photo
 
 from ncpifu_cli.data.framing import FramedView, crown
+from ncpifu_cli.data.mask import Mask
 from ncpifu_cli.data.perspective import ORTHOGRAPHIC
+from ncpifu_cli.data.photo import photo_from_array
 from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.geometry.camera import HALF_EXTENT_M
 from ncpifu_cli.geometry.extract import EmptySurface
@@ -400,3 +402,13 @@ def test_a_real_tiny_network_runs_through(tmp_path: Path) -> None:
     mesh = reconstruct(cutout(), model, resolution=32).mesh
     assert mesh.is_watertight
     assert mesh.volume > 0
+
+
+def test_an_untrusted_mask_passes_between_processes() -> None:
+    import pickle
+
+    photo = photo_from_array(busy_photo())
+    error = pickle.loads(pickle.dumps(UntrustedMask(photo, Mask(photo.rgb[..., 0], "guess", trusted=False))))
+    assert error.photo.size_px == photo.size_px
+    assert error.draft.source == "guess"
+    assert error.exit_code == 2 and "--mask" in error.hint

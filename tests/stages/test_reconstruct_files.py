@@ -168,6 +168,74 @@ def test_batch_goes_on_after_a_failure(tmp_path: Path) -> None:
     assert names == ["busy_mask_guess.png", "good.json", "good.ply", "good_2.json", "good_2.ply"]
 
 
+def test_a_batch_replaces_none_of_its_photos(tmp_path: Path) -> None:
+    person, mask = draw_person()
+    Image.fromarray(np.where(mask[..., None], person, 255).astype(np.uint8)).save(tmp_path / "a.jpg")
+    Image.fromarray(busy_photo()).save(tmp_path / "b.jpg")
+    for name in ("a.png", "b_mask_guess.png"):
+        save_rgba(tmp_path / name)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    config = ReconstructConfig(resolution=48)
+    rows = reconstruct_batch(collect_photos([tmp_path]), tmp_path, ".ply", config, lambda: fake_model())
+    assert [row.error is None for row in rows] == [True, True, False, True]
+    assert {name: (tmp_path / name).read_bytes() for name in before} == before
+    assert (tmp_path / "a_preview.png").is_file() and (tmp_path / "b_mask_guess_2.png").is_file()
+
+
+def test_films_of_a_batch_cannot_all_be_one_file(tmp_path: Path) -> None:
+    with pytest.raises(NcpifuError, match="cannot all be"):
+        batch([save_rgba(tmp_path / "a.png")], tmp_path / "out", turntable=str(tmp_path / "film.gif"))
+
+
+def test_all_people_of_a_photo_or_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from ncpifu_cli.stages import reconstruct_files
+
+    one = cutout()
+    Image.fromarray(np.concatenate([one, one], axis=1)).save(tmp_path / "two.png")
+    config, out = ReconstructConfig(resolution=48, preview=False, person="all"), tmp_path / "out"
+    people = reconstruct_files.reconstruct_to_files(tmp_path / "two.png", out / "two.ply", config, lambda: fake_model())
+    assert [one.main.name for one in people] == ["two_1.ply", "two_2.ply"]
+    shutil.rmtree(out)
+    real, calls = reconstruct_files.reconstruct_prepared, []
+
+    def second_fails(*arguments: object) -> Reconstruction:
+        calls.append(arguments)
+        if len(calls) == 2:
+            raise NcpifuError("no surface")
+        return real(*arguments)
+
+    monkeypatch.setattr(reconstruct_files, "reconstruct_prepared", second_fails)
+    with pytest.raises(NcpifuError, match="no surface"):
+        reconstruct_files.reconstruct_to_files(tmp_path / "two.png", out / "two.ply", config, lambda: fake_model())
+    assert not list(out.glob("*"))
+
+
+def test_a_batch_keeps_no_pictures(tmp_path: Path) -> None:
+    import gc
+
+    from ncpifu_cli.data.photo import Photo
+
+    Image.fromarray(busy_photo()).save(tmp_path / "busy.png")
+    rows = batch([save_rgba(tmp_path / "a.png"), tmp_path / "busy.png"], tmp_path / "out")
+    gc.collect()
+    assert len(rows) == 2
+    assert not [held for held in gc.get_objects() if isinstance(held, Photo) and held.name in ("a.png", "busy.png")]
+
+
+@pytest.mark.parametrize("name", ["Žofie", "写真", "x" * 251, "写" * 83])
+def test_names_in_any_language_and_as_long_as_files_may_be(textured: Reconstruction, tmp_path: Path, name: str) -> None:
+    plan = plan_outputs(tmp_path / f"{name[:80]}.obj", ReconstructConfig(texture=True, preview=False))
+    save(textured, plan)
+    assert trimesh.load(plan.mesh, process=False).visual.uv.shape[1] == 2
+    longest = plan_outputs(tmp_path / f"{name}.ply"[-255:], ReconstructConfig(preview=False)) if len(name.encode()) < 250 else None
+    if longest is None:
+        with pytest.raises(NcpifuError, match="too long"):
+            plan_outputs(tmp_path / f"{name}.ply", ReconstructConfig(preview=False))
+    else:
+        save(textured, longest)
+        assert longest.mesh.is_file()
+
+
 def test_a_batch_says_which_photo_a_message_is_about(tmp_path: Path) -> None:
     class Told(Silent):
         lines: ClassVar[list[str]] = []
@@ -189,7 +257,7 @@ def test_batch_with_folders_of_masks(tmp_path: Path) -> None:
     (tmp_path / "masks").mkdir()
     Image.fromarray(mask).save(tmp_path / "masks" / "person.png")
     rows = batch([photo], tmp_path / "out", mask=str(tmp_path / "masks"), save_mask=str(tmp_path / "used"))
-    assert rows[0].people[0].prepared.mask.source == "mask file"
+    assert rows[0].people[0].mask["source"] == "mask file"
     assert (tmp_path / "used" / "person.png").is_file()
     with pytest.raises(NcpifuError, match="not a folder"):
         batch([photo], tmp_path / "out", mask=str(photo))
@@ -213,7 +281,7 @@ def test_batch_that_is_interrupted_tells_how_far_it_came(tmp_path: Path) -> None
 
 
 def test_photos_from_folders_and_lists(tmp_path: Path) -> None:
-    for name in ("b.png", "a.JPG", "notes.md"):
+    for name in ("b.png", "a.JPG", "notes.md", "._b.png"):
         (tmp_path / name).touch()
     (tmp_path / "list.txt").write_text("# mine\nb.png\n\nsub/c.png  # far\n")
     assert [path.name for path in collect_photos([tmp_path])] == ["a.JPG", "b.png"]
