@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from ncpifu_cli.stages.reconstruct import load_model, reconstruct
 
 
+def __dir__() -> list[str]:
+    return __all__
+
+
 def __getattr__(name: str) -> Any:
     # Lazy: `ncpifu --help` must not import torch.
     if name in ("load_model", "reconstruct"):

@@ -53,7 +53,9 @@ def reconstruct_cli(
     keep_perspective: Annotated[bool, typer.Option("--keep-perspective", help="Leave a near camera's perspective in the mesh.", rich_help_panel=MESH)] = False,
     faces: Annotated[int | None, typer.Option(min=100, help="Decimate to at most so many triangles.", rich_help_panel=MESH)] = None,
     smooth: Annotated[int, typer.Option(min=0, max=100, help="Rounds of smoothing that keeps the volume.", rich_help_panel=MESH)] = 0,
-    texture: Annotated[bool, typer.Option("--texture", help="Image texture in place of vertex colours (.glb, .obj).", rich_help_panel=MESH)] = False,
+    texture: Annotated[
+        bool, typer.Option("--texture", help="Image texture in place of vertex colours (.glb, .obj), on 20 000 triangles unless --faces.", rich_help_panel=MESH)
+    ] = False,
     confidence: Annotated[bool, typer.Option("--confidence", help="Also show how sure the network is.", rich_help_panel=MESH)] = False,
     weights: Annotated[str | None, typer.Option(metavar="FILE|NAME", help="Default: $NCPIFU_WEIGHTS, else compact.", rich_help_panel=MACHINE)] = None,
     profile: Annotated[str | None, typer.Option(help="Refuse weights of any other profile.", rich_help_panel=MACHINE)] = None,

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ncpifu_cli.data.back_net import BackNet
 
 FILE_NAME = "back.safetensors"
+GREY = 3  # levels between the channels of a picture without colours, as JPEG leaves them
 LEAST = 0.2  # a smaller share of the photo is a ghost of it: without, colours are as near to the truth
 RIM_PX, SEAM_PX = 2.5, 4.0  # at BACK_PX: the outline, and how far inwards both sides are brought together
 Floats = NDArray[np.float32]
@@ -47,7 +48,10 @@ def other_side(weights: Path, picture: NDArray[np.uint8], coverage: Floats, devi
     share = np.clip((share - LEAST) / (1 - LEAST), 0, 1)
     mixed = share * picture + (1 - share) * (own + 1) * np.float32(127.5)
     small = (cv2.resize(part, (BACK_PX, BACK_PX), interpolation=cv2.INTER_AREA) for part in (picture.astype(np.float32), mixed, cover))
-    return np.clip(mixed + cv2.resize(_seam(*small), picture.shape[:2], interpolation=cv2.INTER_LINEAR) + 0.5, 0, 255).astype(np.uint8)
+    behind = np.clip(mixed + cv2.resize(_seam(*small), picture.shape[:2], interpolation=cv2.INTER_LINEAR) + 0.5, 0, 255).astype(np.uint8)
+    if (np.ptp(picture, axis=2)[cover >= 0.5] <= GREY).all():  # of a photo without colours
+        behind = np.repeat(cv2.cvtColor(behind, cv2.COLOR_RGB2GRAY)[..., None], 3, axis=2)
+    return behind
 
 
 def _seam(front: Floats, back: Floats, cover: Floats) -> Floats:

@@ -43,7 +43,8 @@ def uniform_background(rgb: NDArray[np.uint8], share: float = 0.9, tolerance: in
     if (np.abs(border - colour).max(axis=1) <= 3).mean() < share:
         return None
     foreground = (np.abs(rgb.astype(np.int16) - colour).max(axis=2) > tolerance).astype(np.uint8)
-    closed = cv2.morphologyEx(foreground, cv2.MORPH_CLOSE, np.ones((5, 5), np.uint8))
+    reach = 2 * min(2, min(foreground.shape) // 150) + 1  # 5 pixels, which are a leg's width in a tiny picture
+    closed = cv2.morphologyEx(foreground, cv2.MORPH_CLOSE, np.ones((reach, reach), np.uint8))
     return fill_small_holes(closed.astype(bool), 0.002)
 
 

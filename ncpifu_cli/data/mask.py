@@ -54,6 +54,24 @@ class Mask:
         return self.coverage >= 128
 
 
+class UntrustedMask(NcpifuError):
+    """No source could find the person reliably; `draft` is the best guess, on the working grid of `photo`."""
+
+    def __init__(self, photo: Photo, draft: Mask) -> None:
+        reason = "the background is busy" if draft.confidence is None else f"the matting network is only {draft.confidence:.0%} sure"
+        super().__init__(
+            f"could not find the person in {photo.name} reliably: {reason}",
+            "give --mask FILE (white = person) or --person-box X,Y,WIDTH,HEIGHT, use a cut-out PNG, or install a rembg model (`ncpifu doctor` tells how); "
+            "--allow-rough-mask goes on with the guess",
+            exit_code=2,
+        )
+        self.photo = photo
+        self.draft = draft
+
+    def __reduce__(self) -> tuple:
+        return type(self), (self.photo, self.draft)
+
+
 def find_masks(
     photo: Photo,
     mask_file: Path | None = None,
@@ -89,11 +107,11 @@ def _automatic(photo: Photo, box: Box | None, person: Person, mask_model: str, r
 
     if photo.alpha is not None and 0.001 < (photo.alpha >= 128).mean() < 0.9:  # all but opaque: rounded corners, not a cut-out
         return Mask(photo.alpha, "alpha channel")
-    uniform = grabcut.uniform_background(photo.rgb)
-    if uniform is not None:
-        return Mask(_to_coverage(uniform), "uniform background")
     wanted = wanted_model(mask_model)
     model = resolve_model(wanted, reporter)
+    uniform = grabcut.uniform_background(photo.rgb) if wanted in ("auto", "none") else None  # who names a model wants that model
+    if uniform is not None:
+        return Mask(_to_coverage(uniform), "uniform background")
     if model is not None:
         reporter.info(f"masking with rembg {model[0]} (its first use compiles for about a minute)")
         return Mask(rembg_coverage(photo.rgb, *model), f"rembg {model[0]}")
@@ -229,7 +247,7 @@ def _described(mask: Mask, photo: Photo) -> Mask:
     if height / photo.scale < 200:
         warnings.append(f"the person is only {round(height / photo.scale)} px tall; expect a coarse result")
     if len(columns) > 2.5 * height:
-        warnings.append("the mask is much wider than tall: this tool expects a standing person")
+        warnings.append("the mask is much wider than tall: what is beside the frame is cut off; turn a photo of somebody who lies upright")
     return replace(mask, warnings=tuple(warnings), shown=shown)
 
 

@@ -128,6 +128,8 @@ def _check_file(path: Path, what: str) -> None:
         raise NcpifuError(f"{path} is a folder, not a {what}", f"give one {what} file")
     if not path.is_file():
         raise NcpifuError(f"the {what} {path} does not exist", "check the path")
+    if path.stat().st_size == 0:
+        raise NcpifuError(f"the {what} {path} is empty", "copy it again")
 
 
 def _open(path: Path) -> "Image.Image":

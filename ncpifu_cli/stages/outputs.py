@@ -34,7 +34,8 @@ class Outputs:
 def plan_outputs(mesh: Path, config: ReconstructConfig, inputs: Sequence[Path] = (), person: int | None = None) -> Outputs:
     """Names of the files that will be written, checked now, so that a typing error does not cost a reconstruction.
 
-    The preview is `<mesh>.png`, or `<mesh>_preview.png` where that is one of `inputs`: person.png -> person.obj must not replace the photo.
+    The preview is `<mesh>.png`, or `<mesh>_preview.png` where that is one of `inputs` or lies there without a sidecar: person.png -> person.obj must not
+    replace the photo, nor a mask that was drawn by hand.
     `person`: the number of one of several people, which every name gets.
     Raises NcpifuError for an unknown extension, a target that is a folder or an input, two targets of one name, a folder that cannot be written, and a package
     that a format needs and that is not installed.
@@ -79,7 +80,7 @@ def _masks_alone(mesh: Path, config: ReconstructConfig, person: int | None) -> O
 
 def _all_files(mesh: Path, config: ReconstructConfig, kept: set[Path], person: int | None) -> Outputs:
     preview = mesh.with_suffix(".png")
-    if preview.resolve() in kept:
+    if preview.resolve() in kept or (preview.exists() and not mesh.with_suffix(".json").exists()):  # a picture of the user's, not an older preview
         preview = mesh.with_name(f"{mesh.stem}_preview.png")  # _check_target looks whether that is one, too
     in_obj = config.texture and mesh.suffix.lower() == ".obj"
     if config.texture:

@@ -2,7 +2,7 @@
 
 model = load_model()                                # the released compact weights
 result = reconstruct("photo.jpg", model)            # result.mesh: metres, y up, feet at y = 0
-result.mesh.export("mesh.glb")                      # or save(result, plan_outputs(Path("mesh.glb"), result.config))
+result.mesh.export("mesh.glb")                      # or result.save("mesh.glb") with preview and sidecar
 """
 
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from ncpifu_cli.config.base import validate
 from ncpifu_cli.config.reconstruct import ReconstructConfig
 from ncpifu_cli.data.backs import find_back_weights, other_side
 from ncpifu_cli.data.framing import FramedView, frame, frame_colours, frame_head
-from ncpifu_cli.data.mask import Mask, find_masks
+from ncpifu_cli.data.mask import Mask, UntrustedMask, find_masks
 from ncpifu_cli.data.network_input import CLOSE_PX
 from ncpifu_cli.data.normals import find_normal_weights
 from ncpifu_cli.data.perspective import ORTHOGRAPHIC, Perspective
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     import trimesh
 
     from ncpifu_cli.geometry.sampled_field import Occupancy
+    from ncpifu_cli.stages.outputs import Outputs
     from ncpifu_cli.stages.texture import Texture
 
 __all__ = [
@@ -47,24 +48,6 @@ __all__ = [
 OVERLAP_SHARE = 0.04  # of the person's pixels with a gap behind: above it, sides often fail (docs/reconstruct.md)
 MIN_PART = 0.02  # separate pieces under this share of the largest are noise
 MOST_POINTS = 131_072  # of one call; `NetworkOccupancy` asks the network for fewer at a time
-
-
-class UntrustedMask(NcpifuError):
-    """No source could find the person reliably; `draft` is the best guess, on the working grid of `photo`."""
-
-    def __init__(self, photo: Photo, draft: Mask) -> None:
-        reason = "the background is busy" if draft.confidence is None else f"the matting network is only {draft.confidence:.0%} sure"
-        super().__init__(
-            f"could not find the person in {photo.name} reliably: {reason}",
-            "give --mask FILE (white = person) or --person-box X,Y,WIDTH,HEIGHT, use a cut-out PNG, or install a rembg model (`ncpifu doctor` tells how); "
-            "--allow-rough-mask goes on with the guess",
-            exit_code=2,
-        )
-        self.photo = photo
-        self.draft = draft
-
-    def __reduce__(self) -> tuple:
-        return type(self), (self.photo, self.draft)
 
 
 @dataclass(frozen=True)
@@ -111,6 +94,15 @@ class Reconstruction:
     confidence: NDArray[np.float32] | None = None
     overlap: float = 0.0
     seen: Perspective = ORTHOGRAPHIC
+
+    def save(self, mesh: str | Path) -> "Outputs":
+        """Write the mesh (format by extension) and beside it what the command line writes, all or nothing; returns the files' names. Raises NcpifuError."""
+        from ncpifu_cli.stages.export import save
+        from ncpifu_cli.stages.outputs import plan_outputs
+
+        outputs = plan_outputs(Path(mesh), self.config)
+        save(self, outputs)
+        return outputs
 
     @property
     def perspective(self) -> Perspective:

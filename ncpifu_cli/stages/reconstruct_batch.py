@@ -1,5 +1,6 @@
 """Many photos into one folder: the network is loaded once, and a photo that fails is told in its row and does not stop the rest."""
 
+import json
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
@@ -13,6 +14,7 @@ from ncpifu_cli.progress import SILENT, Reporter, Task
 from ncpifu_cli.stages.reconstruct_files import Written, reconstruct_to_files
 from ncpifu_cli.stages.weights import LoadedModel
 
+BY_PRODUCTS = ("_mask", "_mask_guess", "_preview", "_texture")  # names of pictures that runs leave
 PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".avif", ".heic", ".heif", ".tif", ".tiff", ".bmp", ".gif")
 
 
@@ -27,14 +29,15 @@ class Row:
 
 
 def collect_photos(inputs: Sequence[Path]) -> list[Path]:
-    """Photos, folders (their photos, by name) and .txt lists (one path a line, relative to the list, `#` starts a comment) -> photos, each once.
+    """Photos, folders (their photos, by name, without what earlier runs have left) and .txt lists (one path a line, relative to the list, `#` starts a
+    comment) -> photos, each once.
 
     Raises NcpifuError for a folder or list without photos and for a list that cannot be read. Photos themselves are not looked at.
     """
     photos: list[Path] = []
     for path in inputs:
         if path.is_dir():
-            found = sorted(file for file in path.glob("[!.]*") if file.is_file() and file.suffix.lower() in PHOTO_SUFFIXES)
+            found = sorted(file for file in path.glob("[!.]*") if file.is_file() and file.suffix.lower() in PHOTO_SUFFIXES and not _left_by_a_run(file))
         elif path.suffix.lower() == ".txt":
             found = [path.parent / line for line in _lines(path)]
         else:
@@ -106,6 +109,17 @@ def _own_masks(config: ReconstructConfig, name: str) -> ReconstructConfig:
     """The settings for one photo: files in place of the folders of masks."""
     own = {key: str(Path(folder) / f"{name}.png") for key in ("mask", "save_mask") if (folder := getattr(config, key)) is not None}
     return config.model_copy(update=own)
+
+
+def _left_by_a_run(picture: Path) -> bool:
+    """Whether it is a mask, a draft of one, a texture or a preview."""
+    if picture.suffix == ".png" and picture.stem.rstrip("_0123456789").endswith(BY_PRODUCTS):
+        return True
+    try:
+        told = json.loads(picture.with_suffix(".json").read_text(encoding="utf-8"))
+        return bool(told["format"] == "ncpifu-reconstruction" and told["photo"]["file"] != picture.name)
+    except (OSError, ValueError, KeyError, TypeError):  # no sidecar
+        return False
 
 
 def _distinct(names: Sequence[str]) -> list[str]:

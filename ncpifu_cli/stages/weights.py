@@ -1,7 +1,7 @@
 """Which weights: a file, a released name, `$NCPIFU_WEIGHTS`, or the released compact ones; loaded once, used for any number of photos."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +25,7 @@ class LoadedModel:
     Attributes: model in evaluation mode on `device`; config: its settings; meta: what the training wrote beside it; path and sha256 of the file.
     """
 
-    model: "ImplicitModel"
+    model: "ImplicitModel" = field(repr=False)
     config: "ModelConfig"
     meta: dict[str, Any]
     device: "torch.device"

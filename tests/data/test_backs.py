@@ -58,6 +58,16 @@ def test_both_sides_meet_at_the_outline(tmp_path: Path, monkeypatch: pytest.Monk
     assert off[200:203].max() < 0.4 * off[240:280].min()  # columns of the outline, and of the middle
 
 
+def test_a_photo_without_colours_has_a_back_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "stand-in").touch()
+    monkeypatch.setattr(backs, "_network", lambda *args: LeftHalf())
+    coverage = np.zeros((128, 128), np.float32)
+    coverage[20:110, 50:80] = 1
+    for picture, coloured in ((np.full((512, 512, 3), 100, np.uint8), False), (np.full((512, 512, 3), (90, 100, 100), np.uint8), True)):
+        answer = backs.other_side(tmp_path / "stand-in", picture, coverage)
+        assert (np.ptp(answer, axis=2).max() > 40) == coloured
+
+
 def test_weights_survive_a_round_trip_and_diverged_ones_are_refused(tmp_path: Path) -> None:
     net = BackNet().eval()
     file = save_and_name(tmp_path, net)

@@ -352,3 +352,19 @@ def test_no_mask_model_means_no_network_either_way(monkeypatch: pytest.MonkeyPat
         monkeypatch.setenv("NCPIFU_MASK_MODEL", variable)
         find_masks(photo, mask_model=option)
     assert len(asked) == 1
+
+
+def test_who_names_a_mask_model_wants_it_on_plain_backgrounds_too() -> None:
+    photo = photo_from_array(np.full((120, 90, 3), 255, np.uint8))
+    with pytest.raises(NcpifuError, match="no mask model 'nosuch'"):
+        find_masks(photo, mask_model="nosuch")
+
+
+def test_gaps_of_a_tiny_picture_stay_open() -> None:
+    person, mask = draw_person()
+    wall = np.where(mask[..., None], person, 255).astype(np.uint8)
+    height = 64
+    tiny = cv2.resize(wall, (round(height * wall.shape[1] / wall.shape[0]), height), interpolation=cv2.INTER_AREA)
+    true = cv2.resize(mask.astype(np.float32), tiny.shape[1::-1], interpolation=cv2.INTER_AREA) > 0.1
+    found = find_masks(photo_from_array(tiny))[0].binary
+    assert (found & true).sum() / (found | true).sum() > 0.95

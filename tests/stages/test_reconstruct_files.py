@@ -176,10 +176,19 @@ def test_a_batch_replaces_none_of_its_photos(tmp_path: Path) -> None:
         save_rgba(tmp_path / name)
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     config = ReconstructConfig(resolution=48)
-    rows = reconstruct_batch(collect_photos([tmp_path]), tmp_path, ".ply", config, lambda: fake_model())
+    rows = reconstruct_batch(sorted(tmp_path.iterdir()), tmp_path, ".ply", config, lambda: fake_model())
     assert [row.error is None for row in rows] == [True, True, False, True]
     assert {name: (tmp_path / name).read_bytes() for name in before} == before
     assert (tmp_path / "a_preview.png").is_file() and (tmp_path / "b_mask_guess_2.png").is_file()
+
+
+def test_a_preview_replaces_no_picture_but_its_own(result: Reconstruction, tmp_path: Path) -> None:
+    (tmp_path / "p.png").write_text("a mask that was drawn by hand")
+    first = plan_outputs(tmp_path / "p.obj", ReconstructConfig())
+    assert first.preview == tmp_path / "p_preview.png"
+    assert result.save(tmp_path / "q.glb").preview == tmp_path / "q.png"
+    assert result.save(tmp_path / "q.glb").preview == tmp_path / "q.png"
+    assert (tmp_path / "p.png").read_text().startswith("a mask")
 
 
 def test_films_of_a_batch_cannot_all_be_one_file(tmp_path: Path) -> None:
@@ -286,6 +295,10 @@ def test_photos_from_folders_and_lists(tmp_path: Path) -> None:
     (tmp_path / "list.txt").write_text("# mine\nb.png\n\nsub/c.png  # far\n")
     assert [path.name for path in collect_photos([tmp_path])] == ["a.JPG", "b.png"]
     assert collect_photos([tmp_path / "list.txt", tmp_path / "b.png"]) == [tmp_path / "b.png", tmp_path / "sub" / "c.png"]
+    for name in ("a_mask.png", "a_mask_guess_2.png", "c.png"):
+        (tmp_path / name).touch()
+    (tmp_path / "c.json").write_text(json.dumps({"format": "ncpifu-reconstruction", "photo": {"file": "c.jpg"}}))  # so c.png is its preview
+    assert [path.name for path in collect_photos([tmp_path])] == ["a.JPG", "b.png"]
     (tmp_path / "none").mkdir()
     for bad in ("none", "missing.txt"):
         with pytest.raises(NcpifuError):
