@@ -132,7 +132,7 @@ def test_what_is_not_a_photo(tmp_path: Path) -> None:
         "missing.jpg": "does not exist",
         ".": "folder",
         "text.jpg": "not an image",
-        "empty.jpg": "not an image",
+        "empty.jpg": "is empty",
         "dot.png": "1 x 1",
         "cut.jpg": "damaged or cut short",
         "cut.png": "damaged or cut short",
