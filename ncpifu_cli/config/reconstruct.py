@@ -9,6 +9,7 @@ from ncpifu_cli.config.base import Settings
 MESH_FORMATS = (".obj", ".ply", ".glb", ".stl", ".off")
 COLOURED_FORMATS = (".obj", ".ply", ".glb")
 TEXTURED_FORMATS = (".obj", ".glb")
+FILMS_BESIDE = ("mp4", "gif")  # a turntable of that name lies beside the mesh, any other name is a file
 Person = Literal["largest", "all"] | PositiveInt
 
 

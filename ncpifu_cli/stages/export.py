@@ -29,9 +29,12 @@ def save(result: "Reconstruction", outputs: Outputs) -> None:
     save_all([(result, outputs)])
 
 
-def save_all(people: Sequence[tuple["Reconstruction", Outputs]]) -> None:
-    """As `save`, for all people of a photo or for none."""
-    writers = {path: write for result, outputs in people for path, write in _writers(result, outputs).items()}
+def save_all(people: Sequence[tuple["Reconstruction", Outputs]]) -> list[dict[str, Any]]:
+    """As `save`, for all people of a photo or for none; returns what their sidecars say."""
+    documents = [sidecar(result, outputs) for result, outputs in people]
+    writers = {
+        path: write for (result, outputs), document in zip(people, documents, strict=True) for path, write in _writers(result, outputs, document).items()
+    }
     with ExitStack() as stack:
         names = {path: stack.enter_context(atomic_path(path)) for path in writers}
         try:
@@ -39,9 +42,10 @@ def save_all(people: Sequence[tuple["Reconstruction", Outputs]]) -> None:
                 write(names[path])
         except OSError as error:
             raise NcpifuError(f"cannot write beside {people[0][1].mesh}: {error.strerror or error}", "is the disk full? -o names another folder") from error
+    return documents
 
 
-def _writers(result: "Reconstruction", outputs: Outputs) -> dict[Path, Callable[[Path], object]]:
+def _writers(result: "Reconstruction", outputs: Outputs, document: dict[str, Any]) -> dict[Path, Callable[[Path], object]]:
     """File -> what writes it, each to a temporary name that it is given."""
     from ncpifu_cli.stages.preview import preview_picture
     from ncpifu_cli.stages.turntable import write_turntable
@@ -50,7 +54,7 @@ def _writers(result: "Reconstruction", outputs: Outputs) -> dict[Path, Callable[
     texture = result.texture
     writers: dict[Path, Callable[[Path], object]] = {
         outputs.mesh: lambda path: write_mesh(result.mesh, path, texture, outputs),
-        outputs.sidecar: lambda path: path.write_text(json.dumps(sidecar(result, outputs), indent=1) + "\n", encoding="utf-8"),
+        outputs.sidecar: lambda path: path.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8"),
     }
     if texture is not None and outputs.texture is not None and outputs.material is not None:
         image, material = texture.image, material_text(outputs)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ncpifu_cli.artifacts import check_writable
-from ncpifu_cli.config.reconstruct import COLOURED_FORMATS, MESH_FORMATS, TEXTURED_FORMATS, ReconstructConfig
+from ncpifu_cli.config.reconstruct import COLOURED_FORMATS, FILMS_BESIDE, MESH_FORMATS, TEXTURED_FORMATS, ReconstructConfig
 from ncpifu_cli.errors import NcpifuError
 
 LONGEST_NAME = 255  # bytes, on all common file systems
@@ -110,7 +110,7 @@ def _check_texture(mesh: Path) -> None:
 def _turntable(wanted: str, mesh: Path, person: int | None) -> Path:
     from ncpifu_cli.stages.turntable import check_format
 
-    path = mesh.with_suffix(f".{wanted.lower()}") if wanted.lower() in ("mp4", "gif") else _numbered(Path(wanted), person)
+    path = mesh.with_suffix(f".{wanted.lower()}") if wanted.lower() in FILMS_BESIDE else _numbered(Path(wanted), person)
     check_format(path)
     return path
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ncpifu_cli.artifacts import check_writable
-from ncpifu_cli.config.reconstruct import ReconstructConfig
+from ncpifu_cli.config.reconstruct import FILMS_BESIDE, ReconstructConfig
 from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.progress import SILENT, Reporter, Task
 from ncpifu_cli.stages.reconstruct_files import Written, reconstruct_to_files
@@ -66,7 +66,7 @@ def reconstruct_batch(
     rows = [] if rows is None else rows
     if config.mask is not None and not Path(config.mask).is_dir():
         raise NcpifuError(f"{config.mask} is not a folder", "with several photos --mask is a folder with a <photo>.png for each")
-    if config.turntable is not None and config.turntable.lower() not in ("mp4", "gif"):
+    if config.turntable is not None and config.turntable.lower() not in FILMS_BESIDE:
         raise NcpifuError(f"the films of several photos cannot all be {config.turntable}", "with several photos --turntable is mp4 or gif")
     check_writable(folder, folder / f"<photo>{suffix}")
     names = _distinct([photo.stem for photo in photos])

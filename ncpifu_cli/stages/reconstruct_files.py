@@ -15,7 +15,7 @@ from ncpifu_cli.progress import SILENT, Reporter
 from ncpifu_cli.stages.export import save_all, write_mask
 from ncpifu_cli.stages.outputs import Outputs, draft_path, plan_outputs
 from ncpifu_cli.stages.reconstruct import Prepared, Reconstruction, UntrustedMask, prepare, reconstruct_prepared
-from ncpifu_cli.stages.sidecar import mask_document, sidecar
+from ncpifu_cli.stages.sidecar import mask_document
 from ncpifu_cli.stages.weights import LoadedModel, find_weights, load_model
 
 
@@ -76,8 +76,7 @@ def reconstruct_to_files(
     if config.mask_only:
         return _masks(list(zip(people, plans, strict=True)))
     results = [_reconstructed(person, config, load, reporter) for person in people]
-    save_all(list(zip(results, plans, strict=True)))
-    documents = [sidecar(result, outputs) for result, outputs in zip(results, plans, strict=True)]
+    documents = save_all(list(zip(results, plans, strict=True)))
     return [Written(outputs, document["mask"], result.warnings, document) for outputs, document, result in zip(plans, documents, results, strict=True)]
 
 

@@ -102,11 +102,7 @@ def _attempt(split: str, number: int, streams: Streams, pose_streams: Streams, w
         features = features if wishes.expression is None else replace(features, expression=wishes.expression)
         shape = model.shape(replace(sample_phenotype(streams.get("body")), **wishes.body), features)
     female = shape.phenotype.is_female
-    outfit = choose_outfit(streams, female, held_out) if wishes.outfit is None else outfit_of(wishes.outfit, streams, held_out)
-    for again in range(1, OUTFITS if cloth == "skinned" and wishes.outfit is None else 1):
-        if _follows_skin(outfit):
-            break
-        outfit = choose_outfit(Streams(streams.seed, again), female, held_out)
+    outfit = _drawn_outfit(streams.seed, female, held_out, cloth) if wishes.outfit is None else outfit_of(wishes.outfit, streams, held_out)
     shoe_kind = wishes.shoes or choose_shoes(streams.get("shoe kind"), female and not shape.phenotype.is_child)
     with clock.stage("pose"):
         last = pose_streams.attempt == ATTEMPTS - 1
@@ -162,6 +158,15 @@ def _attempt(split: str, number: int, streams: Streams, pose_streams: Streams, w
             raise RejectedHuman(name, [f"{reason}, pose {pose.family}" for reason in reasons])
     description = _describe(name, split, number, shape.phenotype, features, pose, outfit, shoe_kind, hair, complexion.beard, list(props), measures)
     return Human(name, mesh, description, clock.seconds)
+
+
+def _drawn_outfit(seed: int, female: bool, held_out: bool, cloth: ClothKind) -> list[Worn]:
+    """The outfit of a seed; where cloth is skinned the first without a skirt."""
+    for draw in range(OUTFITS):
+        outfit = choose_outfit(Streams(seed, draw), female, held_out)
+        if cloth == "simulated" or _follows_skin(outfit):
+            break
+    return outfit
 
 
 def _follows_skin(outfit: Sequence[Worn]) -> bool:

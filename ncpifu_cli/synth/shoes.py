@@ -11,7 +11,7 @@ from ncpifu_cli.synth.body import BodyModel, BodyShape
 from ncpifu_cli.synth.looks.palette import CLOTHES, LEATHER, draw_color
 from ncpifu_cli.synth.noise import fractal_noise, smoothstep
 from ncpifu_cli.synth.parts import RigidPart
-from ncpifu_cli.synth.topology import facing_outwards, neighbour_mean
+from ncpifu_cli.synth.topology import facing_outwards, taubin
 
 Array = NDArray[np.float64]
 
@@ -98,10 +98,7 @@ def _make_left(kind: ShoeKind, model: BodyModel, shape: BodyShape, rng: np.rando
     vertices, faces, _, _ = marching_cubes(distance, 0, spacing=(CELL_M,) * 3)
     vertices = vertices.astype(np.float64) + low
     faces = facing_outwards(vertices, faces.astype(np.int64))
-    mean = neighbour_mean(faces, len(vertices))
-    for _ in range(4):  # Taubin: no shrinking
-        for strength in (0.5, -0.52):
-            vertices = vertices + strength * (mean @ vertices - vertices)
+    vertices = taubin(vertices, faces, 4)
     colors = _paint(kind, vertices, foot, ground, rng)
     return Shoe(RigidPart(vertices, faces, _ankle_weights(vertices, shape, "L")), colors)
 

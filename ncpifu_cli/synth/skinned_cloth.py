@@ -12,18 +12,16 @@ from numpy.typing import NDArray
 
 from ncpifu_cli.synth.body import BodyModel, BodyShape
 from ncpifu_cli.synth.cloth import SurfaceQuery
-from ncpifu_cli.synth.drape import Draped
+from ncpifu_cli.synth.drape import FINE, LAYER_THICKNESS_M, Draped
 from ncpifu_cli.synth.garments.build import Garment
 from ncpifu_cli.synth.garments.spec import GarmentSpec
 from ncpifu_cli.synth.noise import fractal_noise
 from ncpifu_cli.synth.parts import RigidPart
 from ncpifu_cli.synth.skeleton import skin
-from ncpifu_cli.synth.topology import catmull_clark, neighbour_mean, triangulate, vertex_normals
+from ncpifu_cli.synth.topology import catmull_clark, taubin, triangulate, vertex_normals
 
 Array = NDArray[np.float64]
 
-GAP_M = 0.003  # kept from what is below
-LAYER_M = 0.0005  # more for each layer
 LONGEST_HEM_M = 0.2  # below the hips: what hangs lower is a skirt
 FOLD_SHARE, LARGEST_FOLD_M = 0.3, 0.006  # of the ease: how deep folds are
 FOLDS_PER_M = np.array([7.0, 7.0, 17.0])
@@ -47,23 +45,14 @@ def skin_cloth(garments: Sequence[Garment], model: BodyModel, shape: BodyShape, 
         step = catmull_clark(garment.quads, len(garment.rest))
         rest, weights = step.matrix @ garment.rest, sparse.csr_matrix(step.matrix @ garment.weights)
         faces = triangulate(step.quads)
-        posed = _smoothed(step.matrix @ skin(garment.rest, garment.weights, transforms), faces)
+        posed = taubin(step.matrix @ skin(garment.rest, garment.weights, transforms), faces, SMOOTHING)
         folds = min(FOLD_SHARE * garment.spec.ease, LARGEST_FOLD_M) * fractal_noise(rest * FOLDS_PER_M, 2, noise_seed + 7 * layer)
         posed = posed + vertex_normals(posed, faces) * folds[:, None]
         offsets = np.cumsum([0, *(len(part) for part in vertices[:-1])])
         below = SurfaceQuery(np.concatenate(vertices), np.concatenate([part + offset for part, offset in zip(triangles, offsets, strict=True)]))
         for _ in range(2):
-            posed = below.push_out(posed, GAP_M + LAYER_M * layer)
+            posed = below.push_out(posed, FINE.thickness_m + LAYER_THICKNESS_M * layer)
         draped.append(Draped(garment, rest, posed, step.quads, faces, weights, np.zeros(1)))
         vertices.append(posed)
         triangles.append(faces)
     return draped
-
-
-def _smoothed(points: Array, triangles: NDArray[np.int64]) -> Array:
-    """(V, 3) after Taubin steps, which shrink nothing."""
-    mean = neighbour_mean(triangles, len(points))
-    for _ in range(SMOOTHING):
-        for strength in (0.5, -0.52):
-            points = points + strength * (mean @ points - points)
-    return points

@@ -93,6 +93,15 @@ def triangulate(quads: Index) -> Index:
     return np.concatenate([even[:, [0, 1, 2]], even[:, [0, 2, 3]], odd[:, [0, 1, 3]], odd[:, [1, 2, 3]]])
 
 
+def taubin(points: Array, faces: Index, steps: int) -> Array:
+    """(V, 3) smoothed without shrinking (Taubin 1995)."""
+    mean = neighbour_mean(faces, len(points))
+    for _ in range(steps):
+        for strength in (0.5, -0.52):
+            points = points + strength * (mean @ points - points)
+    return points
+
+
 def submesh(faces: Index, keep: NDArray[np.bool_] | np.bool_) -> tuple[Index, Index]:
     """The kept faces over their own vertices: (faces renumbered, ids of the vertices kept)."""
     kept = faces[keep]

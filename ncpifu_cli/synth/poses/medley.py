@@ -17,8 +17,9 @@ def medley(c: PoseContext) -> None:
         _one_about(c, "arms").aim(others)
         wrist = f"wrist.{side}"
         c.targets.arms[side] = others.targets.arms[side]
-        c.targets.joints = {name: turn for name, turn in c.targets.joints.items() if name != wrist}
-        c.targets.joints |= {name: turn for name, turn in others.targets.joints.items() if name == wrist}
+        c.targets.joints.pop(wrist, None)
+        if wrist in others.targets.joints:
+            c.targets.joints[wrist] = others.targets.joints[wrist]
         for limbs, off in ((c.targets.arms, ARMS_OFF), (c.targets.legs, LEGS_OFF)):
             upper, lower = (unit(direction) + c.rng.normal(0, off, 3) for direction in limbs[side][:2])
             limbs[side] = limbs[side]._replace(upper=upper, lower=lower)
