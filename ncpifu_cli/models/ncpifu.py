@@ -11,7 +11,7 @@ from ncpifu_cli.models.api import CodebookReport, Features, Prediction, Seen
 from ncpifu_cli.models.blocks.attention import GlobalAttention, KeysValues
 from ncpifu_cli.models.blocks.camera_head import CameraHead
 from ncpifu_cli.models.blocks.classifier import SurfaceClassifier
-from ncpifu_cli.models.blocks.depth_head import DepthHead, FineDepthHead, gap_within
+from ncpifu_cli.models.blocks.depth_head import DepthHead, FineDepthHead, gap_within, without_doubtful_gaps
 from ncpifu_cli.models.blocks.fusion import Branch
 from ncpifu_cli.models.blocks.groups import strided_groups
 from ncpifu_cli.models.blocks.hourglass import StackedHourglass
@@ -81,7 +81,8 @@ class NeuralCodePIFu(SeeingNetwork):
     def encode(self, image: Tensor, true_depth_ndc: Tensor | None = None, both_ways: bool = False) -> Features:
         """(B, 3, H, W) -> features to query: of every hourglass output in training with deep supervision, else of the last.
 
-        `both_ways` reads surfaces and camera off the mirror image as well and takes the mean, whose errors are smaller (docs/method.md).
+        `both_ways` reads surfaces and camera off the mirror image as well and takes the mean, whose errors are smaller (docs/method.md). Gaps between surfaces
+        that are in doubt are closed, but not in training: the losses are of what the heads say.
         `true_depth_ndc` (B, L, h, w), of the size of the predicted surfaces and NaN where unknown, takes their place in x_c (not in the answer's `depth`).
         Trained so, points learn a limb's thickness around surfaces that are where they should be; else they would average over wherever the limb might be.
         """
@@ -90,6 +91,8 @@ class NeuralCodePIFu(SeeingNetwork):
         seen = self.seen_in(chosen, stem)
         if both_ways and self.surface_depth:
             seen = _mean_of_both(seen, self.see(image.flip(-1)))
+        if not self.training and self.surface_depth:
+            seen = seen._replace(depth=without_doubtful_gaps(seen.depth, self.depth_scale))
         depth = told = seen.depth
         if true_depth_ndc is not None:
             told = torch.where(torch.isfinite(true_depth_ndc), true_depth_ndc * self.depth_scale, depth.float()).to(depth.dtype)

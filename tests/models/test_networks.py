@@ -13,6 +13,7 @@ from ncpifu_cli.config.model import ModelConfig
 from ncpifu_cli.config.train import LossConfig, TrainConfig
 from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.models.api import Prediction
+from ncpifu_cli.models.blocks.depth_head import without_doubtful_gaps
 from ncpifu_cli.models.build import build, build_profile
 from ncpifu_cli.models.checkpoint import load_weights, save_weights
 from ncpifu_cli.models.ema import AveragedWeights
@@ -241,6 +242,29 @@ def test_points_beside_a_gap_are_told_their_own_side() -> None:
     assert (told[:, 0] >= told[:, 1]).all() and told.max() <= 0.4001 and told.min() >= -0.1001
     narrow = torch.tensor([0.4, -0.1, 0.155, 0.145])
     assert torch.equal(_around(scale * z[None, :, None], scale * narrow.expand(1, 6, 4), scale)[0], (scale * narrow[:2]).expand(6, 2))
+
+
+def test_a_gap_in_doubt_is_closed_and_a_sure_one_stays() -> None:
+    """Two gaps apart, 2 and 12 cm wide at most; the wide one narrows to 3 cm at its rim."""
+    scale, surfaces = 8.0, torch.tensor([0.3, -0.3, 0.0, 0.0])[:, None, None].repeat(1, 12, 12)
+    for rows, columns, width in ((slice(1, 4), slice(1, 4), 0.02), (slice(7, 11), slice(6, 11), 0.03), (slice(8, 10), slice(7, 10), 0.12)):
+        surfaces[2, rows, columns], surfaces[3, rows, columns] = width / 2, -width / 2
+    kept = without_doubtful_gaps(scale * surfaces[None, None], scale)[0, 0] / scale
+    assert torch.equal(kept[:2], surfaces[:2])
+    assert torch.allclose((kept[2] - kept[3])[:5], torch.zeros(5, 12), atol=1e-6)
+    assert torch.allclose(kept[:, 5:], surfaces[:, 5:], atol=1e-6)
+    assert torch.equal(without_doubtful_gaps(surfaces[None, None, :2], scale)[0, 0], surfaces[:2])
+
+
+def test_only_training_is_told_of_gaps_in_doubt() -> None:
+    network = build(load(TrainConfig, "tiny", ["model.surface_depth=true", "model.depth_layers=4"]).model)
+    with torch.no_grad():
+        network.depth_head.read.weight.zero_()
+        network.depth_head.read.bias.copy_(network.depth_scale * torch.tensor([0.3, -0.3, 0.02, -0.02]))
+    image, _ = sample()
+    for training, width in ((True, 0.04), (False, 0.0)):
+        begin, end = (network.train(training).encode(image).seen.depth[:, :, 2:] / network.depth_scale).unbind(2)
+        assert torch.allclose(begin - end, torch.full_like(begin, width), atol=1e-6)
 
 
 def test_a_network_that_knows_gaps_reads_as_before_where_there_is_none() -> None:

@@ -13,6 +13,8 @@ from ncpifu_cli.models.blocks.hourglass import group_norm
 
 # A gap that is told to points begins and ends at least so far apart: less than the 2 cm of the labels (`data/depth.py`), since predictions are smoothed.
 GAP_SEEN_NDC = 0.015
+# A gap that is nowhere wider is a doubt: of what such gaps claim, less than a fifth is true (docs/method.md).
+SURE_GAP_NDC = 0.08
 
 
 def gap_within(surfaces: Tensor, depth_scale: float) -> tuple[Tensor, Tensor, Tensor]:
@@ -20,6 +22,23 @@ def gap_within(surfaces: Tensor, depth_scale: float) -> tuple[Tensor, Tensor, Te
     front, back, begin, end = surfaces.split(1, dim=-1)
     begin, end = torch.minimum(begin, front), torch.maximum(end, back)
     return begin, end, begin - end > GAP_SEEN_NDC * depth_scale
+
+
+def without_doubtful_gaps(surfaces: Tensor, depth_scale: float) -> Tensor:
+    """Surfaces (S, B, L, h, w), units of phi, with those gaps closed that are nowhere wider than SURE_GAP_NDC, over pixels that touch.
+
+    What they claim, an arm before the chest say, would be a torn ledge on it.
+    """
+    if surfaces.shape[2] == 2:
+        return surfaces
+    flat = surfaces.flatten(0, 1)
+    outer, gap = flat.split(2, dim=1)
+    begin, end, seen = (part.movedim(-1, 1) for part in gap_within(flat.movedim(1, -1), depth_scale))
+    kept, pixels = begin - end > SURE_GAP_NDC * depth_scale, -1
+    while pixels != (pixels := int(kept.sum())):
+        kept = seen & (F.max_pool2d(kept.float(), 3, stride=1, padding=1) > 0)
+    closed = torch.where(seen & ~kept, gap.mean(dim=1, keepdim=True), gap)
+    return torch.cat([outer, closed], dim=1).view_as(surfaces)
 
 
 def _without_gap(read: nn.Conv2d) -> nn.Conv2d:
