@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ncpifu_cli.data.scan_repair import WARNING, RawMesh, find_up_axis, guess_units, height_note, repair, same_place
+from ncpifu_cli.data.srgb import from_linear
 from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.geometry.camera import SUBJECT_HEIGHT_M, normalise_subject
 from ncpifu_cli.geometry.mesh import Scan, TexturedUV
@@ -135,7 +136,10 @@ def _read_trimesh(source: ScanSource) -> RawMesh:
     import trimesh
 
     try:
-        mesh: Any = trimesh.load(source.path, process=False, force="mesh")
+        scene = trimesh.load_scene(source.path, process=False)
+        for part in scene.geometry.values():
+            _show_vertex_colours(part)
+        mesh: Any = scene.to_mesh()
     except (OSError, ValueError, KeyError, IndexError, TypeError, AttributeError) as error:  # what trimesh's parsers raise at broken files
         raise NcpifuError(f"cannot read {source.path}: {str(error).splitlines()[0] if str(error) else type(error).__name__}") from error
     raw = RawMesh(np.asarray(mesh.vertices, np.float64).reshape(-1, 3), np.asarray(mesh.faces, np.int64).reshape(-1, 3))
@@ -148,6 +152,20 @@ def _read_trimesh(source: ScanSource) -> RawMesh:
     elif mesh.visual.kind == "face":
         raw.colors = np.ascontiguousarray(mesh.visual.to_color().vertex_colors[:, :3], np.uint8)
     return raw
+
+
+def _show_vertex_colours(part: Any) -> None:
+    """Let a glTF part's vertex colours count, linear light by the standard, which trimesh keeps aside where there is a material."""
+    from trimesh.visual import ColorVisuals, TextureVisuals
+
+    visual = getattr(part, "visual", None)
+    if not isinstance(visual, TextureVisuals) or getattr(visual.material, "baseColorTexture", None) is not None:
+        return
+    kept = visual.vertex_attributes.get("color")
+    if kept is not None:
+        colours = np.asarray(kept)[:, :3]
+        linear = colours / np.iinfo(colours.dtype).max if colours.dtype.kind == "u" else colours
+        part.visual = ColorVisuals(part, vertex_colors=np.rint(255 * from_linear(linear.clip(0, 1))).astype(np.uint8))
 
 
 def _texture_image(mesh: Any, source: ScanSource, notes: list[str]) -> NDArray[np.uint8] | None:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ncpifu_cli import __version__
+from ncpifu_cli.data.srgb import to_linear
 
 if TYPE_CHECKING:
     import trimesh
@@ -57,9 +58,8 @@ def glb_bytes(mesh: "trimesh.Trimesh", texture: "Texture | None" = None) -> byte
 def _linear(mesh: "trimesh.Trimesh") -> NDArray[np.uint16]:
     """(V, 4) 16-bit linear RGBA of the mesh's sRGB vertex colours."""
     srgb = np.asarray(mesh.visual.vertex_colors, np.float64)[:, :3] / 255  # type: ignore[union-attr]
-    linear = np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)
     colours = np.full((len(srgb), 4), 65535, "<u2")
-    colours[:, :3] = np.round(linear * 65535)
+    colours[:, :3] = np.round(to_linear(srgb) * 65535)
     return colours
 
 

@@ -7,6 +7,7 @@ from scan_fixtures import figure, write_buff, write_customhumans, write_draco, w
 
 from ncpifu_cli.data.scans import ScanSource, find_scans, read_scan, sample_texture
 from ncpifu_cli.errors import NcpifuError
+from ncpifu_cli.stages.gltf import glb_bytes
 
 
 def assert_normalised(vertices: np.ndarray) -> None:
@@ -137,6 +138,15 @@ def test_a_folder_of_meshes(tmp_path: Path, suffix: str) -> None:
         assert set(map(tuple, scan.colors)) == {(220, 40, 40), (40, 40, 220)}
     else:
         assert "warning: no colour found: grey" in scan.notes
+
+
+def test_our_own_glb_keeps_its_colours(tmp_path: Path) -> None:
+    """Linear 16-bit vertex colours beside a material."""
+    vertices, faces, colours = figure()
+    mesh = trimesh.Trimesh(vertices, faces, vertex_colors=colours, process=False)
+    (tmp_path / "anna.glb").write_bytes(glb_bytes(mesh))
+    (source,) = find_scans(tmp_path)
+    assert set(map(tuple, read_scan(source).colors)) == {(220, 40, 40), (40, 40, 220)}
 
 
 def test_overrides_of_axis_and_unit(tmp_path: Path) -> None:
