@@ -151,15 +151,20 @@ def _tell(people: "list[Written]", seconds: float, quiet: bool, as_json: bool) -
         documents = [_document(one) for one in people]
         print_json({**(documents[0] if len(documents) == 1 else {"people": documents}), "seconds": round(seconds, 2)})
         return
+    steps_s = 0.0
     for one in people:
         if one.sidecar is not None and not quiet:
-            steps = ", ".join(f"{name} {value:.1f}" for name, value in one.sidecar["timings_s"].items())
+            timings = one.sidecar["timings_s"]
+            steps_s += (own := sum(timings.values()))
+            steps = ", ".join(f"{name} {value:.1f}" for name, value in timings.items())
             mesh = one.sidecar["mesh"]
-            sys.stderr.write(f"{mesh['vertices']} vertices, {mesh['faces']} faces, mask from {one.mask['source']}; {seconds:.1f} s ({steps})\n")
+            sys.stderr.write(f"{mesh['vertices']} vertices, {mesh['faces']} faces, mask from {one.mask['source']}; {own:.1f} s ({steps})\n")
             for kind, path in vars(one.outputs).items():
                 if path is not None and path != one.main:
                     sys.stderr.write(f"{kind}: {path}\n")
         print_line(str(one.main))
+    if steps_s and not quiet:
+        sys.stderr.write(f"{seconds:.1f} s in all; start, weights and files {seconds - steps_s:.1f}\n")
 
 
 def _outcome(row: "Row") -> dict[str, Any]:
@@ -176,8 +181,8 @@ def _document(one: "Written") -> dict[str, Any]:
 
 
 def is_folder(output: Path) -> bool:
-    """Whether -o names a folder: it is one, or it has no extension."""
-    return (output.is_dir() and output.suffix.lower() not in MESH_FORMATS) or output.suffix == ""
+    """Whether -o names a folder: it is one, or it has no extension (and is not just one, as `.obj` is)."""
+    return (output.is_dir() and output.suffix.lower() not in MESH_FORMATS) or (output.suffix == "" and output.name.lower() not in MESH_FORMATS)
 
 
 def parse_format(text: str | None, output: Path | None) -> str:

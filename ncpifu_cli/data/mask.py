@@ -63,7 +63,7 @@ class UntrustedMask(NcpifuError):
             f"could not find the person in {photo.name} reliably: {reason}",
             "give --mask FILE (white = person) or --person-box X,Y,WIDTH,HEIGHT, use a cut-out PNG, or install a rembg model (`ncpifu doctor` tells how); "
             "--allow-rough-mask goes on with the guess",
-            exit_code=2,
+            exit_code=3,
         )
         self.photo = photo
         self.draft = draft
@@ -136,7 +136,7 @@ def _smooth(photo: Photo) -> Mask | None:
     fit = grabcut.smooth_background(photo.rgb)
     if not fit.trusted or _implausible(fit.mask):
         return None
-    note = f"masked by its smooth background (noise {fit.noise:.1f} of at most {grabcut.MAX_NOISE_LAB:.0f}): look at its outline"
+    note = f"masked by its smooth background (noise {fit.noise:.1f}; smooth is below {grabcut.MAX_NOISE_LAB:.0f}): look at its outline"
     return Mask(_to_coverage(fit.mask), "smooth background", warnings=(note,))
 
 

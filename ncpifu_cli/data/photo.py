@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 WORKING_SIDE_PX = 3072  # no network sees more than 1024 px; this keeps three times that for colours
 MAX_PIXELS = 200_000_000  # 0.8 GB decoded as RGBA
 MIN_SIDE_PX = 32
-FORMATS_HINT = "readable formats: JPEG, PNG, WebP, AVIF, TIFF, BMP, GIF (HEIC after `pip install pillow-heif`)"
+FORMATS_HINT = "readable formats: JPEG, PNG, WebP, AVIF, TIFF, BMP, GIF, HEIC (with pillow-heif installed)"
 DECODE_ERRORS = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, struct.error, zlib.error, MemoryError)
 
 

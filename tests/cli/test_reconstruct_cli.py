@@ -108,7 +108,7 @@ def test_a_written_mask_can_be_given_back(run: Run, tmp_path: Path) -> None:
 def test_busy_background_stops_with_a_draft(run: Run, tmp_path: Path) -> None:
     Image.fromarray(busy_photo()).save(photos(tmp_path) / "busy.png")
     result = run(photos(tmp_path) / "busy.png", "-o", "mesh.obj")
-    assert_one_clear_line(result, "could not find the person", code=2)
+    assert_one_clear_line(result, "could not find the person", code=3)
     assert files() == ["mesh_mask_guess.png"]
     assert "mesh_mask_guess.png" in result.stderr
     assert run(photos(tmp_path) / "busy.png", "-o", "mesh.obj", "--allow-rough-mask").exit_code == 0
@@ -200,6 +200,7 @@ def test_outputs_that_cannot_be_written(run: Run, tmp_path: Path) -> None:
     Path("taken.obj").mkdir()
     cases = {
         "mesh.fbx": "unknown mesh format '.fbx'",
+        ".obj": "unknown mesh format '(no extension)'",
         str(tmp_path / "a file" / "mesh.obj"): "cannot write",
         "taken.obj": "is a folder",
     }

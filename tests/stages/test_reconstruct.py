@@ -125,7 +125,7 @@ def test_hidden_vertices_do_not_take_the_front_colour() -> None:
 def test_untrusted_mask_stops_unless_allowed() -> None:
     with pytest.raises(UntrustedMask) as caught:
         reconstruct(busy_photo(), fake_model(), mask_model="none")
-    assert caught.value.exit_code == 2
+    assert caught.value.exit_code == 3
     assert caught.value.draft.coverage.shape == (400, 300)
     assert reconstruct(busy_photo(), fake_model(), resolution=48, mask_model="none", allow_rough_mask=True).mesh.volume > 0
 
@@ -411,4 +411,4 @@ def test_an_untrusted_mask_passes_between_processes() -> None:
     error = pickle.loads(pickle.dumps(UntrustedMask(photo, Mask(photo.rgb[..., 0], "guess", trusted=False))))
     assert error.photo.size_px == photo.size_px
     assert error.draft.source == "guess"
-    assert error.exit_code == 2 and "--mask" in error.hint
+    assert error.exit_code == 3 and "--mask" in error.hint
