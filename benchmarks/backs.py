@@ -12,22 +12,15 @@ import cv2
 import numpy as np
 
 from ncpifu_cli.artifacts import default_root
+from ncpifu_cli.cli.console import RichReporter
 from ncpifu_cli.data.back_pictures import SURE, drawn_sides, lit_as
 from ncpifu_cli.data.backs import find_back_weights, other_side
 from ncpifu_cli.data.framing import head_rows
 from ncpifu_cli.data.opposite_views import OppositeViews, find_opposite_views
 from ncpifu_cli.errors import NcpifuError
-from ncpifu_cli.progress import Silent
 from ncpifu_cli.stages.train_back import train_back
 
 SQUARE_PX = 8  # no stripe behind is where it is in front
-
-
-class Lines(Silent):
-    """Prints what the training has to say."""
-
-    def info(self, message: str) -> None:
-        print(message, flush=True)
 
 
 def score(renders: Path, weights: Path, yaws_deg: tuple[float, ...]) -> None:
@@ -79,7 +72,7 @@ def main() -> None:
                 watch=tuple(options.watch),
                 start=options.start,
                 limit_seconds=60 * options.minutes,
-                reporter=Lines(),
+                reporter=RichReporter(),
             )
             return
         weights = options.weights or find_back_weights()

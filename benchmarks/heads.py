@@ -9,18 +9,11 @@ import sys
 from pathlib import Path
 
 from ncpifu_cli.artifacts import default_root
+from ncpifu_cli.cli.console import RichReporter
 from ncpifu_cli.data.normal_net import load_normals
 from ncpifu_cli.data.normals import find_normal_weights
 from ncpifu_cli.errors import NcpifuError
-from ncpifu_cli.progress import Silent
 from ncpifu_cli.stages.train_heads import draw_heads, drawn_heads, head_angle_deg, train_heads
-
-
-class Lines(Silent):
-    """Prints what the training has to say."""
-
-    def info(self, message: str) -> None:
-        print(message, flush=True)
 
 
 def main() -> None:
@@ -39,14 +32,17 @@ def main() -> None:
     try:
         if options.action == "draw":
             draw_heads(
-                options.heads if options.split == "train" else options.held_out, options.split, range(options.seed, options.seed + options.count), Lines()
+                options.heads if options.split == "train" else options.held_out,
+                options.split,
+                range(options.seed, options.seed + options.count),
+                RichReporter(),
             )
         elif options.action == "train":
             held_out = options.held_out if options.held_out.exists() else None
             start = options.start or find_normal_weights()
             if start is None:
                 raise NcpifuError("no normal network is installed", "give --start FILE, or train one: python benchmarks/normals.py train")
-            train_heads(options.heads, options.output, start, held_out=held_out, limit_seconds=60 * options.minutes, reporter=Lines())
+            train_heads(options.heads, options.output, start, held_out=held_out, limit_seconds=60 * options.minutes, reporter=RichReporter())
         else:
             weights = options.weights or find_normal_weights()
             net = None if weights is None else load_normals(weights).heads

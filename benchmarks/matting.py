@@ -17,21 +17,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ncpifu_cli.cli.console import RichReporter
 from ncpifu_cli.data import grabcut, matting
 from ncpifu_cli.data.backdrops import Backdrops
 from ncpifu_cli.data.composites import Compositor, find_views
-from ncpifu_cli.progress import Silent
 
 Mask = NDArray[np.bool_]
 HELD_OUT_PANORAMAS = ("city", "lobby", "workshop")
 LABELS = re.compile(r"/(can|soda|cereal|lemon)\.png")  # brands, and a fruit
-
-
-class Lines(Silent):
-    """Prints what the training has to say."""
-
-    def info(self, message: str) -> None:
-        print(message, flush=True)
 
 
 def backgrounds(packages: Path, output: Path) -> None:
@@ -77,7 +70,7 @@ def train(renders: Path, pictures: Path, run: Path, minutes: float, start: Path 
     """Coarse pictures for 80 % of the time, finer ones for the rest; from scratch or on from `start`."""
     from ncpifu_cli.stages.train_matting import COARSE, train_matting
 
-    common = {"backgrounds": pictures / "train", "held_out_backgrounds": pictures / "held_out", "steps": 100_000, "reporter": Lines()}
+    common = {"backgrounds": pictures / "train", "held_out_backgrounds": pictures / "held_out", "steps": 100_000, "reporter": RichReporter()}
     coarse = train_matting(renders, run / "coarse", start=start, shapes=COARSE, limit_seconds=60 * 0.8 * minutes, **common)
     train_matting(renders, run / "fine", start=coarse, seed=1, learning_rate=6e-4, limit_seconds=60 * 0.2 * minutes, **common)
 

@@ -11,22 +11,15 @@ from pathlib import Path
 import numpy as np
 
 from ncpifu_cli.artifacts import default_root
+from ncpifu_cli.cli.console import RichReporter
 from ncpifu_cli.data.network_input import CLOSE_PX
 from ncpifu_cli.data.normal_net import load_normals
 from ncpifu_cli.data.normals import find_normal_weights
 from ncpifu_cli.data.opposite_views import OppositeViews, find_opposite_views
 from ncpifu_cli.errors import NcpifuError
-from ncpifu_cli.progress import Silent
 from ncpifu_cli.stages.train_normals import angles_deg, close_angles_deg, train_normals
 
 TITLES = {"head": "of it the head", "front_close": "front, close too", "head_close": "of it the head"}
-
-
-class Lines(Silent):
-    """Prints what the training has to say."""
-
-    def info(self, message: str) -> None:
-        print(message, flush=True)
 
 
 def score(renders: Path, close: Path | None, weights: Path, count: int) -> None:
@@ -65,7 +58,7 @@ def main() -> None:
                 close_renders=options.close,
                 steps=100_000,
                 limit_seconds=60 * options.minutes,
-                reporter=Lines(),
+                reporter=RichReporter(),
             )
             return
         weights = options.weights or find_normal_weights()

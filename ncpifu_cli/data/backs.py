@@ -1,6 +1,5 @@
 """Colours of the side that a photo does not show, told by the project's own small network (docs/backs.md)."""
 
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,7 +37,7 @@ def other_side(weights: Path, picture: NDArray[np.uint8], coverage: Floats, devi
     """
     import torch
 
-    net = _network(weights, weights.stat().st_mtime_ns, str(device))
+    net = _network(weights, device)
     cover = cv2.resize(coverage, picture.shape[:2], interpolation=cv2.INTER_LINEAR)
     seen = torch.from_numpy(masked_input(*resize_masked(picture, cover, BACK_PX)))[None].to(device)
     with torch.inference_mode():
@@ -64,9 +63,8 @@ def _seam(front: Floats, back: Floats, cover: Floats) -> Floats:
     return np.asarray(fades[..., None] * difference / np.maximum(near, np.float32(1e-3))[..., None], np.float32)
 
 
-@lru_cache(maxsize=2)
-def _network(path: Path, changed_ns: int, device: str) -> "BackNet":
-    """`changed_ns` makes a replaced file be read again."""
+def _network(path: Path, device: "str | torch.device") -> "BackNet":
     from ncpifu_cli.data.back_net import load_back
+    from ncpifu_cli.data.weights_file import read_once
 
-    return load_back(path).to(device)
+    return read_once(load_back, path, device)

@@ -4,7 +4,6 @@ Works offline, in about a second on a CPU, on busy backgrounds as on plain ones;
 """
 
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -54,7 +53,7 @@ def estimate_mask(rgb: NDArray[np.uint8], box: Box | None = None) -> MatteEstima
     weights = find_matting_weights()
     if weights is None:
         raise NcpifuError(f"the weights of the matting network ({FILE_NAME}) are not installed", "run from a clone, set NCPIFU_MATTING, or give --mask FILE")
-    net = _network(weights, weights.stat().st_mtime_ns)
+    net = _network(weights)
     frame = (0, 0, rgb.shape[1], rgb.shape[0]) if box is None else _grown(box, MARGIN, rgb.shape[:2])
     x, y, w, h = frame
     alpha, confidence = _person_alpha(net, rgb[y : y + h, x : x + w])
@@ -152,9 +151,8 @@ def _grown(box: Box, share: float, shape: tuple[int, ...]) -> Box:
     return left, top, min(shape[1], box[0] + box[2] + margin) - left, min(shape[0], box[1] + box[3] + margin) - top
 
 
-@lru_cache(maxsize=1)
-def _network(path: Path, changed_ns: int) -> "MattingNet":
-    """`changed_ns` makes a replaced file be read again."""
+def _network(path: Path) -> "MattingNet":
     from ncpifu_cli.data.matting_net import load_matting
+    from ncpifu_cli.data.weights_file import read_once
 
-    return load_matting(path)
+    return read_once(load_matting, path)

@@ -1,6 +1,5 @@
 """Normals of the front and back of a cut-out person, by the project's own small network (docs/normals.md)."""
 
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -48,7 +47,7 @@ def estimate_normals(
     """
     if image.shape != (CLOSE_PX, CLOSE_PX, 3) or coverage.shape != (CLOSE_PX, CLOSE_PX):
         raise ValueError(f"normals are seen in pictures of {CLOSE_PX} px; got image {image.shape}, mask {coverage.shape}")
-    return normals_seen(_networks(weights, weights.stat().st_mtime_ns, str(device)), image, coverage, device, head)
+    return normals_seen(_networks(weights, device), image, coverage, device, head)
 
 
 def normals_seen(
@@ -143,9 +142,8 @@ def _fitted(start: int, length: int, size_px: int) -> slice:
     return slice(first, first + wanted)
 
 
-@lru_cache(maxsize=2)
-def _networks(path: Path, changed_ns: int, device: str) -> "NormalNets":
-    """`changed_ns` makes a replaced file be read again."""
+def _networks(path: Path, device: "str | torch.device") -> "NormalNets":
     from ncpifu_cli.data.normal_net import load_normals
+    from ncpifu_cli.data.weights_file import read_once
 
-    return load_normals(path).to(device)
+    return read_once(load_normals, path, device)

@@ -1,8 +1,10 @@
 """Small networks of `data` on disk: safetensors in half precision, told apart by a format in the header."""
 
 import json
+from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -11,6 +13,8 @@ from torch import nn
 
 from ncpifu_cli.artifacts import atomic_path
 from ncpifu_cli.errors import NcpifuError
+
+Net = TypeVar("Net", bound=nn.Module)
 
 
 def save_half(path: Path, net: nn.Module, kind: str, meta: dict[str, Any]) -> None:
@@ -33,6 +37,16 @@ def holds(path: Path, prefix: str) -> bool:
             return any(name.startswith(prefix) for name in file.keys())  # noqa: SIM118 (not a dict)
     except (SafetensorError, OSError):
         return False
+
+
+def read_once(load: Callable[[Path], Net], path: Path, device: str | torch.device = "cpu") -> Net:
+    """`load(path)` on a device: the same network again as long as the file has not changed."""
+    return _read(load, path, path.stat().st_mtime_ns, str(device))  # type: ignore[return-value]
+
+
+@lru_cache(maxsize=4)  # a photo takes three: its mask, its normals and its back
+def _read(load: Callable[[Path], nn.Module], path: Path, changed_ns: int, device: str) -> nn.Module:
+    return load(path).to(device)
 
 
 def read_half(path: Path, net: nn.Module, kind: str, released_name: str) -> None:
