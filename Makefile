@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast lint types imports check benchmarks clean
+.PHONY: help setup demo test lint types imports check benchmarks clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -46,7 +46,7 @@ imports: setup ## import direction (docs/architecture.md)
 
 check: lint types imports test ## all of the above: what CI runs
 
-benchmarks: setup ## print the tables of docs/ (about 15 minutes)
+benchmarks: setup ## print the speed tables of extraction, reconstruction and rendering (about 15 minutes)
 	@for script in extraction reconstruct render; do $(BIN)/python benchmarks/$$script.py; done
 
 clean: ## remove what make demo wrote (not .venv, not data/)

@@ -155,7 +155,7 @@ def check_media() -> Check:
     """Small packages for films, textures and phone photos."""
     absent = [f"{name.replace('_', '-')} ({use})" for name, use in MEDIA_PACKAGES.items() if importlib.util.find_spec(name) is None]
     if absent:
-        return Check("media", "missing", f"not installed: {', '.join(absent)}", 'pip install "ncpifu[media]", in the clone: pip install -e ".[media]"')
+        return Check("media", "missing", f"not installed: {', '.join(absent)}", 'in the clone: pip install -e ".[media]"')
     return Check("media", "ok", ", ".join(f"{name.replace('_', '-')} ({use})" for name, use in MEDIA_PACKAGES.items()))
 
 

@@ -80,9 +80,8 @@ def _split(config: EvalConfig, found: list[str], folder: Path) -> list[str]:
         prefix = f"{split or 'test'}-"
         chosen = [name for name in found if name.startswith(prefix)]
         if not chosen:
-            raise NcpifuError(
-                f"none of the {len(found)} scans in {folder} is called {prefix}*", f"`ncpifu synth` makes them; --split all takes all {len(found)}"
-            )
+            making = "`ncpifu synth`" if split is None else f"`ncpifu synth --split {split}`"
+            raise NcpifuError(f"none of the {len(found)} scans in {folder} is called {prefix}*", f"{making} makes them; --split all takes all {len(found)}")
         return chosen
     if config.dataset == "buff" and split is None:
         spread = np.linspace(0, len(found) - 1, min(len(found), BUFF_FRAMES)).round().astype(int)

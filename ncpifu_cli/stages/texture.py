@@ -49,7 +49,7 @@ def import_xatlas() -> Any:
     try:
         import xatlas
     except ImportError as error:
-        raise NcpifuError("--texture needs the package xatlas", 'pip install xatlas, or pip install "ncpifu[media]"') from error
+        raise NcpifuError("--texture needs the package xatlas", "pip install xatlas") from error
     return xatlas
 
 

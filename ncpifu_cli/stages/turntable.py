@@ -28,7 +28,7 @@ def check_format(path: Path) -> None:
         try:
             import imageio_ffmpeg  # noqa: F401
         except ImportError as error:
-            raise NcpifuError("an .mp4 needs the package imageio-ffmpeg", 'pip install "ncpifu[media]", or write a .gif') from error
+            raise NcpifuError("an .mp4 needs the package imageio-ffmpeg", "pip install imageio-ffmpeg, or write a .gif") from error
 
 
 def write_turntable(result: "Reconstruction", path: Path, frames: int = FRAMES) -> None:

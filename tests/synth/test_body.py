@@ -61,7 +61,7 @@ def test_a_missing_package_says_what_to_install(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setitem(sys.modules, "anny", None)
     with pytest.raises(NcpifuError) as caught:
         body._load_body_model.__wrapped__()
-    assert "ncpifu[synth]" in caught.value.hint
+    assert 'pip install -e ".[synth]"' in caught.value.hint
 
 
 def test_the_slow_first_preparation_is_announced(monkeypatch: pytest.MonkeyPatch) -> None:
