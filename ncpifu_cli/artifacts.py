@@ -10,6 +10,7 @@ Folders of the project's data root (default `data/`):
 `<subject>` starts with `train-`, `test-` or `ood-` for our own humans; `train` never reads `test-` and `ood-`.
 """
 
+import errno
 import hashlib
 import json
 import os
@@ -27,6 +28,7 @@ from ncpifu_cli.errors import NcpifuError
 HELD_OUT_PREFIXES = ("test-", "ood-")
 _PACKAGE = Path(__file__).resolve().parent
 WEIGHTS_FOLDERS = (_PACKAGE.parent / "weights", _PACKAGE / "weights")  # a clone or an editable install; files packed with the wheel
+DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
 STALE_S = 24 * 3600  # what another machine left is taken for abandoned after a day
 
 
@@ -64,7 +66,7 @@ def own_weights(file_name: str, variable: str) -> Path | None:
 def atomic_path(target: Path) -> Iterator[Path]:
     """A temporary name beside `target`, renamed to it when the block ends well and removed when it does not.
 
-    Keeps the suffix (writers choose their format by it). Raises NcpifuError when the folder cannot be written.
+    Keeps the suffix (writers choose their format by it). Raises NcpifuError when the folder cannot be written and when the disk is full.
     """
     target = Path(target)
     try:
@@ -75,7 +77,12 @@ def atomic_path(target: Path) -> Iterator[Path]:
         raise _unwritable(target, error) from error
     temporary = Path(name)
     try:
-        yield temporary
+        try:
+            yield temporary
+        except OSError as error:
+            if error.errno not in DISK_ERRORS:
+                raise
+            raise NcpifuError(f"cannot write {target}: {error.strerror or error}", "free some space; what was there before is untouched") from error
         # mkstemp makes files private; give them what a plain open() would have given.
         mask = os.umask(0)
         os.umask(mask)
@@ -97,15 +104,21 @@ def atomic_folder(target: Path) -> Iterator[Path]:
         temporary = Path(tempfile.mkdtemp(prefix=temporary_prefix(), dir=target.parent))
     except OSError as error:
         raise _unwritable(target, error) from error
+    old = temporary.with_name(f"{temporary.name}-old")
     try:
         yield temporary
         temporary.chmod(0o755)
-        if target.exists():
-            shutil.rmtree(target)
+        if target.is_symlink():
+            target.unlink()  # the folder that it shows stays
+        elif target.is_dir():
+            os.replace(target, old)
         os.replace(temporary, target)
     finally:
-        if temporary.exists():
-            shutil.rmtree(temporary)
+        if old.exists() and not target.exists():
+            os.replace(old, target)  # interrupted between the two
+        for left in (temporary, old):
+            if left.exists():
+                shutil.rmtree(left)
 
 
 def check_writable(folder: Path, target: Path | None = None) -> None:
@@ -114,7 +127,7 @@ def check_writable(folder: Path, target: Path | None = None) -> None:
     Leaves nothing behind: what fails later leaves no empty folder.
     """
     present = Path(folder).absolute()
-    while not present.exists() and present != present.parent:
+    while not os.path.exists(present) and present != present.parent:
         present = present.parent
     try:
         with tempfile.TemporaryFile(dir=present):
@@ -125,7 +138,7 @@ def check_writable(folder: Path, target: Path | None = None) -> None:
 
 def _unwritable(target: Path, error: OSError) -> NcpifuError:
     """What to tell the user of a file or folder that cannot be made."""
-    blocking = next((parent for parent in Path(target).absolute().parents if parent.is_file()), None)
+    blocking = next((parent for parent in Path(target).absolute().parents if os.path.isfile(parent)), None)
     if blocking is not None:
         return NcpifuError(f"cannot write {target}: {blocking} is a file, not a folder", "choose another output folder")
     return NcpifuError(f"cannot write {target}: {error.strerror or error}", "choose an output folder that can be written")
@@ -181,10 +194,7 @@ def write_json(path: Path, value: Any) -> None:
     """Write `value` as indented JSON, atomically. NcpifuError names the file where the disk is full."""
     text = json.dumps(value, indent=1, sort_keys=False) + "\n"
     with atomic_path(path) as temporary:
-        try:
-            temporary.write_text(text, encoding="utf-8")
-        except OSError as error:
-            raise NcpifuError(f"cannot write {path}: {error.strerror or error}", "free some space") from error
+        temporary.write_text(text, encoding="utf-8")
 
 
 def read_json(path: Path) -> Any:

@@ -1,5 +1,6 @@
 """Atomic files and folders: whole or not at all."""
 
+import errno
 import os
 import subprocess
 import sys
@@ -30,6 +31,44 @@ def test_a_failed_folder_leaves_the_old_one(tmp_path: Path) -> None:
         raise RuntimeError("half way")
     assert (target / "a").read_text() == "1"
     assert list(tmp_path.iterdir()) == [target]
+
+
+def test_a_folder_takes_the_place_of_a_link(tmp_path: Path) -> None:
+    elsewhere, target = tmp_path / "elsewhere", tmp_path / "subject"
+    elsewhere.mkdir()
+    (elsewhere / "a").write_text("1")
+    target.symlink_to(elsewhere)
+    with atomic_folder(target) as temporary:
+        (temporary / "a").write_text("2")
+    assert (target / "a").read_text() == "2" and not target.is_symlink()
+    assert (elsewhere / "a").read_text() == "1"
+
+
+def test_a_folder_that_cannot_be_moved_in_leaves_the_old_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    target, moves = tmp_path / "subject", []
+    with atomic_folder(target) as temporary:
+        (temporary / "a").write_text("1")
+    replace = os.replace
+
+    def interrupted(source: Path, to: Path) -> None:
+        moves.append(to)
+        if len(moves) == 2:  # the old folder is aside, the new one not yet there
+            raise KeyboardInterrupt
+        replace(source, to)
+
+    monkeypatch.setattr(os, "replace", interrupted)
+    with pytest.raises(KeyboardInterrupt), atomic_folder(target) as temporary:
+        (temporary / "a").write_text("2")
+    assert (target / "a").read_text() == "1"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_a_full_disk_is_one_line_and_other_trouble_is_not_called_one(tmp_path: Path) -> None:
+    with pytest.raises(NcpifuError, match="cannot write .*out.png: No space left"), atomic_path(tmp_path / "out.png"):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    with pytest.raises(ConnectionError), atomic_path(tmp_path / "out.png"):
+        raise ConnectionResetError("the network")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_unwritable_target_is_one_line(tmp_path: Path) -> None:

@@ -52,12 +52,12 @@ class RichReporter:
             return
         narrow = self._console.width < WIDE
         columns = (
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(8 if narrow else 40),
             MofNCompleteColumn(),
             *(() if narrow else (TimeElapsedColumn(),)),
             TimeRemainingColumn(),
-            TextColumn("{task.fields[note]}", table_column=Column(no_wrap=True, overflow="ellipsis", ratio=1)),  # gives way to the others
+            TextColumn("{task.fields[note]}", markup=False, table_column=Column(no_wrap=True, overflow="ellipsis", ratio=1)),  # gives way to the others
         )
         with Progress(*columns, console=self._console, expand=True) as progress:
             self._live = progress
@@ -86,7 +86,8 @@ def print_json(value: Any) -> None:
 
 def print_line(text: str) -> None:
     """One line on standard output: the command's result."""
-    sys.stdout.write(text + "\n")
+    encoding = sys.stdout.encoding or "utf-8"
+    sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")  # a file's name may hold what is no character
 
 
 def fail(error: NcpifuError) -> int:

@@ -36,12 +36,13 @@ def data_check_cli(
     if sheet is not None:
         check_sheet_path(sheet)
     report = check_renders(source, views, reporter(quiet))
-    if sheet is not None:
-        write_contact_sheet(source, sheet, sorted(path.parent.name for path in source.glob("[!.]*/subject.json")))
     if as_json:
         print_json({**vars(report), "folder": str(report.folder)})
     else:
         _print(report)
+    sound = sorted({path.parent.name for path in source.glob("[!.]*/subject.json")} - set(report.problems))
+    if sheet is not None and sound:
+        write_contact_sheet(source, sheet, sound)
     if report.problems:
         raise NcpifuError(
             f"problems with {counted(len(report.problems), 'subject')} in {source}", "delete their folders and run `ncpifu render` again", PROBLEMS

@@ -1,5 +1,6 @@
 """`ncpifu reconstruct`: parse, call the stage, say where the files are."""
 
+import os
 import signal
 import sys
 import time
@@ -92,7 +93,7 @@ def reconstruct_cli(
 
     suffix = parse_format(format_, output)
     load = model_loader(weights, device, profile)
-    if len(photos) == 1 and not photos[0].is_dir() and photos[0].suffix.lower() != ".txt":
+    if len(photos) == 1 and not os.path.isdir(photos[0]) and photos[0].suffix.lower() != ".txt":
         started = time.perf_counter()
         target = output if output is not None and not is_folder(output) else (output or Path("out")) / f"{photos[0].stem}{suffix}"
         people = reconstruct_to_files(photos[0], target, config, load, reporter(quiet))
@@ -129,19 +130,20 @@ def _batch(photos: list[Path], folder: Path, suffix: str, config: ReconstructCon
 
 def _print_table(rows: "list[Row]", total: int, folder: Path) -> None:
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
-    table = Table(title=f"{sum(row.error is None for row in rows)} of {total} photos into {folder}")
+    table = Table(title=escape(f"{sum(row.error is None for row in rows)} of {total} photos into {folder}"))
     for name in ("photo", "mask", "warnings", "vertices", "s", "result"):
         table.add_column(name, justify="right" if name in ("warnings", "vertices", "s") else "left", overflow="fold")
     for row in rows:
-        seconds = f"{row.seconds:.1f}"
+        seconds, photo = f"{row.seconds:.1f}", escape(row.photo.name)
         if row.error is not None:
-            table.add_row(row.photo.name, "", "", "", seconds, f"failed: {row.error.message}", style="red")
+            table.add_row(photo, "", "", "", seconds, escape(f"failed: {row.error.message}"), style="red")
         for one in row.people:
             count = "" if one.sidecar is None else str(one.sidecar["mesh"]["vertices"])
             warnings = len(one.warnings)
-            table.add_row(row.photo.name, one.mask["source"], str(warnings or ""), count, seconds, one.main.name, style="yellow" if warnings else None)
+            table.add_row(photo, escape(one.mask["source"]), str(warnings or ""), count, seconds, escape(one.main.name), style="yellow" if warnings else None)
     Console(stderr=True, highlight=False).print(table)
 
 
@@ -182,7 +184,7 @@ def _document(one: "Written") -> dict[str, Any]:
 
 def is_folder(output: Path) -> bool:
     """Whether -o names a folder: it is one, or it has no extension (and is not just one, as `.obj` is)."""
-    return (output.is_dir() and output.suffix.lower() not in MESH_FORMATS) or (output.suffix == "" and output.name.lower() not in MESH_FORMATS)
+    return (os.path.isdir(output) and output.suffix.lower() not in MESH_FORMATS) or (output.suffix == "" and output.name.lower() not in MESH_FORMATS)
 
 
 def parse_format(text: str | None, output: Path | None) -> str:

@@ -23,7 +23,7 @@ def synth_cli(
     detail: Annotated[str, typer.Option(help="train (110 000 faces) or full (every face).")] = "train",
     mesh_format: Annotated[str, typer.Option("--format", help="Mesh file: drc (compact), glb, ply or obj.")] = "drc",
     person: Annotated[Path | None, typer.Option(help="YAML that fixes outfit, pose, body, hair, shoes, props (see docs/synth.md).")] = None,
-    sheet: Annotated[Path | None, typer.Option(help="Also write a contact sheet (PNG) of the first 24: colour, normals, slices.")] = None,
+    sheet: Annotated[Path | None, typer.Option(help="Also write a contact sheet (PNG or JPEG) of the first 24: colour, normals, slices.")] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no messages.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:

@@ -5,6 +5,7 @@ working copy is never larger than `WORKING_SIDE_PX`. Pixel coordinates everywher
 """
 
 import io
+import os
 import struct
 import warnings
 import zlib
@@ -63,14 +64,14 @@ def read_photo(path: Path) -> Photo:
                     notes.append("animated or many pages: the first is used")
                 image.draft(None, _fitting(size))  # JPEG only: decode at 1/2, 1/4 or 1/8
                 image.load()
-                turned = image.getexif().get(0x0112, 1)
+                turned = _orientation(image)
                 rgb, alpha = _to_rgb(image)
     except DECODE_ERRORS as error:
         raise _unreadable(path, error) from error
     rgb, alpha = _upright(rgb, turned), None if alpha is None else _upright(alpha, turned)
     if turned in (5, 6, 7, 8):
         size = (size[1], size[0])
-    if turned not in (0, 1):
+    if turned != 1:
         notes.append("turned upright (EXIF)")
     if rgb.shape[1] != size[0]:
         notes.append(f"worked on at {rgb.shape[1]} x {rgb.shape[0]} px")
@@ -104,7 +105,7 @@ def read_mask_file(path: Path, photo: Photo) -> NDArray[np.uint8]:
             with _open(Path(path)) as image:
                 _check_size(Path(path), image.size, smallest=1)
                 image.load()
-                turned = image.getexif().get(0x0112, 1)
+                turned = _orientation(image)
                 rgb, alpha = _to_rgb(image)
     except DECODE_ERRORS as error:
         raise _unreadable(Path(path), error) from error
@@ -124,12 +125,21 @@ def read_mask_file(path: Path, photo: Photo) -> NDArray[np.uint8]:
 
 
 def _check_file(path: Path, what: str) -> None:
-    if path.is_dir():
+    if os.path.isdir(path):  # os.path: pathlib's own raise where a folder may not be looked into, and at names that no file can have
         raise NcpifuError(f"{path} is a folder, not a {what}", f"give one {what} file")
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise NcpifuError(f"the {what} {path} does not exist", "check the path")
     if path.stat().st_size == 0:
         raise NcpifuError(f"the {what} {path} is empty", "copy it again")
+
+
+def _orientation(image: "Image.Image") -> int:
+    """EXIF's, 1 to 8; 1, upright, where it tells none or is damaged, which is no reason to refuse a sound picture."""
+    try:
+        turned = image.getexif().get(0x0112, 1)
+    except DECODE_ERRORS:
+        return 1
+    return turned if turned in range(1, 9) else 1
 
 
 def _open(path: Path) -> "Image.Image":

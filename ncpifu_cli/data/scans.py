@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ncpifu_cli.data.mesh_files import read_draco, read_scene
 from ncpifu_cli.data.scan_repair import WARNING, RawMesh, find_up_axis, guess_units, height_note, repair, same_place
 from ncpifu_cli.data.srgb import from_linear
 from ncpifu_cli.errors import NcpifuError
@@ -71,7 +72,7 @@ def read_scan(source: ScanSource, up: str = "auto", units: str = "auto") -> Scan
 
     Raises NcpifuError naming the file where it cannot be read, holds no usable surface, or is not finite.
     """
-    raw = _read_draco(source.path) if source.path.suffix.lower() == ".drc" else _read_trimesh(source)
+    raw = read_draco(source.path) if source.path.suffix.lower() == ".drc" else _read_trimesh(source)
     try:
         repair(raw, specks=source.dataset != "synthetic")  # the parts of our own humans are all meant
         similarity = normalise_subject(raw.vertices, find_up_axis(raw, source.up if up == "auto" else up))
@@ -118,35 +119,19 @@ def _distinct(sources: list[ScanSource]) -> list[ScanSource]:
     return sources
 
 
-def _read_draco(path: Path) -> RawMesh:
-    import DracoPy
-
-    try:
-        mesh = DracoPy.decode(path.read_bytes())
-    except (OSError, ValueError, RuntimeError, DracoPy.FileTypeException) as error:
-        raise NcpifuError(f"cannot read {path}: {' '.join(str(error).split())}") from error
-    if not hasattr(mesh, "faces"):
-        raise NcpifuError(f"{path} is a point cloud, not a mesh")
-    colors = getattr(mesh, "colors", None)
-    colors = None if colors is None else np.ascontiguousarray(np.asarray(colors)[:, :3], np.uint8)
-    return RawMesh(np.asarray(mesh.points, np.float64).reshape(-1, 3), np.asarray(mesh.faces, np.int64).reshape(-1, 3), colors)
-
-
 def _read_trimesh(source: ScanSource) -> RawMesh:
-    import trimesh
-
-    try:
-        scene = trimesh.load_scene(source.path, process=False)
-        for part in scene.geometry.values():
-            _show_vertex_colours(part)
-        mesh: Any = scene.to_mesh()
-    except (OSError, ValueError, KeyError, IndexError, TypeError, AttributeError) as error:  # what trimesh's parsers raise at broken files
-        raise NcpifuError(f"cannot read {source.path}: {str(error).splitlines()[0] if str(error) else type(error).__name__}") from error
+    scene = read_scene(source.path)
+    for part in scene.geometry.values():
+        _show_vertex_colours(part)
+    mesh: Any = scene.to_mesh()
     raw = RawMesh(np.asarray(mesh.vertices, np.float64).reshape(-1, 3), np.asarray(mesh.faces, np.int64).reshape(-1, 3))
     image = _texture_image(mesh, source, raw.notes)
-    uv = getattr(mesh.visual, "uv", None)
+    uv = None if image is None else getattr(mesh.visual, "uv", None)
     if image is not None and uv is not None and len(uv) == len(raw.vertices):
-        raw.texture = TexturedUV(image, np.ascontiguousarray(uv, np.float32))
+        if np.isfinite(uv).all():
+            raw.texture = TexturedUV(image, np.ascontiguousarray(uv, np.float32))
+        else:
+            raw.notes.append(f"{WARNING}texture coordinates that are not finite numbers: without colour")
     elif mesh.visual.kind == "vertex":
         raw.colors = np.ascontiguousarray(mesh.visual.vertex_colors[:, :3], np.uint8)
     elif mesh.visual.kind == "face":

@@ -26,7 +26,7 @@ def save_tensors(path: Path, tensors: dict[str, Tensor], header: dict[str, Any])
     with atomic_path(path) as temporary:
         try:
             save_file(plain, temporary, metadata={key: json.dumps(value) for key, value in header.items()})
-        except (SafetensorError, OSError) as error:
+        except (SafetensorError, OSError) as error:  # the first is what a full disk looks like from there
             raise NcpifuError(f"cannot write {path}: {error}", "free some space; what was saved before is untouched") from error
 
 
@@ -79,6 +79,8 @@ def load_weights(path: Path, device: str | torch.device = "cpu") -> tuple[Networ
             else "use a weights.safetensors of `ncpifu train`, or a released one"
         )
         raise NcpifuError(f"{path} holds no {FORMAT} weights", hint)
+    if not isinstance(header.get("config"), dict) or not isinstance(header.get("meta", {}), dict):
+        raise NcpifuError(f"{path} does not say which network its weights are of", "the file was edited, or written by another program")
     header["config"].pop("color", None)  # networks had a colour head once, which nothing asks any more (docs/backs.md)
     tensors = {name: tensor for name, tensor in tensors.items() if not name.startswith("color_head.")}
     config = validate(ModelConfig, header["config"], str(path))

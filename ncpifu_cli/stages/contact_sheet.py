@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ncpifu_cli.artifacts import atomic_path, read_json
+from ncpifu_cli.artifacts import atomic_path, check_writable, read_json
 from ncpifu_cli.errors import NcpifuError
 
 TILE_PX = 192
@@ -40,6 +40,7 @@ def check_sheet_path(path: Path) -> None:
     """NcpifuError where no sheet can go to `path`: better said before an hour of rendering than after it."""
     if path.suffix.lower() not in (".png", ".jpg", ".jpeg") or path.is_dir():
         raise NcpifuError(f"cannot write a contact sheet as {path}", "give a file ending in .png or .jpg")
+    check_writable(path.parent, path)
 
 
 def spread_views(views: list[dict[str, Any]], count: int) -> list[dict[str, Any]]:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ncpifu_cli.artifacts import HELD_OUT_PREFIXES, read_json
+from ncpifu_cli.data.dataset import read_picture
 from ncpifu_cli.data.samples import read_samples
 from ncpifu_cli.data.scan_repair import guess_units
 from ncpifu_cli.errors import NcpifuError
@@ -21,6 +22,14 @@ from ncpifu_cli.stages.contact_sheet import spread_views
 NEAR_INSIDE = (0.2, 0.5)  # share of the near points: a person has about 0.4, a convex body a little less than half; beyond, it is inside out or open
 MASK_SHARE = (0.02, 0.6)  # of the picture
 OUTSIDE_MASK = 0.01  # of the inside points may fall beside the mask: thin hair and hems; complete renders have below 0.001
+# of a view, and how they are read
+PICTURES = {
+    "rgb": cv2.IMREAD_COLOR,
+    "mask": cv2.IMREAD_GRAYSCALE,
+    "depth": cv2.IMREAD_UNCHANGED,
+    "depth_map": cv2.IMREAD_UNCHANGED,
+    "normal_map": cv2.IMREAD_UNCHANGED,
+}
 DARK = 12  # grey level that JPEG leaves around the subject
 
 
@@ -114,7 +123,7 @@ class _Subject:
         self.near_inside = 0.0
 
     def check(self, views_per_subject: int) -> None:
-        files = {view[kind] for view in self.views for kind in ("rgb", "mask", "depth", "depth_map", "normal_map") if kind in view}
+        files = {view[kind] for view in self.views for kind in PICTURES if kind in view}
         missing = sorted(file for file in files if not (self.folder / file).is_file())
         if missing:
             self._complain(f"{len(missing)} of {len(files)} files are missing: {missing[0]}{', ...' if len(missing) > 1 else ''}")
@@ -130,11 +139,15 @@ class _Subject:
             self._check_view(view, inside)
 
     def _check_view(self, view: dict[str, Any], inside_m: NDArray[np.float32]) -> None:
-        rgb = cv2.imread(str(self.folder / view["rgb"]), cv2.IMREAD_COLOR)
-        mask = cv2.imread(str(self.folder / view["mask"]), cv2.IMREAD_GRAYSCALE)
-        if rgb is None or mask is None:
-            self._complain(f"{view['rgb'] if rgb is None else view['mask']} is not a picture")
-            return
+        pictures = {}
+        for kind, flags in PICTURES.items():
+            if kind in view:
+                try:
+                    pictures[kind] = read_picture(self.folder / view[kind], flags)
+                except NcpifuError:
+                    self._complain(f"{view[kind]} is not a picture, or cut short")
+                    return
+        rgb, mask = pictures["rgb"], pictures["mask"]
         if rgb.shape[:2] != mask.shape or mask.shape != (self.size_px, self.size_px):
             self._complain(f"{view['rgb']} or its mask is not {self.size_px} px wide and tall")
             return

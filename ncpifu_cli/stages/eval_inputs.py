@@ -96,7 +96,7 @@ def read_split(name: str) -> list[str]:
         shipped = ", ".join(sorted(file.stem for file in SPLITS.glob("*.txt")))
         raise NcpifuError(f"no split {name!r}", f"give a text file of subject names, 'all', or one of: {shipped}")
     try:
-        lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
+        lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
     except (OSError, UnicodeDecodeError) as error:
         raise NcpifuError(f"{path} is not readable text: {error}") from error
     names = [line for line in lines if line and not line.startswith("#")]

@@ -4,10 +4,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import trimesh
 from numpy.typing import NDArray
 
 from ncpifu_cli.config.eval import Alignment
+from ncpifu_cli.data.mesh_files import read_geometry
 from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.geometry import metrics
 from ncpifu_cli.geometry.align import register
@@ -38,13 +38,8 @@ def load_prediction(file: MeshFile, scan_to_world: Similarity, yaw_deg: float) -
 
 def read_mesh(path: Path) -> Mesh:
     """(V, 3) float64 vertices and (F, 3) int64 faces of a mesh file, exactly as stored; NcpifuError when it cannot be read."""
-    try:
-        loaded = trimesh.load(path, force="mesh", process=False)
-    except (OSError, ValueError, KeyError, IndexError, TypeError, AttributeError, NotImplementedError) as error:  # trimesh's readers raise all of these
-        raise NcpifuError(f"{path.name} cannot be read as a mesh: {error}") from error
-    if not isinstance(loaded, trimesh.Trimesh):
-        raise NcpifuError(f"{path.name} holds no mesh")
-    return np.asarray(loaded.vertices, np.float64).reshape(-1, 3), np.asarray(loaded.faces, np.int64).reshape(-1, 3)
+    raw = read_geometry(path)
+    return raw.vertices, raw.faces
 
 
 class Candidate:

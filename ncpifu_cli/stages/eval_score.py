@@ -23,7 +23,7 @@ from ncpifu_cli.geometry.surface import sample_outer_surface
 from ncpifu_cli.stages.eval_meshes import Candidate, Stream, load_prediction, place_warning
 from ncpifu_cli.stages.eval_methods import MeshFile, item_name
 
-SCORES_VERSION = 3  # raise when a number changes its meaning: stored scores are then measured anew
+SCORES_VERSION = 4  # raise when a number changes its meaning: stored scores are then measured anew
 SETTINGS = ("up", "protocol", "align", "seed", "samples", "volume_points", "f_score_cm", "normal_size_px")  # what a score depends on
 VOLUME_MARGIN_M = 0.1  # the box of the volumetric overlap reaches this far beyond the subject
 FAILED_DISTANCE_CM = 90.0  # half the subject's height: worse than any mesh that has to do with the person, yet a number
@@ -40,7 +40,7 @@ METRICS: dict[str, tuple[str, bool]] = {
     "f_score": ("F-score", True),
     "iou": ("Volume IoU", True),
     "silhouette_iou": ("Silhouette IoU", True),
-    "masked_input": ("Normal error, input view", False),
+    "normal_input": ("Normal error, input view", False),
     "normal_4_views": ("Normal error, sum of 4 views", False),
     "normal_4_views_grey": ("Normal error, sum of 4 views, grey background", False),
 }
@@ -92,7 +92,7 @@ def score_subject(task: SubjectTask) -> SubjectScores:
     """Score every method in every view, but for what is in the store already. A truth that cannot be read is reported, never raised."""
     name = task.source.name
     keys = {item: _score_key(task, item) for item in task.meshes}
-    stored = read_json(task.store) if task.store.is_file() else {"rows": {}, "notes": []}
+    stored = _stored(task.store)
     if not all(key in stored["rows"] for key in keys.values()):
         try:
             scan = read_scan(task.source, task.config.up)
@@ -106,6 +106,17 @@ def score_subject(task: SubjectTask) -> SubjectScores:
         write_json(task.store, stored)
     rows = [{"subject": name, "view_deg": yaw, "method": method} | stored["rows"][key] for (method, yaw), key in keys.items()]
     return SubjectScores(name, rows, notes=tuple(stored["notes"]))
+
+
+def _stored(store: Path) -> dict[str, Any]:
+    """The scores that earlier runs left; none where the file is not there or damaged: then all are measured again."""
+    try:
+        stored = read_json(store)
+        if isinstance(stored["rows"], dict) and isinstance(stored["notes"], list):
+            return {"rows": stored["rows"], "notes": stored["notes"]}
+    except (NcpifuError, KeyError, TypeError):
+        pass
+    return {"rows": {}, "notes": []}
 
 
 def _score_key(task: SubjectTask, item: tuple[str, float]) -> str:
@@ -186,7 +197,7 @@ def score_pair(pair: Comparison, truth: Truth, config: EvalConfig) -> Row:
 def _normal_errors(maps: list[list[metrics.NormalMap]]) -> dict[str, float]:
     """From the (prediction, truth) maps of the four views, the input view first."""
     black, grey = ([metrics.normal_error(mine, true, background) for mine, true in maps] for background in (0.0, GREY))
-    return {"masked_input": black[0], "normal_4_views": sum(black), "normal_4_views_grey": sum(grey)}
+    return {"normal_input": black[0], "normal_4_views": sum(black), "normal_4_views_grey": sum(grey)}
 
 
 def failed(reason: str, truth: Truth, config: EvalConfig) -> Row:

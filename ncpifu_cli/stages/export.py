@@ -58,7 +58,10 @@ def _writers(result: "Reconstruction", outputs: Outputs, document: dict[str, Any
     }
     if texture is not None and outputs.texture is not None and outputs.material is not None:
         image, material = texture.image, material_text(outputs)
-        writers |= {outputs.texture: lambda path: write_png(image, path), outputs.material: lambda path: path.write_text(material, encoding="utf-8")}
+        writers |= {
+            outputs.texture: lambda path: write_png(image, path),
+            outputs.material: lambda path: path.write_text(material, encoding="utf-8", errors="surrogateescape"),
+        }
     if outputs.confidence is not None:
         writers[outputs.confidence] = lambda path: write_mesh(confidence_mesh(result), path)
     if outputs.preview is not None:
@@ -66,9 +69,9 @@ def _writers(result: "Reconstruction", outputs: Outputs, document: dict[str, Any
     if outputs.turntable is not None:
         writers[outputs.turntable] = lambda path: write_turntable(result, path)
     if outputs.html is not None:
-        writers[outputs.html] = lambda path: path.write_text(viewer_page(result), encoding="utf-8")
+        writers[outputs.html] = lambda path: path.write_text(viewer_page(result), encoding="utf-8", errors="replace")
     if outputs.mask is not None:
-        writers[outputs.mask] = lambda path: write_mask(result.prepared.mask, result.prepared.photo.size_px, path)
+        writers[outputs.mask] = lambda path: path.write_bytes(mask_png(result.prepared.mask, result.prepared.photo.size_px))
     return writers
 
 
@@ -78,7 +81,7 @@ def write_mesh(mesh: "trimesh.Trimesh", path: Path, texture: "Texture | None" = 
     if suffix == ".glb":
         path.write_bytes(glb_bytes(mesh, texture))
     elif suffix == ".obj" and texture is not None and outputs is not None and outputs.material is not None:
-        path.write_text(obj_text(mesh, texture, outputs.material.name), encoding="utf-8")
+        path.write_text(obj_text(mesh, texture, outputs.material.name), encoding="utf-8", errors="surrogateescape")  # names need not be text
     elif suffix in MESH_FORMATS:
         mesh.export(str(path), file_type=suffix[1:])
     else:
@@ -114,10 +117,10 @@ def confidence_mesh(result: "Reconstruction") -> "trimesh.Trimesh":
     return trimesh.Trimesh(result.mesh.vertices, result.mesh.faces, vertex_colors=colours, vertex_attributes=attributes, process=False)
 
 
-def write_mask(mask: "Mask", size_px: tuple[int, int], path: Path) -> None:
-    """The mask at the size of the upright photo, white = person: what `--mask` takes."""
+def mask_png(mask: "Mask", size_px: tuple[int, int]) -> bytes:
+    """The PNG file of the mask at the size of the upright photo, white = person: what `--mask` takes."""
     import cv2
 
     height, width = mask.coverage.shape
     full = mask.coverage if (width, height) == size_px else cv2.resize(mask.coverage, size_px, interpolation=cv2.INTER_LINEAR)
-    path.write_bytes(png_bytes(full))
+    return png_bytes(full)

@@ -1,6 +1,7 @@
 """Many photos into one folder: the network is loaded once, and a photo that fails is told in its row and does not stop the rest."""
 
-import json
+import os
+import re
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
@@ -8,13 +9,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ncpifu_cli.artifacts import check_writable
-from ncpifu_cli.config.reconstruct import FILMS_BESIDE, ReconstructConfig
+from ncpifu_cli.config.reconstruct import FILMS_BESIDE, MESH_FORMATS, ReconstructConfig
 from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.progress import SILENT, Reporter, Task
+from ncpifu_cli.stages.outputs import files_of_run
 from ncpifu_cli.stages.reconstruct_files import Written, reconstruct_to_files
 from ncpifu_cli.stages.weights import LoadedModel
 
-BY_PRODUCTS = ("_mask", "_mask_guess", "_preview", "_texture")  # names of pictures that runs leave
+BY_PRODUCT = re.compile(r"(.+?)_(mask|mask_guess|preview|texture)(_\d+)?")  # names of pictures that runs leave
 PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".avif", ".heic", ".heif", ".tif", ".tiff", ".bmp", ".gif")
 
 
@@ -36,8 +38,10 @@ def collect_photos(inputs: Sequence[Path]) -> list[Path]:
     """
     photos: list[Path] = []
     for path in inputs:
-        if path.is_dir():
-            found = sorted(file for file in path.glob("[!.]*") if file.is_file() and file.suffix.lower() in PHOTO_SUFFIXES and not _left_by_a_run(file))
+        if os.path.isdir(path):
+            files = [file for file in path.glob("[!.]*") if os.path.isfile(file)]
+            stems = {file.stem for file in files if file.suffix.lower() in (*PHOTO_SUFFIXES, *MESH_FORMATS)}
+            found = sorted(file for file in files if file.suffix.lower() in PHOTO_SUFFIXES and not _left_by_a_run(file, stems))
         elif path.suffix.lower() == ".txt":
             found = [path.parent / line for line in _lines(path)]
         else:
@@ -64,7 +68,7 @@ def reconstruct_batch(
     every photo.
     """
     rows = [] if rows is None else rows
-    if config.mask is not None and not Path(config.mask).is_dir():
+    if config.mask is not None and not os.path.isdir(config.mask):
         raise NcpifuError(f"{config.mask} is not a folder", "with several photos --mask is a folder with a <photo>.png for each")
     if config.turntable is not None and config.turntable.lower() not in FILMS_BESIDE:
         raise NcpifuError(f"the films of several photos cannot all be {config.turntable}", "with several photos --turntable is mp4 or gif")
@@ -76,9 +80,10 @@ def reconstruct_batch(
             row, started, named = Row(photo), time.perf_counter(), _Naming(reporter, photo.name)
             try:
                 row.people = reconstruct_to_files(photo, folder / f"{name}{suffix}", _own_masks(config, name), load, named, photos)
-            except NcpifuError as error:
-                row.error = NcpifuError(error.message, error.hint, error.exit_code)  # without its traceback, which holds the photo
-                named.warn(f"failed: {error.message}" + (f" ({error.hint})" if error.hint else ""))
+            except (NcpifuError, OSError) as error:  # OSError: of a folder that may not be looked into
+                told = error if isinstance(error, NcpifuError) else NcpifuError(f"{error.filename or photo}: {error.strerror or error}")
+                row.error = NcpifuError(told.message, told.hint, told.exit_code)  # without its traceback, which holds the photo
+                named.warn(f"failed: {told.message}" + (f" ({told.hint})" if told.hint else ""))
             row.seconds = time.perf_counter() - started
             rows.append(row)
             task.advance()
@@ -111,33 +116,30 @@ def _own_masks(config: ReconstructConfig, name: str) -> ReconstructConfig:
     return config.model_copy(update=own)
 
 
-def _left_by_a_run(picture: Path) -> bool:
-    """Whether it is a mask, a draft of one, a texture or a preview."""
-    if picture.suffix == ".png" and picture.stem.rstrip("_0123456789").endswith(BY_PRODUCTS):
+def _left_by_a_run(picture: Path, stems: set[str]) -> bool:
+    """Whether it is a preview, or a mask, a draft of one or a texture of something whose stem is one of the photos' and meshes' beside it."""
+    if picture.name in files_of_run(picture.with_suffix(".json")):
         return True
-    try:
-        told = json.loads(picture.with_suffix(".json").read_text(encoding="utf-8"))
-        return bool(told["format"] == "ncpifu-reconstruction" and told["photo"]["file"] != picture.name)
-    except (OSError, ValueError, KeyError, TypeError):  # no sidecar
-        return False
+    named = BY_PRODUCT.fullmatch(picture.stem) if picture.suffix == ".png" else None
+    return named is not None and named[1] in stems
 
 
 def _distinct(names: Sequence[str]) -> list[str]:
-    taken: set[str] = set()
-    distinct = []
+    """Each once: what comes again gets the first number whose name is nobody's own."""
+    own, taken, distinct = set(names), set[str](), []
     for name in names:
-        number, own = 1, name
-        while own in taken:
+        number, unique = 1, name
+        while unique in taken or (number > 1 and unique in own):
             number += 1
-            own = f"{name}_{number}"
-        taken.add(own)
-        distinct.append(own)
+            unique = f"{name}_{number}"
+        taken.add(unique)
+        distinct.append(unique)
     return distinct
 
 
 def _lines(path: Path) -> list[str]:
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").replace("\0", "").splitlines()
     except FileNotFoundError as error:
         raise NcpifuError(f"the list {path} does not exist", "check the path") from error
     except (OSError, UnicodeDecodeError) as error:

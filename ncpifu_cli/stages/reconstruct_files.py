@@ -12,7 +12,7 @@ from ncpifu_cli.artifacts import atomic_path
 from ncpifu_cli.config.reconstruct import ReconstructConfig
 from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.progress import SILENT, Reporter
-from ncpifu_cli.stages.export import save_all, write_mask
+from ncpifu_cli.stages.export import mask_png, save_all
 from ncpifu_cli.stages.outputs import Outputs, draft_path, plan_outputs
 from ncpifu_cli.stages.reconstruct import Prepared, Reconstruction, UntrustedMask, prepare, reconstruct_prepared
 from ncpifu_cli.stages.sidecar import mask_document
@@ -66,9 +66,10 @@ def reconstruct_to_files(
     try:
         people = prepare(photo, config, reporter)
     except UntrustedMask as error:
-        draft = draft_path(plan.mesh, inputs)
+        picture = mask_png(error.draft, error.photo.size_px)
+        draft = draft_path(plan.mesh, inputs, picture)
         with atomic_path(draft) as temporary:
-            write_mask(error.draft, error.photo.size_px, temporary)
+            temporary.write_bytes(picture)
         raise NcpifuError(error.message, f"a draft is in {draft}: correct it and give it as --mask; or {error.hint}", error.exit_code) from error
     mask = people[0].mask
     reporter.info(f"mask: {mask.source}" + ("" if mask.confidence is None else f", {mask.confidence:.0%} sure"))
@@ -85,7 +86,7 @@ def _masks(people: Sequence[tuple[Prepared, Outputs]]) -> list[Written]:
     with ExitStack() as stack:
         for person, outputs in people:
             assert outputs.mask is not None  # what was asked for
-            write_mask(person.mask, person.photo.size_px, stack.enter_context(atomic_path(outputs.mask)))
+            stack.enter_context(atomic_path(outputs.mask)).write_bytes(mask_png(person.mask, person.photo.size_px))
     return [Written(outputs, mask_document(person.mask), person.warnings) for person, outputs in people]
 
 

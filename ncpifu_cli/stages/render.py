@@ -1,12 +1,11 @@
 """`render`: scans -> pictures, masks and labelled points, one folder per subject."""
 
-import errno
 import time
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
-from ncpifu_cli.artifacts import check_writable, read_json, remove_leftovers
+from ncpifu_cli.artifacts import DISK_ERRORS, check_writable, read_json, remove_leftovers
 from ncpifu_cli.config.render import RenderSettings
 from ncpifu_cli.data.renderers import Renderer, choose_renderer, make_renderer
 from ncpifu_cli.data.scan_repair import WARNING
@@ -163,7 +162,7 @@ def _render_one(task: _Task) -> _Rendered | NcpifuError:
     except NcpifuError as error:
         return error
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+        if error.errno in DISK_ERRORS:
             raise NcpifuError(f"cannot write {out}: {error.strerror}", "make room and run again: complete subjects are kept") from error
         return NcpifuError(f"{error.filename or source.path}: {error.strerror or error}")
 

@@ -11,7 +11,7 @@ from ncpifu_cli import __version__
 from ncpifu_cli.artifacts import sha256
 from ncpifu_cli.config.base import dump
 from ncpifu_cli.geometry.camera import HALF_EXTENT_M
-from ncpifu_cli.stages.outputs import Outputs
+from ncpifu_cli.stages.outputs import SIDECAR_FORMAT, Outputs
 
 if TYPE_CHECKING:
     from ncpifu_cli.data.mask import Mask
@@ -26,8 +26,9 @@ def sidecar(result: "Reconstruction", outputs: Outputs) -> dict[str, Any]:
     orthographic = result.perspective.is_orthographic
     u0, v0 = camera.centre_px
     return {
-        "format": "ncpifu-reconstruction",
+        "format": SIDECAR_FORMAT,
         "version": 2,
+        "written": sorted({path.name for path in outputs.wanted()} - {photo.name}),
         "mesh": {
             "file": outputs.mesh.name,
             "units": "metre, y up, the person faces +z, " + ("lowest point at y = 0" if result.config.ground else "the middle of the height at y = 0"),

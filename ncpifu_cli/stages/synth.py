@@ -9,6 +9,7 @@ from ncpifu_cli.artifacts import atomic_folder, atomic_path, check_writable, def
 from ncpifu_cli.config.synth import NO_WISHES, ClothKind, SynthConfig, Wishes
 from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.progress import SILENT, Reporter, counted
+from ncpifu_cli.stages.contact_sheet import check_sheet_path
 from ncpifu_cli.stages.engine import run_tasks
 from ncpifu_cli.synth.streams import GENERATOR_VERSION, subject_name
 
@@ -63,7 +64,7 @@ def synth(config: SynthConfig, out: Path | None = None, sheet: Path | None = Non
     """Make the humans of `config` under `out` (default: `scans` in the data root); finished ones are kept, so a stopped run can go on.
 
     Args:
-        sheet: also write a contact sheet (PNG: four sides in colour and normals, and slices) of the first 24 humans asked for.
+        sheet: also write a contact sheet (PNG or JPEG: four sides in colour and normals, and slices) of the first 24 humans asked for.
         wishes: what is fixed about all of them; the rest differs from seed to seed.
 
     Raises NcpifuError when a wish names what does not exist, the folder or the sheet's cannot be written, the body model is missing, or no human could be made.
@@ -77,7 +78,7 @@ def synth(config: SynthConfig, out: Path | None = None, sheet: Path | None = Non
     _check_device(config.device)
     check_writable(folder)
     if sheet is not None:
-        check_writable(Path(sheet).parent)
+        check_sheet_path(Path(sheet))
     remove_leftovers(folder)
     result, mesh_file = SynthResult(folder), f"mesh.{config.format}"
     budget = None if config.detail == "full" else _training_faces()
@@ -104,7 +105,7 @@ def planned(config: SynthConfig) -> list[tuple[str, int]]:
     """(split, number) of every human asked for."""
     counts = {config.split: config.count} if config.split else {"train": config.count, "test": max(2, config.count // 10)}
     if config.seed + max(counts.values()) - 1 > LARGEST_SEED:
-        raise NcpifuError(f"seeds {config.seed} .. {config.seed + config.count - 1} go beyond {LARGEST_SEED}", "choose a smaller --seed or --count")
+        raise NcpifuError(f"seeds {config.seed} .. {config.seed + max(counts.values()) - 1} go beyond {LARGEST_SEED}", "choose a smaller --seed or --count")
     return [(split, number) for split, count in counts.items() for number in range(config.seed, config.seed + count)]
 
 
@@ -114,13 +115,18 @@ def is_finished(subject: Path, mesh_file: str = MESH_FILE, wishes: Wishes = NO_W
 
     if not (subject / META_FILE).is_file() or not (subject / mesh_file).is_file():
         return False
-    meta = read_json(subject / META_FILE)
+    try:
+        meta = read_json(subject / META_FILE)
+    except NcpifuError:  # cut short by a power failure: made again
+        return False
+    if not isinstance(meta, dict):
+        return False
     made_of = meta.get("generator_version"), meta.get("wishes", {}), meta.get("cloth", "simulated")
     return made_of == (GENERATOR_VERSION, as_described(wishes), cloth)
 
 
 def write_sheet(folder: Path, names: Sequence[str], target: Path, mesh_file: str = MESH_FILE) -> None:
-    """A contact sheet of finished humans as PNG."""
+    """A contact sheet of finished humans as PNG or JPEG."""
     import cv2
 
     from ncpifu_cli.synth.assemble import decode_mesh
@@ -133,7 +139,7 @@ def write_sheet(folder: Path, names: Sequence[str], target: Path, mesh_file: str
         worn = " ".join(f"{item['garment']}:{item['pattern']}" for item in meta["outfit"])
         subjects.append(Subject(f"{name} {meta['pose']['family']} {worn} {meta['hair']}", mesh.vertices, mesh.faces, mesh.colors))
     picture = contact_sheet(subjects)
-    encoded, data = cv2.imencode(".png", picture[..., ::-1])
+    encoded, data = cv2.imencode(target.suffix, picture[..., ::-1])
     if not encoded:
         raise NcpifuError(f"cannot encode the contact sheet {target}")
     with atomic_path(target) as temporary:

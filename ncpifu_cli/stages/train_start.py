@@ -85,8 +85,8 @@ def runs_beside(run: Path) -> str:
 
 def _weights_step(path: Path) -> int:
     try:
-        return int(read_header(path).get("meta", {}).get("steps", 0))
-    except NcpifuError:
+        return int(read_header(path)["meta"]["steps"])
+    except (NcpifuError, KeyError, TypeError, ValueError):
         return 0  # missing or damaged: they are written again
 
 

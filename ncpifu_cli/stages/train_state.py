@@ -123,6 +123,8 @@ class TrainingState:
         tensors, header = read_tensors(path)
         if header.get("format") != FORMAT:
             raise NcpifuError(f"{path} is not a training state", "resume from a folder written by `ncpifu train`")
+        if not isinstance(header.get("config"), dict) or "model" not in header["config"]:
+            raise NcpifuError(f"{path} does not say what it is a state of", "it was edited; start another run with -o")
         if validate(ModelConfig, header["config"]["model"], str(path)) != self.config.model:
             raise NcpifuError(f"{path} was trained with other model settings", "resume with the run's own config.json, or start another run with -o")
         parts: dict[str, dict[str, Tensor]] = {"model": {}, "average": {}, "optimizer": {}, "usage": {}}

@@ -27,6 +27,15 @@ def test_exif_orientation(tmp_path: Path, orientation: int) -> None:
     assert photo.size_px == (expected.shape[1], expected.shape[0])
 
 
+@pytest.mark.parametrize("exif", [b"garbage", b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x4d\0\0\0\0\0\0"])
+def test_damaged_exif_does_not_damage_the_picture(exif: bytes, tmp_path: Path) -> None:
+    """Bytes that are none, and an orientation of 77."""
+    Image.fromarray(COLOURS).save(tmp_path / "photo.png", exif=exif)
+    photo = read_photo(tmp_path / "photo.png")
+    assert np.array_equal(photo.rgb, COLOURS)
+    assert photo.notes == ()
+
+
 @pytest.mark.parametrize("mode", ["L", "1", "P", "RGB", "CMYK"])
 def test_modes_without_alpha(tmp_path: Path, mode: str) -> None:
     source = Image.fromarray(COLOURS).convert(mode)

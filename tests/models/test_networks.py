@@ -168,7 +168,7 @@ class TestCheckpoint:
         assert found == config and meta == {"steps": 7}
         assert torch.equal(network.query(network.encode(image), points).logits, again.query(again.encode(image), points).logits)
 
-    @pytest.mark.parametrize("damage", ["missing", "cut", "garbage", "foreign", "reshaped"])
+    @pytest.mark.parametrize("damage", ["missing", "cut", "garbage", "foreign", "unnamed", "reshaped"])
     def test_bad_files(self, tmp_path: Path, damage: str) -> None:
         path = tmp_path / "w.safetensors"
         config = load(TrainConfig, "tiny").model
@@ -181,6 +181,8 @@ class TestCheckpoint:
             path.write_bytes(b"not weights at all")
         elif damage == "foreign":
             save_file({"a": torch.zeros(3)}, path)
+        elif damage == "unnamed":  # of the right format, but not said of which network
+            save_file({"a": torch.zeros(3)}, path, metadata={"format": '"ncpifu-weights-1"', "config": "[]", "meta": "null"})
         else:
             header = {"format": '"ncpifu-weights-1"', "config": json.dumps(config.model_dump(mode="json")), "meta": "{}"}
             save_file({name: torch.zeros(2, 2) for name in build(config).state_dict()}, path, metadata=header)

@@ -66,7 +66,17 @@ def test_each_defect_is_named(renders: Path) -> None:
     assert report.problems["train-000001"] == ["1 of 12 files are missing: mask/090.png"]
     assert any("camera and labels disagree" in problem for problem in report.problems["train-000002"])
     assert "samples.npz" in report.problems["test-000003"][0]
-    assert report.problems["0007"] == ["rgb/090.jpg is not a picture"]
+    assert report.problems["0007"] == ["rgb/090.jpg is not a picture, or cut short"]
+
+
+@pytest.mark.parametrize("kind", ["depth", "rgb"])
+def test_pictures_that_are_cut_short_are_named_and_left_out_of_the_sheet(kind: str, renders: Path, tmp_path: Path) -> None:
+    file = sorted((renders / "train-000001" / kind).iterdir())[0]
+    file.write_bytes(file.read_bytes()[: -100 if kind == "rgb" else 0])
+    assert [problem for problem in check_renders(renders).problems["train-000001"] if file.name in problem]
+    result = CliRunner().invoke(app, ["data", "check", str(renders), "--sheet", str(tmp_path / "sheet.png")])
+    assert result.exit_code == 3 and "PROBLEM train-000001" in result.stdout
+    assert (tmp_path / "sheet.png").is_file()
 
 
 def test_labels_of_a_surface_inside_out(renders: Path) -> None:

@@ -201,6 +201,9 @@ def test_what_is_scored_is_not_measured_again(
     assert len(measured) == 4  # other settings, other scores
     assert evaluate(config).rows == again.rows
     assert len(measured) == 4
+    (tmp_path / "report" / "scores" / "test-000001.json").write_text("")  # cut short by a power failure
+    assert evaluate(config).rows == again.rows
+    assert len(measured) == 5
 
 
 def test_finished_predictions_are_kept_and_scores_repeat(tmp_path: Path, scans: Path, truth: trimesh.Trimesh, networks: FakeNetworks) -> None:
@@ -274,7 +277,7 @@ def test_an_empty_surface_counts_with_the_defined_score(tmp_path: Path, scans: P
     assert [row["status"] for row in rows] == ["failed"] * 3
     assert {row["note"] for row in rows} == {"the network sees no body"}
     assert all(row["chamfer_cm"] == FAILED_DISTANCE_CM and row["iou"] == 0 for row in rows)
-    assert all(row["masked_input"] > 0.05 for row in rows)
+    assert all(row["normal_input"] > 0.05 for row in rows)
     assert report.summary("good")["iou"].mean > 0.99
     evaluate(settings(tmp_path, scans, weights=(networks.add("blind", nothing),)))
     assert networks.calls.count("blind") == 3  # a failure is a result: it is not tried again
@@ -349,7 +352,7 @@ def test_protocols_change_three_numbers_and_nothing_else(tmp_path: Path, scans: 
     paper, icon, econ, sith = (evaluate(config.model_copy(update={"protocol": name})).rows[0] for name in ("paper", "icon", "econ", "sith"))
     assert paper["chamfer"] == paper["chamfer_cm"]
     assert paper["p2s"] == paper["p2s_vertices_cm"]
-    assert paper["normal"] == paper["masked_input"]
+    assert paper["normal"] == paper["normal_input"]
     assert econ["normal"] == paper["normal_4_views_grey"]
     assert econ["chamfer"] == pytest.approx(econ["chamfer_cm"] / 1.024, rel=0.03)  # of 1000 samples
     assert icon["p2s"] == pytest.approx(icon["truth_to_prediction_cm"] / 1.024, rel=0.05)

@@ -295,10 +295,12 @@ def test_photos_from_folders_and_lists(tmp_path: Path) -> None:
     (tmp_path / "list.txt").write_text("# mine\nb.png\n\nsub/c.png  # far\n")
     assert [path.name for path in collect_photos([tmp_path])] == ["a.JPG", "b.png"]
     assert collect_photos([tmp_path / "list.txt", tmp_path / "b.png"]) == [tmp_path / "b.png", tmp_path / "sub" / "c.png"]
-    for name in ("a_mask.png", "a_mask_guess_2.png", "c.png"):
+    for name in ("a_mask.png", "a_mask_guess_2.png", "c.png", "gas_mask.png"):  # the last is somebody's photo
         (tmp_path / name).touch()
-    (tmp_path / "c.json").write_text(json.dumps({"format": "ncpifu-reconstruction", "photo": {"file": "c.jpg"}}))  # so c.png is its preview
-    assert [path.name for path in collect_photos([tmp_path])] == ["a.JPG", "b.png"]
+    (tmp_path / "c.json").write_text(
+        json.dumps({"format": "ncpifu-reconstruction", "photo": {"file": "c.jpg"}, "mesh": {"file": "c.obj"}})
+    )  # so c.png is its preview
+    assert [path.name for path in collect_photos([tmp_path])] == ["a.JPG", "b.png", "gas_mask.png"]
     (tmp_path / "none").mkdir()
     for bad in ("none", "missing.txt"):
         with pytest.raises(NcpifuError):

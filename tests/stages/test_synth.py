@@ -83,6 +83,14 @@ def test_finished_humans_are_kept_and_unfinished_made_again(tmp_path: Path) -> N
     assert (tmp_path / "train-000001" / "mesh.drc").stat().st_mtime_ns == before
 
 
+def test_a_human_whose_description_was_cut_short_is_made_again(tmp_path: Path) -> None:
+    config = SynthConfig(split="train", count=1)
+    (name,) = stage.synth(config, tmp_path).subjects
+    for text in ("", "[]"):
+        (tmp_path / name / "meta.json").write_text(text)
+        assert stage.synth(config, tmp_path).made == [name]
+
+
 def test_what_a_killed_run_left_half_written_goes(tmp_path: Path) -> None:
     code = "from ncpifu_cli.artifacts import temporary_prefix; print(temporary_prefix(), end='')"
     prefix = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
