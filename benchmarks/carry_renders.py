@@ -86,7 +86,7 @@ def pack_subject(job: tuple[RenderedSubject, argparse.Namespace, int]) -> bytes:
     """One subject of a part; with points where its place in the order is below `labelled`."""
     subject, options, place = job
     rng = np.random.default_rng([options.seed, place])
-    frontal, others = ([view for view in subject.views if is_frontal(view) == wanted] for wanted in (True, False))
+    frontal, others = ([view for view in subject.views if is_frontal(view["yaw_deg"]) == wanted] for wanted in (True, False))
     few = min(options.views // 2, len(frontal))
     chosen = [frontal[i] for i in rng.permutation(len(frontal))[:few]] + [others[i] for i in rng.permutation(len(others))[: options.views - few]]
     body, views = b"", []
@@ -123,6 +123,8 @@ def unpack_subject(job: tuple[Path, int, int, int, argparse.Namespace, Path]) ->
     with open(part, "rb") as file:
         file.seek(offset)
         header, body = json.loads(file.read(header_size)), file.read(body_size)
+    if Path(header["name"]).name != header["name"]:
+        raise ValueError(f"{header['name']!r} is no subject's name")
     folder, views, at = options.output / header["name"], [], 0
     with atomic_folder(folder) as new:
         for kind in KINDS:
@@ -143,7 +145,9 @@ def unpack_subject(job: tuple[Path, int, int, int, argparse.Namespace, Path]) ->
         write_json(new / "subject.json", {"format": FORMAT, "version": VERSION, **{k: header[k] for k in ("name", "hash", "size_px")}, "views": views})
     if header["points"] and options.labelled_to:
         options.labelled_to.mkdir(parents=True, exist_ok=True)
-        (options.labelled_to / folder.name).symlink_to(folder.resolve())
+        link = options.labelled_to / folder.name
+        link.unlink(missing_ok=True)
+        link.symlink_to(folder.resolve())
     return len(views)
 
 

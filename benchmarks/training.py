@@ -30,6 +30,7 @@ def random_batch(config: Any, count: int) -> dict[str, Any]:
         "depth": torch.rand(count, config.model.depth_layers, depth_px, depth_px) - 0.5,
         "points": torch.rand(count, config.data.points, 3) * 2 - 1,
         "inside": torch.rand(count, config.data.points) > 0.5,
+        "camera": torch.zeros(count, 3),
     }
     return batch
 

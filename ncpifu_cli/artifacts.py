@@ -27,7 +27,7 @@ from ncpifu_cli.errors import NcpifuError
 
 HELD_OUT_PREFIXES = ("test-", "ood-")
 _PACKAGE = Path(__file__).resolve().parent
-WEIGHTS_FOLDERS = (_PACKAGE.parent / "weights", _PACKAGE / "weights")  # a clone or an editable install; files packed with the wheel
+WEIGHTS_FOLDERS = (_PACKAGE.parent / "weights",) if (_PACKAGE.parent / "pyproject.toml").is_file() else ()  # of a clone; a wheel brings none
 DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
 STALE_S = 24 * 3600  # what another machine left is taken for abandoned after a day
 
@@ -119,6 +119,45 @@ def atomic_folder(target: Path) -> Iterator[Path]:
         for left in (temporary, old):
             if left.exists():
                 shutil.rmtree(left)
+
+
+@contextmanager
+def waiting_for(folder: Path) -> Iterator[None]:
+    """Run the block when no other process of this machine runs one for the same folder; at once where it cannot be locked."""
+    with _locked(folder, wait=True):
+        yield
+
+
+@contextmanager
+def only_one(folder: Path, what: str) -> Iterator[None]:
+    """Keep other processes of this machine out of `folder` for the length of the block; NcpifuError, which says `what` another one does, where it is in."""
+    with _locked(folder, wait=False) as mine:
+        if not mine:
+            raise NcpifuError(f"another process {what} {folder}", "wait for it, stop it, or choose another folder")
+        yield
+
+
+@contextmanager
+def _locked(folder: Path, wait: bool) -> Iterator[bool]:
+    """Hold the folder's lock, which ends with this process however it ends. False where another process holds it; True also where there are no locks."""
+    try:
+        import fcntl
+
+        handle = os.open(folder, os.O_RDONLY)
+    except (ImportError, OSError):  # no POSIX system; no such folder
+        yield True
+        return
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+            return
+        except OSError:  # a file system without locks
+            pass
+        yield True
+    finally:
+        os.close(handle)
 
 
 def check_writable(folder: Path, target: Path | None = None) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ncpifu_cli.artifacts import atomic_folder, atomic_path, check_writable, read_json, remove_leftovers, stable_hash, temporary_prefix, write_json
+from ncpifu_cli.artifacts import atomic_folder, atomic_path, check_writable, only_one, read_json, remove_leftovers, stable_hash, temporary_prefix, write_json
 from ncpifu_cli.errors import NcpifuError
 
 
@@ -68,6 +68,19 @@ def test_a_full_disk_is_one_line_and_other_trouble_is_not_called_one(tmp_path: P
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     with pytest.raises(ConnectionError), atomic_path(tmp_path / "out.png"):
         raise ConnectionResetError("the network")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_for_one_process_alone(tmp_path: Path) -> None:
+    other = [
+        sys.executable,
+        "-c",
+        f"from pathlib import Path; from ncpifu_cli.artifacts import only_one\nwith only_one(Path({str(tmp_path)!r}), 'works in'): pass",
+    ]
+    with only_one(tmp_path, "works in"):
+        refused = subprocess.run(other, capture_output=True, text=True)
+        assert refused.returncode and "another process works in" in refused.stderr
+    assert subprocess.run(other).returncode == 0
     assert list(tmp_path.iterdir()) == []
 
 

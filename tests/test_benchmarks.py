@@ -1,5 +1,6 @@
 """The benchmarks: each says what it is for; those that make what is released do what they say."""
 
+import json
 import runpy
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ from ncpifu_cli.artifacts import read_json, write_json
 from ncpifu_cli.config.base import load
 from ncpifu_cli.config.synth import Wishes
 from ncpifu_cli.config.train import TrainConfig
+from ncpifu_cli.data.dataset import find_subjects, read_view
 from ncpifu_cli.data.perspective import Perspective
 from ncpifu_cli.data.scans import find_scans, read_scan
 from ncpifu_cli.geometry.camera import HALF_EXTENT_M
@@ -42,6 +44,23 @@ def test_every_benchmark_says_what_it_is_for(name: str, monkeypatch: pytest.Monk
     assert run(name, monkeypatch, "--help") == 0
     said = capsys.readouterr().out
     assert said.startswith("usage:") and len(said) > 200
+
+
+def test_training_is_measured_on_a_profile_with_a_camera(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    code = run("training", monkeypatch, "--config", "tiny", "--steps", 1, "--batch", 2, "--threads", 1, "--row", "full", "float32")
+    assert not code and json.loads(capsys.readouterr().out)
+
+
+def test_renders_are_carried_as_they_are_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_balls(tmp_path / "renders")
+    parts = tmp_path / "parts"
+    assert run("carry_renders", monkeypatch, "pack", tmp_path / "renders", "-o", parts, "--jobs", 1) == 0
+    assert run("carry_renders", monkeypatch, "unpack", *sorted(parts.glob("*.bin")), "-o", tmp_path / "there", "--jobs", 1) == 0
+    carried = find_subjects(tmp_path / "there")
+    assert [subject.name for subject in carried] == [subject.name for subject in find_subjects(tmp_path / "renders")]
+    for subject in carried:
+        rgb, mask = read_view(subject.folder, subject.views[0])
+        assert mask.any() and rgb[mask].any()
 
 
 def some_weights(path: Path, seed: int, steps: int) -> dict[str, torch.Tensor]:

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ncpifu_cli.errors import NcpifuError
 
+LARGEST_SEED = 2**63 - 1  # what torch takes
 CONFIGS = Path(__file__).resolve().parent.parent / "configs"
 
 
@@ -100,7 +101,9 @@ def _find(source: str | Path) -> Path:
     raise NcpifuError(f"no configuration {str(source)!r}", f"give a YAML file or one of: {', '.join(names)}")
 
 
-def _read_with_parents(path: Path) -> dict[str, Any]:
+def _read_with_parents(path: Path, children: tuple[Path, ...] = ()) -> dict[str, Any]:
+    if path.resolve() in children:
+        raise NcpifuError(f"{path} extends itself", "take one of the `extends` lines out")
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
@@ -112,7 +115,7 @@ def _read_with_parents(path: Path) -> dict[str, Any]:
     if parent is None:
         return values
     sibling = path.parent / f"{parent}.yaml"
-    base = _read_with_parents(sibling if sibling.is_file() and sibling != path else _find(str(parent)))
+    base = _read_with_parents(sibling if sibling.is_file() and sibling != path else _find(str(parent)), (*children, path.resolve()))
     return _merge(base, values)
 
 

@@ -4,6 +4,7 @@ from typing import Literal, get_args
 
 from pydantic import Field, field_validator
 
+from ncpifu_cli.config.base import LARGEST_SEED
 from ncpifu_cli.config.engine import EngineSettings
 from ncpifu_cli.config.render import UpAxis
 
@@ -34,7 +35,7 @@ class EvalConfig(EngineSettings):
     detail: bool = Field(False, description="Also score every network's surfaces with the detail that `reconstruct` adds, as <name>+detail.")
     limit: int | None = Field(None, ge=1, description="Use only the first N subjects (by name).")
     jobs: int = Field(1, ge=0, description="Processes that score subjects side by side; 0 = one per available core.")
-    seed: int = Field(0, ge=0, description="Fixes the light of the photos, the sampled points and the bootstrap.")
+    seed: int = Field(0, ge=0, le=LARGEST_SEED, description="Fixes the light of the photos, the sampled points and the bootstrap.")
     samples: int = Field(100_000, ge=100, description="Area-uniform points per surface.")
     volume_points: int = Field(100_000, ge=100, description="Points in the box around the subject for the volumetric overlap.")
     f_score_cm: float = Field(1.0, gt=0, description="Distance within which the F-score counts a point as right.")

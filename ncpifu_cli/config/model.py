@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import Field, PositiveInt, model_validator
+from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from ncpifu_cli.config.base import Settings
 
@@ -35,7 +35,7 @@ class LatticeConfig(Settings):
     """Fixed location tokens (method section 9)."""
 
     size: tuple[PositiveInt, PositiveInt, PositiveInt] = Field((6, 12, 5), description="tokens along x, y, z")
-    extent_ndc: tuple[float, float, float] = Field((0.75, 0.95, 0.5), description="half size of the lattice in NDC along x, y, z")
+    extent_ndc: tuple[PositiveFloat, PositiveFloat, PositiveFloat] = Field((0.75, 0.95, 0.5), description="half size of the lattice in NDC along x, y, z")
 
 
 class ModelConfig(Settings):
@@ -76,6 +76,8 @@ class ModelConfig(Settings):
             raise ValueError(f"codebook.select {self.codebook.select} exceeds codebook.size {self.codebook.size}")
         if self.encoder.kind == "hourglass" and self.image_size_px // 4 < 2**self.encoder.depth:
             raise ValueError(f"encoder.depth {self.encoder.depth} halves a picture of {self.image_size_px} px too often")
+        if self.encoder.kind == "hourglass" and self.image_size_px // 4 % 2**self.encoder.depth:
+            raise ValueError(f"a quarter of {self.image_size_px} px cannot be halved {self.encoder.depth} times (encoder.depth)")
         if self.encoder.kind == "hourglass" and self.encoder.rounds:
             raise ValueError("only encoder.kind=unet has encoder.rounds")
         if self.fusion == "codes" and not (self.local_codebook and self.global_codebook):

@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from ncpifu_cli.config.base import dump
+from ncpifu_cli.config.base import LARGEST_SEED, dump
 from ncpifu_cli.config.engine import EngineSettings
 
 Dataset = Literal["auto", "synthetic", "thuman2", "buff", "renderpeople", "customhumans", "folder"]
@@ -25,14 +25,14 @@ class RenderSettings(EngineSettings):
     units: Units = Field("auto", description="unit of the raw scans, for the report only: every subject is brought to 1.80 m")
     yaw_step_deg: int = Field(1, ge=1, le=360, description="degrees between views around the subject (1 = 360 views)")
     pitch_deg: tuple[float, ...] = Field((0.0,), min_length=1, description="camera pitches; every yaw is drawn at each of them")
-    size_px: int = Field(512, ge=16, le=4096, description="side of the square pictures")
+    size_px: int = Field(512, ge=16, le=4096, multiple_of=2, description="side of the square pictures, even: they are also read at half of it")
     light: Light = Field("prt", description="prt: SH light with baked shadows; sh: SH light without shadows; flat: the albedo itself")
     lights_per_view: int = Field(1, ge=1, le=16, description="pictures per view, each with its own random light")
     prt_directions: int = Field(256, ge=16, le=4096, description="light directions tried by the shadow bake")
     near_points: int = Field(500_000, ge=16, description="labelled points near the surface (sigma 5 cm); 1/16 as many are uniform in the cube")
     maps: tuple[SurfaceMap, ...] = Field((), description="also store each view's depth and normals at full size")
     jpeg_quality: int = Field(95, ge=50, le=100, description="of the colour pictures")
-    seed: int = Field(0, ge=0, description="equal seeds give equal files")
+    seed: int = Field(0, ge=0, le=LARGEST_SEED, description="equal seeds give equal files")
     renderer: RendererName = Field("auto", description="pyrender (OpenGL), raster (numba, no GL), or auto: pyrender where its GL works")
     overwrite: bool = Field(False, description="draw subjects anew that the folder holds with other settings; else that is an error")
     layout: Layout = Field("ncpifu", description="pifu: also PIFu's RENDER, MASK, PARAM and GEO folders beside the subjects")

@@ -15,6 +15,7 @@ def _some_way(direction: tuple[float, float, float]) -> tuple[float, float, floa
 
 
 ClothKind = Literal["simulated", "skinned"]
+MeshDetail = Literal["train", "full"]
 Direction = Annotated[tuple[float, float, float], AfterValidator(_some_way)]
 
 
@@ -27,7 +28,7 @@ class SynthConfig(EngineSettings):
     jobs: int = Field(1, ge=0, le=256, description="processes that work at the same time, about 1 GB each; 0 = one per core")
     device: Literal["cpu", "cuda"] = Field("cpu", description="where cloth is simulated")
     cloth: ClothKind = Field("simulated", description="skinned: trousers, tops and jackets move with the skin, twice as fast and without hanging folds")
-    detail: Literal["train", "full"] = Field("train", description="train: 110 000 faces; full: every face (about 10 times the file)")
+    detail: MeshDetail = Field("train", description="train: 110 000 faces; full: every face (about 10 times the file)")
     format: Literal["drc", "glb", "ply", "obj"] = Field("drc", description="of the mesh file; drc (Draco) is the compact one that `render` reads fastest")
 
 

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from ncpifu_cli.config.base import Settings
+from ncpifu_cli.config.base import LARGEST_SEED, Settings
 from ncpifu_cli.config.model import ModelConfig
 
 
@@ -92,7 +92,7 @@ class TrainConfig(Settings):
     optim: OptimConfig = OptimConfig()
     loss: LossConfig = LossConfig()
     steps: int = Field(100_000, ge=1, description="optimiser steps")
-    seed: int = Field(0, ge=0, description="seed of weights, data order and augmentation")
+    seed: int = Field(0, ge=0, le=LARGEST_SEED, description="seed of weights, data order and augmentation")
     log_every: int = Field(20, ge=1, description="steps between log lines")
     validate_every: int = Field(500, ge=1, description="steps between validations, each followed by a checkpoint")
     picture_every: int = Field(1000, ge=0, description="steps between pictures of watched subjects, each drawn with the next validation; 0 draws none")

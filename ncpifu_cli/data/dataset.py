@@ -23,6 +23,8 @@ from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.geometry.camera import Camera, ndc_to_px
 
 FRONTAL_DEG = 60
+# of a view in a manifest; what lit it, most of a manifest, is left out
+VIEW_KEYS = ("yaw_deg", "pitch_deg", "rgb", "mask", "depth", "depth_map", "normal_map")
 JPEG_END = b"\xff\xd9"
 BACKDROPS = Backdrops()  # whose patterns are printed
 DEPTH_REACH_PX = 2  # pixels that the depth target goes on beyond the outline
@@ -107,7 +109,8 @@ def find_subjects(folder: Path, *, held_out: bool = False) -> list[RenderedSubje
         except (KeyError, TypeError) as error:
             raise NcpifuError(f"{marker} is not a rendered subject's: no {error}", RENDER_AGAIN) from error
         if views and (held_out or not name.startswith(HELD_OUT_PREFIXES)):
-            subjects.append(RenderedSubject(marker.parent, name, views, size_px, content.get("hash", "")))
+            kept = [{key: view[key] for key in VIEW_KEYS if key in view} for view in views]
+            subjects.append(RenderedSubject(marker.parent, name, kept, size_px, content.get("hash", "")))
     if not subjects:
         raise NcpifuError(
             f"no rendered {'' if held_out else 'training '}subjects in {folder}",
@@ -178,11 +181,7 @@ class RenderDataset(Dataset[dict[str, Tensor]]):
         size = self.size_px // self.depth_stride
         if "depth" not in view:
             return np.full((self.depth_layers, size, size), np.nan, np.float32)
-        image = read_picture(subject.folder / view["depth"], cv2.IMREAD_UNCHANGED)
-        try:
-            stored = decode_depth(image, image.shape[1], self.depth_layers)
-        except ValueError as error:
-            raise _unreadable(subject.folder / view["depth"]) from error
+        stored = read_depth(subject.folder, view, self.depth_layers)
         return move_depth(stored, placement.image, size) * np.float32(placement.scale)
 
     def _before_and_behind(self, empty_ndc: NDArray[np.float32], mask: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.float32]:
@@ -204,6 +203,15 @@ def read_view(folder: Path, view: dict, half: bool = False) -> tuple[NDArray[np.
     if mask.shape != rgb.shape[:2]:
         raise _unreadable(folder / view["mask"])
     return cv2.cvtColor(rgb, cv2.COLOR_BGR2RGB), mask > 127
+
+
+def read_depth(folder: Path, view: dict, layers: int) -> NDArray[np.float32]:
+    """(layers, S, S) NDC of one rendered view, see `decode_depth`; NcpifuError names an unreadable file."""
+    image = read_picture(folder / view["depth"], cv2.IMREAD_UNCHANGED)
+    try:
+        return decode_depth(image, image.shape[1], layers)
+    except ValueError as error:
+        raise _unreadable(folder / view["depth"]) from error
 
 
 def read_picture(path: Path, flags: int) -> NDArray:

@@ -27,7 +27,10 @@ def save_half(path: Path, net: nn.Module, kind: str, meta: dict[str, Any]) -> No
     if wrong:
         raise NcpifuError(f"the weights have diverged ({wrong[0]} is beyond 65504 or no number): {path} stays as it was", "lower the learning rate")
     with atomic_path(path) as temporary:
-        save_file(tensors, temporary, metadata={"format": kind, "meta": json.dumps(meta)})
+        try:
+            save_file(tensors, temporary, metadata={"format": kind, "meta": json.dumps(meta)})
+        except (SafetensorError, OSError) as error:  # the first is what a full disk looks like from there
+            raise NcpifuError(f"cannot write {path}: {error}", "free some space; what was saved before is untouched") from error
 
 
 def holds(path: Path, prefix: str) -> bool:

@@ -28,34 +28,37 @@ SLANT, SURE = 0.25, 0.6  # normals are believed where normal and surface face th
 DEPTH_TOLERANCE_NDC = 0.01
 
 
-def refine(vertices_ndc: Floats, faces: NDArray[np.integer], front: Floats, back: Floats) -> NDArray[np.float64]:
+def refine(vertices_ndc: Floats, faces: NDArray[np.integer], front: Floats, back: Floats, step_free: NDArray[np.float32] | None = None) -> NDArray[np.float64]:
     """Move the vertices along z until the surface has the relief of the normal maps.
 
     Args:
         vertices_ndc: (V, 3), faces: (F, 3) of a closed surface. front, back: (S, S, 3) unit normals of what is seen first and last along each pixel's line of
             sight, z towards the camera, so positive in front and negative at the back; 0 where nothing is known.
+        step_free: (S, S) 0..1, where normals in front are believed although the surface turns away: steps that it has there and they have not are its errors.
 
     Returns (V, 3). Vertices that neither side sees move with their neighbours.
     """
     points = np.asarray(vertices_ndc, np.float64)
     for _ in range(PASSES):
-        points = _carved(points, faces, front, back)
+        points = _carved(points, faces, front, back, step_free)
     return points
 
 
-def _carved(points: NDArray[np.float64], faces: NDArray[np.integer], front: Floats, back: Floats) -> NDArray[np.float64]:
+def _carved(points: NDArray[np.float64], faces: NDArray[np.integer], front: Floats, back: Floats, step_free: NDArray[np.float32] | None) -> NDArray[np.float64]:
     """One pass of `refine`."""
     own = vertex_normals(points, faces)
     size = front.shape[0]
     pixels = ndc_to_px(points, size)
     nearest, furthest = rasterise(points, faces, size), rasterise(points * (1, 1, -1), faces, size)
     wanted, belief = np.zeros_like(points), np.zeros(len(points))
-    for normals, buffer, side in ((front, nearest, 1), (back, furthest, -1)):
-        at = np.flatnonzero((side * own[:, 2] > SLANT) & buffer.seen(points * (1, 1, side), DEPTH_TOLERANCE_NDC))
+    free = 0.0 if step_free is None else sample_picture(step_free[..., None], pixels)[:, 0]
+    for normals, buffer, side, lenient in ((front, nearest, 1, SLANT * free), (back, furthest, -1, 0.0)):
+        turned = side * own[:, 2] + lenient
+        at = np.flatnonzero((turned > SLANT) & buffer.seen(points * (1, 1, side), DEPTH_TOLERANCE_NDC))
         found = sample_picture(normals, pixels[at])
         length = np.linalg.norm(found, axis=1)
         wanted[at] = found / np.maximum(length, 1e-6)[:, None]
-        facing = np.minimum(side * wanted[at, 2], side * own[at, 2])
+        facing = np.minimum(side * wanted[at, 2], turned[at])
         belief[at] = np.clip((facing - SLANT) / (SURE - SLANT), 0, 1) * (length > 0.5)
     moves = _solve(points, faces, wanted, belief)
     between = np.where(nearest.mask & furthest.mask, nearest.depth_ndc + furthest.depth_ndc, 0)

@@ -13,7 +13,7 @@ from ncpifu_cli.models.blocks.camera_head import CameraHead
 from ncpifu_cli.models.blocks.classifier import SurfaceClassifier
 from ncpifu_cli.models.blocks.depth_head import DepthHead, FineDepthHead, gap_within, without_doubtful_gaps
 from ncpifu_cli.models.blocks.fusion import Branch
-from ncpifu_cli.models.blocks.groups import strided_groups
+from ncpifu_cli.models.blocks.groups import grouped_once, strided_groups
 from ncpifu_cli.models.blocks.hourglass import StackedHourglass
 from ncpifu_cli.models.blocks.lattice import Lattice
 from ncpifu_cli.models.blocks.mixer import ChannelMixing, LocationMixing
@@ -202,6 +202,5 @@ class LiteralGroups(NeuralCodePIFu):
         places = points_ndc.gather(1, flat.expand(-1, -1, 3)).reshape(batch * groups, self.group_size, 3)
         gates = Gates(encoded.gates.local.repeat_interleave(groups, 0), encoded.gates.global_.repeat_interleave(groups, 0))
         coarse, reports = self._coarse(tokens, places, self.attention.keys_values(tokens, places), gates)
-        mixed = self.location_mixing(coarse).reshape(batch, -1, coarse.shape[-1])
-        fine = mixed.new_zeros(batch, count, mixed.shape[-1]).scatter(1, flat.expand(-1, -1, mixed.shape[-1]), mixed)
-        return fine, x, reports
+        mixed = self.location_mixing(coarse).unflatten(0, (batch, groups))
+        return grouped_once(mixed, index, count), x, reports

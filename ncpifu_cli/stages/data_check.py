@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ncpifu_cli.artifacts import HELD_OUT_PREFIXES, read_json
 from ncpifu_cli.data.dataset import read_picture
+from ncpifu_cli.data.depth import decode_depth
 from ncpifu_cli.data.samples import read_samples
 from ncpifu_cli.data.scan_repair import guess_units
 from ncpifu_cli.errors import NcpifuError
@@ -147,6 +148,11 @@ class _Subject:
                 except NcpifuError:
                     self._complain(f"{view[kind]} is not a picture, or cut short")
                     return
+        if "depth" in pictures:
+            try:
+                decode_depth(pictures["depth"], self.size_px)
+            except ValueError as error:
+                self._complain(f"{view['depth']}: {error}")
         rgb, mask = pictures["rgb"], pictures["mask"]
         if rgb.shape[:2] != mask.shape or mask.shape != (self.size_px, self.size_px):
             self._complain(f"{view['rgb']} or its mask is not {self.size_px} px wide and tall")

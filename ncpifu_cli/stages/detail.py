@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 FINE_NDC, FINE_HEAD_NDC = 0.005, 0.0025  # edges are as short as this in the mean, in front and at the front of the head
 TIMES = 2  # where they are longer, they are cut in two, at most so often
 HEAD_NDC, HALF_WIDTH_NDC = 0.32, 0.17  # from the top of the head down, to the sides of the middle of its upper part
+RIM_NDC, FADE_NDC = 0.01, 0.02  # of what counts as within the head
 ABOVE_NDC = 0.03  # a surface may end a little above its outline
 
 
@@ -36,8 +38,21 @@ def add_detail(
     Args: weights, of the normal network; vertices_ndc (V, 3) and faces (F, 3) of a closed surface; image (S, S, 3) uint8 sRGB and coverage (S, S) 0..1 with
         S = CLOSE_PX. head, from `frame_head`, shows more of the head than the picture does.
     """
-    vertices, fine = with_fine_front(fair_ground(vertices_ndc, faces), faces, *(crown(coverage) or (0.0, 0.0)))
-    return refine(vertices, fine, *estimate_normals(weights, image, coverage, device, head)), fine
+    middle, top = crown(coverage) or (0.0, 0.0)
+    vertices, fine = with_fine_front(fair_ground(vertices_ndc, faces), faces, middle, top)
+    return refine(vertices, fine, *estimate_normals(weights, image, coverage, device, head), within_head(coverage, middle, top)), fine
+
+
+def within_head(coverage: NDArray[np.float32], middle: float, top: float) -> NDArray[np.float32]:
+    """(S, S) 1 in the head whose `crown` is at x `middle` and y `top`, 0 elsewhere and at the outline, where surfaces do turn away; FADE_NDC between.
+
+    A head of the bare network is thirty pixels high, and its chin may be where the photo has the mouth.
+    """
+    size = len(coverage)
+    at = (2 * np.arange(size, dtype=np.float32) + 1) / size - 1
+    aside, down = HALF_WIDTH_NDC - np.abs(at - middle), HEAD_NDC - np.abs(top + at)  # rows run down
+    inwards = cv2.distanceTransform((coverage >= 0.5).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE) * 2 / size - RIM_NDC
+    return np.clip(np.minimum(np.minimum(aside[None], down[:, None]), inwards) / FADE_NDC, 0, 1).astype(np.float32)
 
 
 def with_fine_front(vertices: NDArray[np.floating], faces: NDArray[np.integer], middle: float, top: float) -> tuple[NDArray[np.float64], NDArray[np.int32]]:

@@ -11,6 +11,7 @@ from ncpifu_cli.artifacts import HELD_OUT_PREFIXES, atomic_path, default_root, s
 from ncpifu_cli.config.eval import EvalConfig
 from ncpifu_cli.data import light as lighting
 from ncpifu_cli.data import prt
+from ncpifu_cli.data.mesh_files import files_beside
 from ncpifu_cli.data.renderer_raster import RasterRenderer
 from ncpifu_cli.data.scans import ScanSource, find_scans, read_scan
 from ncpifu_cli.errors import NcpifuError
@@ -108,8 +109,8 @@ def read_split(name: str) -> list[str]:
 
 
 def scan_hash(source: ScanSource) -> str:
-    """Changes with the scan's mesh or texture file."""
-    return sha256(source.path) + (sha256(source.texture) if source.texture else "")
+    """Changes with any of the scan's files."""
+    return "".join(sha256(path) for path in (source.path, *([source.texture] if source.texture else []), *files_beside(source.path)))
 
 
 def input_path(folder: Path, size_px: int, subject: str, yaw_deg: float) -> Path:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 Make = Callable[[str, float, NDArray[np.uint8], NDArray[np.bool_]], "trimesh.Trimesh"]  # subject, yaw, photo and mask -> mesh
 STATE_FORMAT = "ncpifu-eval-1"
 UNTOLD: dict[str, Any] = {"detail_sha256": "", "surface": 1, "detail": 1}  # of networks in reports from before these were kept
-SURFACE_VERSION, DETAIL_VERSION = 4, 5  # raise when the same network's surface, or the detail on it, changes: kept predictions are then of another one
+SURFACE_VERSION, DETAIL_VERSION = 5, 6  # raise when the same network's surface, or the detail on it, changes: kept predictions are then of another one
 ANOTHER_FOLDER = "give another folder with -o, or delete this one"
 
 

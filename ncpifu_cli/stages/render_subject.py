@@ -13,6 +13,7 @@ from ncpifu_cli.config.render import RenderSettings
 from ncpifu_cli.data import light as lighting
 from ncpifu_cli.data import prt
 from ncpifu_cli.data.depth import depth_maps, encode_depth
+from ncpifu_cli.data.mesh_files import files_beside
 from ncpifu_cli.data.renderers import Renderer, SurfaceView
 from ncpifu_cli.data.samples import write_samples
 from ncpifu_cli.data.scans import ScanSource
@@ -66,7 +67,9 @@ def recorded_settings(source: ScanSource, settings: RenderSettings) -> dict[str,
 def subject_hash(source: ScanSource, settings: RenderSettings) -> str:
     """Changes whenever the files of this subject would: with the scan's content and with every setting that decides what is drawn."""
     texture = sha256(source.texture) if source.texture else ""
-    return stable_hash({"version": VERSION, "settings": settings.decisive(), "mesh": sha256(source.path), "texture": texture, "dataset": source.dataset})
+    scan = {"mesh": sha256(source.path), "texture": texture, "dataset": source.dataset}
+    beside = [sha256(path) for path in files_beside(source.path)]
+    return stable_hash({"version": VERSION, "settings": settings.decisive(), **scan, **({"beside": beside} if beside else {})})
 
 
 def _transfer(scan: Scan, settings: RenderSettings) -> NDArray[np.float32] | None:

@@ -1,12 +1,13 @@
 """Make dressed, posed humans on disk: `<out>/<subject>/mesh.drc` and `meta.json` (see `ncpifu_cli.artifacts`)."""
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ncpifu_cli.artifacts import atomic_folder, atomic_path, check_writable, default_root, read_json, remove_leftovers, write_json
-from ncpifu_cli.config.synth import NO_WISHES, ClothKind, SynthConfig, Wishes
+from ncpifu_cli.config.synth import NO_WISHES, ClothKind, MeshDetail, SynthConfig, Wishes
 from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.progress import SILENT, Reporter, counted
 from ncpifu_cli.stages.contact_sheet import check_sheet_path
@@ -44,7 +45,7 @@ class _Job:
     split: str
     number: int
     folder: str
-    face_budget: int | None
+    detail: MeshDetail
     device: str
     mesh_file: str
     wishes: Wishes
@@ -72,23 +73,24 @@ def synth(config: SynthConfig, out: Path | None = None, sheet: Path | None = Non
     folder = Path(out) if out is not None else default_root() / "scans"
     plan = planned(config)
     if wishes != NO_WISHES:
-        from ncpifu_cli.synth.wishes import check
+        from ncpifu_cli.synth.wishes import check, held_out
 
         check(wishes)
+        if config.split != "ood" and (rare := held_out(wishes)):
+            reporter.warn(f"else only ood humans show {', '.join(rare)}: a network that learns from these is no longer measured fairly on those")
     _check_device(config.device)
     check_writable(folder)
     if sheet is not None:
         check_sheet_path(Path(sheet))
     remove_leftovers(folder)
     result, mesh_file = SynthResult(folder), f"mesh.{config.format}"
-    budget = None if config.detail == "full" else _training_faces()
     jobs = []
     for split, number in plan:
         name = subject_name(split, number)
-        if is_finished(folder / name, mesh_file, wishes, config.cloth):
+        if is_finished(folder / name, mesh_file, wishes, config.cloth, config.detail):
             result.kept.append(name)
         else:
-            jobs.append(_Job(split, number, str(folder.absolute()), budget, config.device, mesh_file, wishes, config.cloth))
+            jobs.append(_Job(split, number, str(folder.absolute()), config.detail, config.device, mesh_file, wishes, config.cloth))
     if result.kept:
         reporter.info(f"there already, and kept: {counted(len(result.kept), 'human')}")
     if jobs:
@@ -109,8 +111,8 @@ def planned(config: SynthConfig) -> list[tuple[str, int]]:
     return [(split, number) for split, count in counts.items() for number in range(config.seed, config.seed + count)]
 
 
-def is_finished(subject: Path, mesh_file: str = MESH_FILE, wishes: Wishes = NO_WISHES, cloth: ClothKind = "simulated") -> bool:
-    """Whether a human lies there complete, of this generator's version, made with the same wishes and kind of cloth."""
+def is_finished(subject: Path, mesh_file: str = MESH_FILE, wishes: Wishes = NO_WISHES, cloth: ClothKind = "simulated", detail: MeshDetail = "train") -> bool:
+    """Whether a human lies there complete, of this generator's version, made with the same wishes, kind of cloth and detail."""
     from ncpifu_cli.synth.wishes import as_described
 
     if not (subject / META_FILE).is_file() or not (subject / mesh_file).is_file():
@@ -121,8 +123,8 @@ def is_finished(subject: Path, mesh_file: str = MESH_FILE, wishes: Wishes = NO_W
         return False
     if not isinstance(meta, dict):
         return False
-    made_of = meta.get("generator_version"), meta.get("wishes", {}), meta.get("cloth", "simulated")
-    return made_of == (GENERATOR_VERSION, as_described(wishes), cloth)
+    made_of = meta.get("generator_version"), meta.get("wishes", {}), meta.get("cloth", "simulated"), meta.get("detail", "train")
+    return made_of == (GENERATOR_VERSION, as_described(wishes), cloth, detail)
 
 
 def write_sheet(folder: Path, names: Sequence[str], target: Path, mesh_file: str = MESH_FILE) -> None:
@@ -144,12 +146,6 @@ def write_sheet(folder: Path, names: Sequence[str], target: Path, mesh_file: str
         raise NcpifuError(f"cannot encode the contact sheet {target}")
     with atomic_path(target) as temporary:
         temporary.write_bytes(data.tobytes())
-
-
-def _training_faces() -> int:
-    from ncpifu_cli.synth.assemble import TRAINING_FACES
-
-    return TRAINING_FACES
 
 
 def _check_device(device: str) -> None:
@@ -184,13 +180,13 @@ def _run(jobs: list[_Job], config: SynthConfig, result: SynthResult, reporter: R
 
 def _make(job: _Job) -> _Outcome:
     """Make and write one human; what goes wrong with this seed is an outcome, what is wrong with the machine is an error."""
-    from ncpifu_cli.synth.assemble import encode_mesh
+    from ncpifu_cli.synth.assemble import TRAINING_FACES, encode_mesh
     from ncpifu_cli.synth.gates import RejectedHuman
     from ncpifu_cli.synth.human import make_human
 
     name = subject_name(job.split, job.number)
     try:
-        human = make_human(job.split, job.number, job.wishes, face_budget=job.face_budget, device=job.device, cloth=job.cloth)
+        human = make_human(job.split, job.number, job.wishes, face_budget=None if job.detail == "full" else TRAINING_FACES, device=job.device, cloth=job.cloth)
     except RejectedHuman as error:
         return _Outcome(name, "rejected", "; ".join(error.reasons))
     except (ValueError, IndexError, RuntimeError, ArithmeticError) as error:
@@ -200,7 +196,10 @@ def _make(job: _Job) -> _Outcome:
         with atomic_folder(target) as temporary:
             path = temporary / job.mesh_file
             path.write_bytes(encode_mesh(human.mesh, path.suffix[1:]))
-            write_json(temporary / META_FILE, human.description)
+            for other in target.glob("mesh.*"):  # the same human in another format stays
+                if other.name != job.mesh_file and is_finished(target, other.name, job.wishes, job.cloth, job.detail):
+                    shutil.copy2(other, temporary)
+            write_json(temporary / META_FILE, human.description | {"detail": job.detail})
     except OSError as error:
         raise NcpifuError(f"cannot write {target}: {error.strerror or error}", "is the disk full?") from error
     retried = human.description.get("rejected_attempts", [])

@@ -3,6 +3,7 @@
 import copy
 import math
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ncpifu_cli.artifacts import only_one
 from ncpifu_cli.config.train import TrainConfig
 from ncpifu_cli.data.dataset import RenderedSubject, find_subjects
 from ncpifu_cli.errors import NcpifuError
@@ -88,14 +90,15 @@ def train(
         if not watched:
             said.warn("nobody is watched: no scores will be told")
         keep_beginning(state, run, found, processes)
-        trainer = _Trainer(config, run, state, watched, processes, said)
-        said.info(
-            f"{counted(len(training), 'subject')} to train on, {len(watched)} to watch, from {folder}; "
-            f"{sum(p.numel() for p in state.model.parameters()) / 1e6:.2g} M weights, "
-            f"{processes.count} x {processes.device}, {worker_count(config.data, processes)} loader processes"
-        )
-        metrics = trainer.run(batches(config, training, state.position, processes), stop)
-        return TrainResult(run / "weights.safetensors", state.step, metrics, processes.main, stop.signal_number)
+        with only_one(run, "trains in") if processes.main else nullcontext():
+            trainer = _Trainer(config, run, state, watched, processes, said)
+            said.info(
+                f"{counted(len(training), 'subject')} to train on, {len(watched)} to watch, from {folder}; "
+                f"{sum(p.numel() for p in state.model.parameters()) / 1e6:.2g} M weights, "
+                f"{processes.count} x {processes.device}, {worker_count(config.data, processes)} loader processes"
+            )
+            metrics = trainer.run(batches(config, training, state.position, processes), stop)
+            return TrainResult(run / "weights.safetensors", state.step, metrics, processes.main, stop.signal_number)
 
 
 class _Trainer:

@@ -48,10 +48,10 @@ def train_matting(
     torch.manual_seed(seed)
     batches = _batches(Compositor(find_views(renders), Backdrops(backgrounds)), np.random.default_rng(seed), batch_size, shapes)
     families = None if held_out_backgrounds is None else ()
-    judged = Compositor(find_views(renders, held_out=True), Backdrops(held_out_backgrounds, families), pool=64)
+    views, backdrops = find_views(renders, held_out=True), Backdrops(held_out_backgrounds, families)
 
     def scores(net: MattingNet) -> dict[str, float]:
-        found = validation_iou(net, judged)
+        found = validation_iou(net, Compositor(views, backdrops, pool=64))  # a new one each time: its pool changes what is drawn
         return {"iou_mean": round(float(np.mean(found)), 4), "iou_median": round(float(np.median(found)), 4)}
 
     return fit(

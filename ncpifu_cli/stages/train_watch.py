@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from ncpifu_cli.config.train import TrainConfig
-from ncpifu_cli.data.dataset import RenderDataset, RenderedSubject, read_view
+from ncpifu_cli.data.dataset import RenderDataset, RenderedSubject, read_depth, read_view
 from ncpifu_cli.data.network_input import resize_masked
 from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.geometry.camera import HALF_EXTENT_M
@@ -33,7 +33,7 @@ BLANK = np.full((TILE_PX, TILE_PX, 3), PAPER, np.uint8)
 def readable(subjects: list[RenderedSubject], config: TrainConfig, reporter: Reporter) -> list[RenderedSubject]:
     """Those of the watched subjects that can be read (their points, and views from all around); without `data.skip_bad` NcpifuError for one that cannot.
 
-    So a broken one is met before the first step, not in the middle of a run.
+    So a broken one is met before the first step, not in the middle of a run; a broken view that was not looked at costs a run with `data.skip_bad` that view.
     """
     found = []
     for subject in subjects:
@@ -41,6 +41,8 @@ def readable(subjects: list[RenderedSubject], config: TrainConfig, reporter: Rep
             subject.points  # noqa: B018  (read now, kept)
             for view in subject.views[:: -(-len(subject.views) // MOST_CHECKED_VIEWS)]:
                 read_view(subject.folder, view)
+                if "depth" in view:
+                    read_depth(subject.folder, view, config.model.depth_layers)
         except NcpifuError as error:
             if not config.data.skip_bad:
                 raise
@@ -70,13 +72,19 @@ def validate(model: Network, config: TrainConfig, subjects: list[RenderedSubject
     )
     alone = config.loss.occupancy == 0
     names = ("depth_cm",) if alone else ("occupancy", "iou", "precision", "recall", "depth_cm")
-    sums: dict[str, float] = dict.fromkeys((*names, "with_depth", "gap_hit", "gap_union"), 0.0)
+    sums: dict[str, float] = dict.fromkeys((*names, "read", "with_depth", "gap_hit", "gap_union"), 0.0)
     for index in range(processes.rank, count, processes.count):
-        item = {name: tensor[None].to(processes.device) for name, tensor in dataset[index].items()}
+        try:
+            item = {name: tensor[None].to(processes.device) for name, tensor in dataset[index].items()}
+        except NcpifuError:
+            if not config.data.skip_bad:
+                raise
+            continue
         features = model.encode(item["image"])
         depth = features.seen.depth[-1]
         has_depth = bool(torch.isfinite(item["depth"]).any())  # renders may be without
         values = {
+            "read": 1.0,
             "with_depth": float(has_depth),
             "depth_cm": depth_error_cm(depth, item["depth"], config.model.depth_scale) if has_depth else 0.0,
         }
@@ -85,8 +93,11 @@ def validate(model: Network, config: TrainConfig, subjects: list[RenderedSubject
             prediction = model.query(features, item["points"])
             values |= {"occupancy": float(loss(prediction, item["inside"], config.loss)["occupancy"]), **scores(prediction, item["inside"])}
         sums = {name: sums[name] + values[name] for name in sums}
-    means = processes.average(torch.tensor(list(sums.values()), dtype=torch.float64, device=processes.device)) * processes.count / count
-    found = dict(zip(sums, means.tolist(), strict=True))
+    total = processes.average(torch.tensor(list(sums.values()), dtype=torch.float64, device=processes.device)) * processes.count
+    found = dict(zip(sums, total.tolist(), strict=True))
+    if not (read := found.pop("read")):
+        return {}
+    found = {name: value / read for name, value in found.items()}
     with_depth, hit, union = (found.pop(name) for name in ("with_depth", "gap_hit", "gap_union"))
     if with_depth:
         found["depth_cm"] /= with_depth

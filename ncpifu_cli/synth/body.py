@@ -14,6 +14,7 @@ import scipy.sparse as sparse
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 
+from ncpifu_cli.artifacts import waiting_for
 from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.progress import SILENT, Reporter
 from ncpifu_cli.synth.phenotype import Features, Phenotype, offsets
@@ -180,8 +181,10 @@ def load_body_model(reporter: Reporter = SILENT) -> BodyModel:
     """
     if not is_cached():
         _check_room()
-        reporter.info(f"preparing the body model, once per machine: one to three minutes; kept in {cache_folder()} (about 1 GB)")
-    return _load_body_model()
+    with waiting_for(cache_folder()):  # anny writes to the final name: who comes second must not read half of it
+        if not is_cached():
+            reporter.info(f"preparing the body model, once per machine: one to three minutes; kept in {cache_folder()} (about 1 GB)")
+        return _load_body_model()
 
 
 def _check_room() -> None:

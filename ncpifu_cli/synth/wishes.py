@@ -6,13 +6,13 @@ from typing import Any
 
 from ncpifu_cli.config.synth import GarmentWish, Wishes
 from ncpifu_cli.errors import NcpifuError
-from ncpifu_cli.synth.garments.catalogue import BY_NAME
+from ncpifu_cli.synth.garments.catalogue import BY_NAME, TEMPLATES
 from ncpifu_cli.synth.garments.details import DETAILS
 from ncpifu_cli.synth.garments.outfit import outfit_of
 from ncpifu_cli.synth.hair import STYLES
-from ncpifu_cli.synth.looks.fabric import PATTERNS
+from ncpifu_cli.synth.looks.fabric import HELD_OUT_PATTERNS, PATTERNS
 from ncpifu_cli.synth.looks.palette import PALETTES
-from ncpifu_cli.synth.phenotype import EXPRESSIONS, Phenotype
+from ncpifu_cli.synth.phenotype import EXPRESSIONS, HELD_OUT_EXPRESSIONS, Phenotype
 from ncpifu_cli.synth.poses import FAMILIES
 from ncpifu_cli.synth.props import PROPS
 from ncpifu_cli.synth.shoes import BARE, KINDS
@@ -39,6 +39,18 @@ def check(wishes: Wishes) -> None:
         _known("prop", name, PROPS)
     if wishes.outfit is not None:
         _check_outfit(wishes.outfit)
+
+
+def held_out(wishes: Wishes) -> list[str]:
+    """Names among the wishes that otherwise only humans of the `ood` split show, sorted."""
+    rare = {f.name for f in FAMILIES.values() if f.held_out} | {t.name for t in TEMPLATES if t.held_out} | HELD_OUT_PATTERNS
+    rare |= {s.name for s in STYLES.values() if s.held_out} | {p.name for p in PROPS.values() if p.held_out} | set(HELD_OUT_EXPRESSIONS)
+    wished = {wishes.expression, wishes.hair, *(wishes.props or ())}
+    if wishes.pose is not None:
+        wished |= {wishes.pose.family, wishes.pose.stance}
+    for worn in wishes.outfit or ():
+        wished |= {worn.garment, worn.pattern}
+    return sorted(name for name in wished if name in rare)
 
 
 def as_described(wishes: Wishes) -> dict[str, Any]:

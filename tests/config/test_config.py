@@ -52,6 +52,13 @@ def test_extends(tmp_path: Path) -> None:
     assert config.optim.batch_size == load(TrainConfig, "tiny").optim.batch_size
 
 
+def test_what_extends_itself_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("extends: b\n")
+    (tmp_path / "b.yaml").write_text("extends: a\n")
+    with pytest.raises(NcpifuError, match="extends itself"):
+        load(TrainConfig, tmp_path / "a.yaml")
+
+
 @pytest.mark.parametrize("text", ["a: [", "- 1\n- 2\n", "\x00"])
 def test_unreadable_yaml(tmp_path: Path, text: str) -> None:
     (tmp_path / "bad.yaml").write_text(text)

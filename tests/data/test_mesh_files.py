@@ -1,5 +1,6 @@
 """Broken mesh files are one line; whole ones are read as they are stored."""
 
+import json
 import struct
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 from PIL import Image
 from scan_fixtures import figure, write_draco
 
-from ncpifu_cli.data.mesh_files import read_geometry, read_scene
+from ncpifu_cli.data.mesh_files import files_beside, read_geometry, read_scene
 from ncpifu_cli.data.scans import find_scans, read_scan
 from ncpifu_cli.errors import NcpifuError
 
@@ -30,6 +31,19 @@ def test_what_no_parser_expects_is_one_line(tmp_path: Path) -> None:
     for path in sorted(tmp_path.iterdir()):
         with pytest.raises(NcpifuError, match=f"cannot read .*{path.name}"):
             read_scene(path)
+
+
+def test_the_files_that_a_mesh_names_are_found(tmp_path: Path) -> None:
+    (tmp_path / "a.obj").write_text("mtllib my mesh.mtl\nv 0 0 0\n")
+    (tmp_path / "my mesh.mtl").write_text("newmtl a\nmap_Kd -s 1 1 1 skin.png\n  map_bump missing.png\n")
+    (tmp_path / "skin.png").touch()
+    assert [path.name for path in files_beside(tmp_path / "a.obj")] == ["my mesh.mtl", "skin.png"]
+    told = {"buffers": [{"uri": "all%20points.bin"}, {"byteLength": 3}], "images": [{"uri": "data:image/png;base64,AA"}, {"uri": "skin.png"}]}
+    (tmp_path / "a.gltf").write_text(json.dumps(told))
+    (tmp_path / "all points.bin").touch()
+    assert [path.name for path in files_beside(tmp_path / "a.gltf")] == ["all points.bin", "skin.png"]
+    (tmp_path / "a.gltf").write_text("[]")
+    assert files_beside(tmp_path / "a.gltf") == files_beside(tmp_path / "a.ply") == []
 
 
 def test_texture_coordinates_that_are_no_numbers_cost_the_colour_alone(tmp_path: Path) -> None:

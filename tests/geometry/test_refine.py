@@ -80,6 +80,25 @@ def _unevenness(vertices: np.ndarray, faces: np.ndarray) -> float:
     return float(np.degrees(mesh.face_adjacency_angles[facing].mean()))
 
 
+def test_a_step_that_the_normals_have_not_goes_where_they_are_believed_against_it() -> None:
+    """A chin in the wrong place: the ball's lower half lies back by 5 cm, the normals are those of the ball."""
+    vertices, faces = ball()
+    before = (vertices[:, 2] > 0) & (np.hypot(vertices[:, 0], vertices[:, 1]) < 0.6 * RADIUS)
+    stepped = vertices - np.array([0, 0, 0.05]) * ((vertices[:, 2] > 0) * np.clip(0.5 - vertices[:, 1] / 0.006, 0, 1))[:, None]
+    maps = normal_map(1, False), normal_map(-1, False)
+    near = before & (np.abs(vertices[:, 1]) < 0.04)
+
+    def step(moved: np.ndarray) -> float:
+        off = (moved - vertices)[:, 2]
+        return float(off[near & (vertices[:, 1] > 0.015)].mean() - off[near & (vertices[:, 1] < -0.015)].mean())
+
+    assert step(stepped) == pytest.approx(0.05, abs=1e-3)
+    assert step(refine(stepped, faces, *maps)) > 0.035
+    assert step(refine(stepped, faces, *maps, np.ones((SIZE, SIZE), np.float32))) < 0.02
+    nowhere = refine(stepped, faces, *maps, np.zeros((SIZE, SIZE), np.float32))
+    assert np.array_equal(nowhere, refine(stepped, faces, *maps))
+
+
 def test_normals_of_no_surface_leave_no_rings_on_marching_cubes_triangles() -> None:
     """Narrow triangles lie in strips where a surface crosses the grid; they must not weigh more than others."""
     surface = extract_surface(lambda p: (0.5 + (RADIUS - np.linalg.norm(p / (1, 1, 0.2), axis=1))).astype(np.float32), 96, settle=True)

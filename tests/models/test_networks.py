@@ -14,6 +14,7 @@ from ncpifu_cli.config.train import LossConfig, TrainConfig
 from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.models.api import Prediction
 from ncpifu_cli.models.blocks.depth_head import without_doubtful_gaps
+from ncpifu_cli.models.blocks.groups import grouped_once, strided_groups
 from ncpifu_cli.models.build import build, build_profile
 from ncpifu_cli.models.checkpoint import load_weights, save_weights
 from ncpifu_cli.models.ema import AveragedWeights
@@ -115,6 +116,19 @@ def test_literal_groups_let_points_meet() -> None:
         features = network.encode(image)
         first, second = network.query(features, points).logits[-1], network.query(features, moved).logits[-1]
     assert (first[:, :32] - second[:, :32]).abs().max() > 1e-6
+
+
+def test_grouped_points_come_back_once_each_with_their_own_gradient() -> None:
+    """Ten points in groups of four: two places are filled with points that are there already, and neither value nor gradient counts twice."""
+    points = torch.rand(2, 10, 3) * 2 - 1
+    index = strided_groups(points, 4)
+    assert index.shape == (2, 3, 4) and all(set(row.flatten().tolist()) == set(range(10)) for row in index)
+    values = torch.rand(2, 10, 5, requires_grad=True)
+    grouped = values.gather(1, index.reshape(2, -1, 1).expand(-1, -1, 5)).reshape(2, 3, 4, 5)
+    back = grouped_once(grouped, index, 10)
+    assert torch.equal(back, values)
+    back.sum().backward()
+    assert torch.equal(values.grad, torch.ones_like(values))
 
 
 def test_outside_the_image_is_outside_the_body() -> None:

@@ -53,6 +53,17 @@ def test_a_fine_mesh_stays_as_it_is_and_a_very_coarse_one_is_cut_twice(monkeypat
     assert before / 4.5 < after < before / 3
 
 
+def test_within_the_head_and_not_at_its_outline() -> None:
+    coverage = np.zeros((512, 512), np.float32)
+    coverage[30:130, 216:296] = coverage[120:480, 156:356] = 1
+    middle, top = crown(coverage) or pytest.fail("no head")
+    share = detail.within_head(coverage, middle, top)
+    assert share[80, 256] == 1 and share[60, 230] == 1
+    assert share[80, 217] == share[31, 256] == share[80, 100] == 0
+    assert share[300].max() == 0, "the trunk is no head"
+    assert share[80, 216:240].max() == 1 and (np.diff(share[80, 216:240]) >= 0).all()
+
+
 def test_under_lifted_arms_the_head_gets_short_edges_and_the_hands_do_not() -> None:
     coverage = np.zeros((256, 256), np.float32)
     coverage[60:240, 90:170] = coverage[40:80, 120:150] = 1  # trunk and head

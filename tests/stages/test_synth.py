@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 from ncpifu_cli.cli.app import app
 from ncpifu_cli.config.synth import GarmentWish, SynthConfig, Wishes
 from ncpifu_cli.errors import NcpifuError
+from ncpifu_cli.progress import Silent
 from ncpifu_cli.stages import synth as stage
 from ncpifu_cli.synth.streams import GENERATOR_VERSION
 
@@ -58,6 +59,30 @@ def test_each_human_is_a_folder_with_mesh_and_meta(tmp_path: Path) -> None:
     from ncpifu_cli.synth.assemble import decode_draco
 
     assert len(decode_draco((tmp_path / "train-000005" / "mesh.drc").read_bytes()).faces) == 4
+
+
+def test_humans_of_another_detail_are_made_anew_and_other_formats_stay(tmp_path: Path) -> None:
+    stage.synth(SynthConfig(count=1, split="train"), tmp_path)
+    assert stage.synth(SynthConfig(count=1, split="train", format="glb"), tmp_path).made == ["train-000001"]
+    assert {path.name for path in (tmp_path / "train-000001").iterdir()} == {"mesh.drc", "mesh.glb", "meta.json"}
+    assert stage.synth(SynthConfig(count=1, split="train"), tmp_path).kept == ["train-000001"]
+    assert stage.synth(SynthConfig(count=1, split="train", detail="full"), tmp_path).made == ["train-000001"]
+    assert {path.name for path in (tmp_path / "train-000001").iterdir()} == {"mesh.drc", "meta.json"}, "the other is of less detail"
+
+
+def test_wishes_that_only_ood_shows_are_told(tmp_path: Path) -> None:
+    told: list[str] = []
+
+    class Told(Silent):
+        def warn(self, message: str) -> None:
+            told.append(message)
+
+    wishes = Wishes(pose="kneel", outfit=("chinos", "polo"))
+    stage.synth(SynthConfig(count=1, split="train"), tmp_path, reporter=Told(), wishes=wishes)
+    assert len(told) == 1 and "kneel, polo" in told[0]
+    stage.synth(SynthConfig(count=1, split="ood"), tmp_path, reporter=Told(), wishes=wishes)
+    stage.synth(SynthConfig(count=1, split="train"), tmp_path, reporter=Told(), wishes=Wishes(pose="walk"))
+    assert len(told) == 1
 
 
 def test_humans_in_another_kind_of_cloth_are_made_anew(tmp_path: Path) -> None:

@@ -21,10 +21,18 @@ def strided_groups(points_ndc: Tensor, group_size: int) -> Tensor:
 
     Args: points_ndc (B, N, 3). group_size: n.
     Returns (B, G, n) indices into N, G = ceil(N / n): group g takes every G-th point of the curve from the g-th on, in curve order; the
-    last places are padded by repeating the curve's end. Every point is in at least one group.
+    last places are padded by the curve's beginning, again. Every point is in at least one group; `grouped_once` undoes it.
     """
     count = points_ndc.shape[1]
     groups = -(-count // group_size)
     order = morton_code(points_ndc).argsort(dim=1, stable=True)
-    padded = torch.cat([order, order[:, -1:].expand(-1, groups * group_size - count)], dim=1)
+    padded = order[:, torch.arange(groups * group_size, device=order.device) % count]
     return padded.unflatten(1, (group_size, groups)).transpose(1, 2)
+
+
+def grouped_once(values: Tensor, index: Tensor, count: int) -> Tensor:
+    """(B, G, n, C) values at the places of `strided_groups` -> (B, count, C) by point: of one that is there more than once, the first along the curve."""
+    batch, channels = len(values), values.shape[-1]
+    along_curve = values.transpose(1, 2).reshape(batch, -1, channels)[:, :count]
+    points = index.transpose(1, 2).reshape(batch, -1, 1)[:, :count]
+    return torch.zeros_like(along_curve).scatter(1, points.expand(-1, -1, channels), along_curve)

@@ -2,7 +2,6 @@
 
 from ncpifu_cli.synth.garments.spec import Template
 
-_LONG = (0.94, 0.99)  # sleeve to the wrist
 _WOVEN_SLACK = (1.05, 1.10)
 _STIFF = {"bend": 5e-8, "fold_bend": 4e-6, "fold_stretch": 3e-6}  # heavy cloth: jackets and coats
 _KNIT = {"bend": 1e-7, "fold_bend": 5e-6, "fold_stretch": 3e-6, "slack": (1.06, 1.12), "cuffs": True, "ribbed": True}
