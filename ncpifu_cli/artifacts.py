@@ -21,9 +21,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ncpifu_cli.errors import NcpifuError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 HELD_OUT_PREFIXES = ("test-", "ood-")
 _PACKAGE = Path(__file__).resolve().parent
@@ -234,6 +237,18 @@ def write_json(path: Path, value: Any) -> None:
     text = json.dumps(value, indent=1, sort_keys=False) + "\n"
     with atomic_path(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def write_tensors(path: Path, tensors: dict[str, "Tensor"], metadata: dict[str, str]) -> None:
+    """Write a safetensors file, atomically. NcpifuError when the disk is full: what was there before stays."""
+    from safetensors import SafetensorError
+    from safetensors.torch import save_file
+
+    with atomic_path(path) as temporary:
+        try:
+            save_file(tensors, temporary, metadata=metadata)
+        except (SafetensorError, OSError) as error:  # the first is what a full disk looks like from there
+            raise NcpifuError(f"cannot write {path}: {error}", "free some space; what was saved before is untouched") from error
 
 
 def read_json(path: Path) -> Any:

@@ -40,9 +40,10 @@ def data_check_cli(
         print_json({**vars(report), "folder": str(report.folder)})
     else:
         _print(report)
-    sound = sorted({path.parent.name for path in source.glob("[!.]*/subject.json")} - set(report.problems))
-    if sheet is not None and sound:
-        write_contact_sheet(source, sheet, sound)
+    if sheet is not None:
+        sound = sorted({path.parent.name for path in source.glob("[!.]*/subject.json")} - set(report.problems))
+        if sound:
+            write_contact_sheet(source, sheet, sound)
     if report.problems:
         raise NcpifuError(
             f"problems with {counted(len(report.problems), 'subject')} in {source}", "delete their folders and run `ncpifu render` again", PROBLEMS

@@ -8,10 +8,9 @@ from typing import Any, TypeVar
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import nn
 
-from ncpifu_cli.artifacts import atomic_path
+from ncpifu_cli.artifacts import write_tensors
 from ncpifu_cli.errors import NcpifuError
 
 Net = TypeVar("Net", bound=nn.Module)
@@ -26,11 +25,7 @@ def save_half(path: Path, net: nn.Module, kind: str, meta: dict[str, Any]) -> No
     wrong = [name for name, value in tensors.items() if not torch.isfinite(value).all()]
     if wrong:
         raise NcpifuError(f"the weights have diverged ({wrong[0]} is beyond 65504 or no number): {path} stays as it was", "lower the learning rate")
-    with atomic_path(path) as temporary:
-        try:
-            save_file(tensors, temporary, metadata={"format": kind, "meta": json.dumps(meta)})
-        except (SafetensorError, OSError) as error:  # the first is what a full disk looks like from there
-            raise NcpifuError(f"cannot write {path}: {error}", "free some space; what was saved before is untouched") from error
+    write_tensors(path, tensors, {"format": kind, "meta": json.dumps(meta)})
 
 
 def holds(path: Path, prefix: str) -> bool:

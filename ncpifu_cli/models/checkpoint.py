@@ -8,10 +8,9 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
-from ncpifu_cli.artifacts import atomic_path
+from ncpifu_cli.artifacts import write_tensors
 from ncpifu_cli.config.base import dump, validate
 from ncpifu_cli.config.model import ModelConfig
 from ncpifu_cli.errors import NcpifuError
@@ -23,11 +22,7 @@ FORMAT = "ncpifu-weights-1"
 def save_tensors(path: Path, tensors: dict[str, Tensor], header: dict[str, Any]) -> None:
     """Write tensors and a JSON-able header to a safetensors file, atomically. NcpifuError when the disk is full: what was there before stays."""
     plain = {name: tensor.detach().to("cpu").contiguous() for name, tensor in tensors.items()}
-    with atomic_path(path) as temporary:
-        try:
-            save_file(plain, temporary, metadata={key: json.dumps(value) for key, value in header.items()})
-        except (SafetensorError, OSError) as error:  # the first is what a full disk looks like from there
-            raise NcpifuError(f"cannot write {path}: {error}", "free some space; what was saved before is untouched") from error
+    write_tensors(path, plain, {key: json.dumps(value) for key, value in header.items()})
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

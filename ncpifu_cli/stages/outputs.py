@@ -47,9 +47,10 @@ def plan_outputs(mesh: Path, config: ReconstructConfig, inputs: Sequence[Path] =
         raise NcpifuError(f"unknown mesh format {mesh.suffix or '(no extension)'!r} in {mesh}", f"end the name in one of: {', '.join(MESH_FORMATS)}")
     _check_length(mesh)
     kept = {path.resolve() for path in inputs}
-    outputs = _masks_alone(mesh, config, kept, person) if config.mask_only else _all_files(mesh, config, kept, person)
+    ours = files_of_run(mesh.with_suffix(".json"))
+    outputs = _masks_alone(mesh, config, kept, person) if config.mask_only else _all_files(mesh, config, kept, ours, person)
     targets = outputs.wanted() if not config.mask_only else [path for path in (outputs.mask,) if path is not None]
-    named, ours, taken = _named_by_the_user(mesh, config, person), files_of_run(outputs.sidecar), set[Path]()
+    named, taken = _named_by_the_user(mesh, config, person), set[Path]()
     for path in targets:
         if path.resolve() in taken:
             raise NcpifuError(f"two of the files would both be {path}", "give one of them another name, or --no-preview")
@@ -114,9 +115,7 @@ def _named_by_the_user(mesh: Path, config: ReconstructConfig, person: int | None
     return {mesh, *(_numbered(Path(name), person) for name in [*films, *([] if config.save_mask is None else [config.save_mask])])}
 
 
-def _all_files(mesh: Path, config: ReconstructConfig, kept: set[Path], person: int | None) -> Outputs:
-    ours = files_of_run(mesh.with_suffix(".json"))
-
+def _all_files(mesh: Path, config: ReconstructConfig, kept: set[Path], ours: frozenset[str], person: int | None) -> Outputs:
     def free(path: Path) -> bool:
         return path.resolve() not in kept and (path.name in ours or not os.path.exists(path))
 

@@ -184,7 +184,8 @@ def load_body_model(reporter: Reporter = SILENT) -> BodyModel:
     with waiting_for(cache_folder()):  # anny writes to the final name: who comes second must not read half of it
         if not is_cached():
             reporter.info(f"preparing the body model, once per machine: one to three minutes; kept in {cache_folder()} (about 1 GB)")
-        return _load_body_model()
+            _load_body_model()
+    return _load_body_model()  # loading what is whole needs no lock: many processes do it at once
 
 
 def _check_room() -> None:
