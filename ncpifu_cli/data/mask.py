@@ -25,6 +25,7 @@ SURE_MATTE = 0.8  # below it, the outline must be plausible, and a look at it is
 SAME = 0.9  # from which on they draw the same outline: two that know nothing of each other, so no look at it is asked for
 AGREEMENT = 0.7  # intersection over union from which on colour and matting network speak of the same person
 BORDER = 0.003  # of the photo's longer side: a mask that comes so close to the border has reached it; outlines are smoothed there
+EDGE = 0.02  # of the person's height: how far inside its outline, half covered, a person may be soft: hair, blur
 CROWN = 0.1  # of the mask's height: at its top a whole head is narrower, a face, neck or trunk that the border cuts wider
 Box = tuple[int, int, int, int]
 
@@ -206,7 +207,7 @@ def _chosen(figures: list[NDArray[np.bool_]], mask: Mask, photo: Photo, person: 
     wanted, warnings = _selected(figures, person), mask.warnings
     if person == "largest" and len(figures) > 1:
         warnings = (*warnings, f"the mask shows {len(figures)} separate figures; the largest is used (--person 1 to {len(figures)} from the left, or all)")
-    return [replace(mask, coverage=np.where(_grown(figure), mask.coverage, 0).astype(np.uint8), warnings=warnings) for figure in wanted]
+    return [replace(mask, coverage=_soft_at_the_outline(mask.coverage, figure), warnings=warnings) for figure in wanted]
 
 
 def _selected(figures: list[NDArray[np.bool_]], person: Person) -> list[NDArray[np.bool_]]:
@@ -251,11 +252,20 @@ def _described(mask: Mask, photo: Photo) -> Mask:
     return replace(mask, warnings=tuple(warnings), shown=shown)
 
 
-def _grown(binary: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """One pixel wider, so that soft edges stay soft."""
+def _soft_at_the_outline(coverage: NDArray[np.uint8], figure: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """The coverage of one figure: soft at its outline (one pixel outside, EDGE inside), whole within, nothing elsewhere.
+
+    Half-tones inside a person are a model's doubts, or the grey somebody drew with, not the background shining through: taken for that, they would darken
+    what the networks see and lose their colours to their neighbours' (`framing.without_fringe`).
+    """
     import cv2
 
-    return cv2.dilate(binary.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(bool)
+    drawn = figure.astype(np.uint8)
+    edge = EDGE * (np.ptp(np.flatnonzero(figure.any(axis=1))) + 1)
+    inside = cv2.distanceTransform(drawn, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)  # whom the photo cuts off is whole up to its border
+    least = np.minimum(255 * (0.5 + 0.5 * inside / edge), 255).astype(np.uint8)
+    grown = cv2.dilate(drawn, np.ones((3, 3), np.uint8)).astype(bool)
+    return np.where(figure, np.maximum(coverage, least), np.where(grown, coverage, 0)).astype(np.uint8)
 
 
 def _working_box(box: Box, photo: Photo) -> Box:

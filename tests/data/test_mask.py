@@ -368,3 +368,17 @@ def test_gaps_of_a_tiny_picture_stay_open() -> None:
     true = cv2.resize(mask.astype(np.float32), tiny.shape[1::-1], interpolation=cv2.INTER_AREA) > 0.1
     found = find_masks(photo_from_array(tiny))[0].binary
     assert (found & true).sum() / (found | true).sum() > 0.95
+
+
+def test_half_tones_inside_a_person_are_no_background() -> None:
+    rgb, mask = wall_photo()
+    soft = cv2.GaussianBlur(mask.astype(np.float32) * 255, (0, 0), 1.0)
+    doubtful = np.where(mask, np.minimum(soft, 180), soft).astype(np.uint8)  # grey all over, as some models answer and some people draw
+    found = find_mask(photo_from_array(np.dstack([rgb, doubtful])))
+    assert np.array_equal(found.binary, doubtful >= 128)
+    depth = cv2.distanceTransform(found.binary.astype(np.uint8), cv2.DIST_L2, 5)
+    height = np.ptp(np.flatnonzero(mask.any(axis=1))) + 1
+    assert (found.coverage[depth > 0.03 * height] == 255).all()
+    rim = (depth == 1) & (doubtful < 150)
+    assert rim.any() and (found.coverage[rim] < 200).all(), "the outline itself stays soft"
+    assert find_mask(photo_from_array(np.dstack([rgb, mask.astype(np.uint8) * 255]))).coverage.max(initial=0, where=~mask) == 0
