@@ -240,6 +240,22 @@ def test_the_rim_of_a_face_before_hair_has_the_faces_colour() -> None:
     assert np.abs(colours[(mesh.vertices[:, 2] < -0.09), 0] - 40).max() < 30  # and no face on the back
 
 
+def test_light_at_the_outline_does_not_colour_the_sides() -> None:
+    """A dark ball and a dark finger, a bright line around both in the photo and so on the other side: they stay dark where the photo does not see them."""
+    ball = trimesh.creation.icosphere(5, 0.3)
+    finger = trimesh.creation.cylinder(0.012, 0.5).apply_transform(trimesh.transformations.rotation_matrix(np.pi / 2, (1, 0, 0))).apply_translation((0.6, 0, 0))
+    mesh = trimesh.util.concatenate([ball, finger.subdivide().subdivide().subdivide()])
+    rows, columns = np.mgrid[:512, :512] + 0.5
+    x, y = (columns - 256) / 256, (256 - rows) / 256
+    line = (np.abs(np.hypot(x, y) - 0.29) < 0.007) | ((np.abs(np.abs(x - 0.6) - 0.012) < 0.004) & (np.abs(y) < 0.25))
+    texture = np.where(line[..., None], 250, 30).astype(np.uint8).repeat(3, axis=2)
+    colours = SurfaceColours(mesh.vertices, mesh.faces, texture, texture).at(mesh.vertices, mesh.vertex_normals).astype(int)
+    unseen = mesh.vertex_normals[:, 2] < -0.05
+    assert np.percentile(colours[unseen, 0], 99) < 60
+    assert np.percentile(colours[unseen & (mesh.vertices[:, 0] > 0.4), 0], 95) < 60
+    assert colours[mesh.vertex_normals[:, 2] > 0.1, 0].max() > 200  # the photo's own side keeps it
+
+
 def test_the_back_network_colours_the_back_and_the_photo_the_front(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     photo = save_rgba(tmp_path / "person.png")
     (tmp_path / "back").touch()
