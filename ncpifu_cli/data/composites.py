@@ -18,6 +18,7 @@ from ncpifu_cli.data.backdrops import Backdrops, Picture, Rng, colour, fractal_g
 from ncpifu_cli.errors import NcpifuError
 
 Cover = Picture
+BACKDROP_PX = 384  # as fine as the largest pictures that are learnt from: or blur alone would tell what is behind
 FAR_SHARE = 0.12  # people lower than this share of the picture's height are neither asked for nor forbidden
 
 
@@ -70,7 +71,7 @@ class Compositor:
         weight: Cover = np.ones((height, width), np.float32)
         if rng.random() < 0.15:
             picture = self._decoys(rng, picture)
-        crowd = int(rng.choice([0, 1, 2, 3, 4], p=[0.04, 0.7, 0.16, 0.06, 0.04]))
+        crowd = int(rng.choice([0, 1, 2, 3, 4], p=[0.04, 0.64, 0.19, 0.08, 0.05]))
         main = _main_height(rng)
         for index in range(crowd):
             last = index == crowd - 1
@@ -84,7 +85,7 @@ class Compositor:
         return Composite(camera(rng, picture), np.clip(alpha, 0, 1), np.clip(weight, 0, 1))
 
     def _backdrop(self, rng: Rng, height: int, width: int) -> Picture:
-        side = 256
+        side = BACKDROP_PX
         if len(self.pool) < min(64, self.size) or rng.random() < 0.15:
             fresh = self.backdrops.draw(rng, side, side).astype(np.uint8)
             if len(self.pool) < self.size:
@@ -96,7 +97,7 @@ class Compositor:
         step = rng.uniform(0.5, 1) * min(side / height, side / width)
         h, w = int(height * step), int(width * step)
         top, left = rng.integers(side - h + 1), rng.integers(side - w + 1)
-        window = cv2.resize(fresh[top : top + h, left : left + w], (width, height), interpolation=cv2.INTER_LINEAR).astype(np.float32)
+        window = cv2.resize(fresh[top : top + h, left : left + w], (width, height), interpolation=cv2.INTER_AREA).astype(np.float32)
         return recolour(rng, window[:, ::-1] if rng.random() < 0.5 else window)
 
     def _decoys(self, rng: Rng, picture: Picture) -> Picture:
@@ -197,7 +198,7 @@ class Compositor:
 
 def _main_height(rng: Rng) -> float:
     """Height of the main figure over that of the picture: whole, small, or so large that much is cut off."""
-    return float(rng.choice([rng.uniform(0.6, 0.98), rng.uniform(0.25, 0.6), rng.uniform(1.0, 2.6)], p=[0.68, 0.12, 0.2]))
+    return float(rng.choice([rng.uniform(0.6, 0.98), rng.uniform(0.25, 0.6), rng.uniform(1.0, 2.6)], p=[0.63, 0.12, 0.25]))
 
 
 def _without_fringe(bgr: NDArray[np.uint8], mask: NDArray[np.uint8], scale: float) -> tuple[Picture, Cover]:
@@ -237,7 +238,8 @@ def _in_this_light(rng: Rng, rgb: Picture, cover: Cover, picture: Picture) -> Pi
     """Colours drawn towards those of the scene, light that falls off across the body, a bright rim from behind."""
     height, width = cover.shape
     mine = (rgb * cover[..., None]).sum((0, 1)) / cover.sum()
-    towards = mine + rng.uniform(0, 0.5) * (picture.mean((0, 1)) - mine)
+    alike = rng.uniform(0, 0.5) if rng.random() < 0.85 else rng.uniform(0.5, 1)  # white before white: shape alone tells
+    towards = mine + alike * (picture.mean((0, 1)) - mine)
     rgb = recolour(rng, rgb * np.clip(towards / np.maximum(mine, 4), 0.3, 3).astype(np.float32))
     if rng.random() < 0.5:
         rgb = rgb * shading(rng, height, width, 0.7)
@@ -273,6 +275,8 @@ def camera(rng: Rng, picture: Picture) -> NDArray[np.uint8]:
     height, width = picture.shape[:2]
     picture = np.clip(recolour(rng, picture) if rng.random() < 0.4 else picture, 0, 255)
     picture = 255 * (picture / 255) ** np.float32(np.exp(rng.normal(0, 0.25)))
+    if rng.random() < 0.1:  # overexposed, so that bright things run into each other, or far too dark
+        picture = np.clip(picture * rng.choice([rng.uniform(1.3, 2.2), rng.uniform(0.25, 0.6)]), 0, 255).astype(np.float32)
     if rng.random() < 0.04:
         picture = np.repeat(picture.mean(2, keepdims=True), 3, 2)
     if rng.random() < 0.05:  # a tint over everything, as of stage light

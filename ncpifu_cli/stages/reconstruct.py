@@ -48,6 +48,7 @@ __all__ = [
 OVERLAP_SHARE = 0.04  # of the person's pixels with a gap behind: above it, sides often fail (docs/reconstruct.md)
 MIN_PART = 0.02  # separate pieces under this share of the largest are noise
 MOST_POINTS = 131_072  # of one call; `NetworkOccupancy` asks the network for fewer at a time
+NEAR_M = 12  # from further away perspective bends a person by less than anyone sees, and the estimate is a guess: no word about it
 
 
 @dataclass(frozen=True)
@@ -220,9 +221,10 @@ def reconstruct_prepared(prepared: Prepared, model: LoadedModel, config: Reconst
         clock.lap("confidence")
     seen = occupancy.perspective
     mesh, scale, lift_m = _in_metres(_taken_out(seen, config).undone(vertices), faces, mesh_colours, prepared, config)
-    if not seen.is_orthographic:
+    distance_m = seen.distance_ndc * scale * HALF_EXTENT_M
+    if distance_m < NEAR_M:
         done = "stays in" if config.keep_perspective else "is taken out of"
-        reporter.info(f"the camera seems to have been about {seen.distance_ndc * scale * HALF_EXTENT_M:.0f} m away: its perspective {done} the mesh")
+        reporter.info(f"the camera seems to have been about {distance_m:.0f} m away: its perspective {done} the mesh")
     return Reconstruction(mesh, view, prepared, scale, lift_m, clock.laps, model, config, normal_weights, back_weights, texture, confidence, overlap, seen)
 
 
