@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ncpifu_cli.config.reconstruct import Person
-from ncpifu_cli.data.figures import separate_figures
+from ncpifu_cli.data.figures import head_count, separate_figures
 from ncpifu_cli.data.photo import Photo, read_mask_file
 from ncpifu_cli.data.rembg_model import rembg_coverage, resolve_model, wanted_model
 from ncpifu_cli.data.visible_share import visible_share
@@ -245,6 +245,9 @@ def _described(mask: Mask, photo: Photo) -> Mask:
         )
     if columns[0] <= slack or columns[-1] >= kept.shape[1] - 1 - slack:
         warnings.append("the person touches the side of the photo: what is cut off will be missing")
+    heads = head_count(kept, height / shown)
+    if heads > 1:
+        warnings.append(f"the outline seems to have {heads} heads: people who touch are made as one; separate them with --person-box or --mask FILE")
     if height / photo.scale < 200:
         warnings.append(f"the person is only {round(height / photo.scale)} px tall; expect a coarse result")
     if len(columns) > 2.5 * height:

@@ -382,3 +382,14 @@ def test_half_tones_inside_a_person_are_no_background() -> None:
     rim = (depth == 1) & (doubtful < 150)
     assert rim.any() and (found.coverage[rim] < 200).all(), "the outline itself stays soft"
     assert find_mask(photo_from_array(np.dstack([rgb, mask.astype(np.uint8) * 255]))).coverage.max(initial=0, where=~mask) == 0
+
+
+def test_two_people_who_touch_are_told() -> None:
+    _, one = draw_person()
+    two = np.zeros((400, 460), bool)
+    two[:, :300] |= one
+    two[30:, 160:] |= one[:-30]  # shoulder to shoulder, a little shorter
+    assert cv2.connectedComponents(two.astype(np.uint8))[0] == 2, "one figure before one background"
+    for outline, told in ((two, True), (np.pad(one, ((0, 0), (80, 80))), False)):
+        rgba = np.dstack([np.full((*outline.shape, 3), 128, np.uint8), outline.astype(np.uint8) * 255])
+        assert any("2 heads" in warning for warning in find_mask(photo_from_array(rgba)).warnings) == told
