@@ -388,7 +388,7 @@ def test_two_people_who_touch_are_told() -> None:
     _, one = draw_person()
     two = np.zeros((400, 460), bool)
     two[:, :300] |= one
-    two[30:, 120:420] |= one[:-30]  # shoulder to shoulder, a little shorter
+    two[15:, 120:420] |= one[:-15]  # shoulder to shoulder, a little lower
     assert cv2.connectedComponents(two.astype(np.uint8))[0] == 2, "one figure before one background"
     for outline, told in ((two, True), (np.pad(one, ((0, 0), (80, 80))), False)):
         rgba = np.dstack([np.full((*outline.shape, 3), 128, np.uint8), outline.astype(np.uint8) * 255])
