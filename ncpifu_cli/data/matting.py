@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 FILE_NAME = "matting.safetensors"
 LOOK_AREA_PX = 160 * 144  # about what the network was trained to see
-LOOK_SCALES = (0.6, 1.0, 1.6)  # of that area: large shapes are found in few pixels, hands and gaps in many (docs/matting.md)
+LOOK_SCALES = (0.6, 1.2, 2.5)  # of that area: large shapes are found in few pixels, hands and gaps in many (docs/matting.md)
 WORK_SIDE_PX = 768
 LOOKS = 2
 MARGIN = 0.15  # around the person when looking again, as a share of their box
