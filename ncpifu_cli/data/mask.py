@@ -19,7 +19,7 @@ from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.progress import SILENT, Reporter
 
 MIN_PERSON_PX = 24  # height of the smallest person worth an answer
-TRUSTED_MATTE = 0.65  # expected intersection over union above which the matting network is believed (docs/matting.md)
+TRUSTED_MATTE = 0.7  # expected intersection over union above which the matting network is believed (docs/matting.md)
 WIDEST = 2.0  # times as wide as tall: arms stretched out from a half-length portrait; beyond, only a source that knows people is believed
 SURE_MATTE = 0.8  # below it, the outline must be plausible, and a look at it is asked for
 SAME = 0.9  # from which on they draw the same outline: two that know nothing of each other, so no look at it is asked for
