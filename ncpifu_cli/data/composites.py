@@ -18,7 +18,7 @@ from ncpifu_cli.data.backdrops import Backdrops, Picture, Rng, colour, fractal_g
 from ncpifu_cli.errors import NcpifuError
 
 Cover = Picture
-BACKDROP_PX = 384  # as fine as the largest pictures that are learnt from: or blur alone would tell what is behind
+BACKDROP_PX = 384  # nearly as fine as the largest pictures that are learnt from: or blur alone would tell what is behind
 FAR_SHARE = 0.12  # people lower than this share of the picture's height are neither asked for nor forbidden
 
 
@@ -97,7 +97,8 @@ class Compositor:
         step = rng.uniform(0.5, 1) * min(side / height, side / width)
         h, w = int(height * step), int(width * step)
         top, left = rng.integers(side - h + 1), rng.integers(side - w + 1)
-        window = cv2.resize(fresh[top : top + h, left : left + w], (width, height), interpolation=cv2.INTER_AREA).astype(np.float32)
+        how = cv2.INTER_AREA if step >= 1 else cv2.INTER_LINEAR  # enlarging, INTER_AREA makes blocks
+        window = cv2.resize(fresh[top : top + h, left : left + w], (width, height), interpolation=how).astype(np.float32)
         return recolour(rng, window[:, ::-1] if rng.random() < 0.5 else window)
 
     def _decoys(self, rng: Rng, picture: Picture) -> Picture:

@@ -59,7 +59,12 @@ class UntrustedMask(NcpifuError):
     """No source could find the person reliably; `draft` is the best guess, on the working grid of `photo`."""
 
     def __init__(self, photo: Photo, draft: Mask) -> None:
-        reason = "the background is busy" if draft.confidence is None else f"the matting network is only {draft.confidence:.0%} sure"
+        if draft.confidence is None:
+            reason = "the background is busy"
+        elif draft.confidence < TRUSTED_MATTE:
+            reason = f"the matting network is only {int(100 * draft.confidence)}% sure"
+        else:
+            reason = f"the matting network is {int(100 * draft.confidence)}% sure, but what it found runs out of the picture or is not shaped like one person"
         super().__init__(
             f"could not find the person in {photo.name} reliably: {reason}",
             "give --mask FILE (white = person) or --person-box X,Y,WIDTH,HEIGHT, use a cut-out PNG, or install a rembg model (`ncpifu doctor` tells how); "
@@ -84,21 +89,21 @@ def find_masks(
     """The masks of the people in `photo` who are asked for, cleaned and checked.
 
     Args:
-        mask_file: white is the person. person_box: (x, y, width, height) in pixels of the upright original; limits every other source.
+        mask_file: white is the person. person_box: (x, y, width, height) in pixels of the upright original; nothing outside counts.
         person: "largest", "all", or n for the n-th from the left; people are the separate figures of the mask. mask_model: see `ReconstructConfig`.
 
     Raises NcpifuError for a mask that is empty, covers the whole photo or shows people too small to use, for a person who is not there, and for a box
     outside the photo.
     """
+    box = None if person_box is None else _working_box(person_box, photo)
     if mask_file is not None:
         mask = Mask(read_mask_file(mask_file, photo), "mask file")
     else:
-        box = None if person_box is None else _working_box(person_box, photo)
         mask = _automatic(photo, box, person, mask_model, reporter)
-        if box is not None:
-            inside = np.zeros(mask.coverage.shape, bool)
-            inside[box[1] : box[1] + box[3], box[0] : box[0] + box[2]] = True
-            mask = replace(mask, coverage=np.where(inside, mask.coverage, 0).astype(np.uint8))
+    if box is not None:
+        inside = np.zeros(mask.coverage.shape, bool)
+        inside[box[1] : box[1] + box[3], box[0] : box[0] + box[2]] = True
+        mask = replace(mask, coverage=np.where(inside, mask.coverage, 0).astype(np.uint8))
     _check(mask, photo)
     return [_described(figure, photo) for figure in _chosen(separate_figures(mask.binary), mask, photo, person)]
 
@@ -236,17 +241,18 @@ def _described(mask: Mask, photo: Photo) -> Mask:
         )
     elif cut_below:
         warnings.append("the person touches the lower border: the feet may be cut off")
+    head_cut = rows[0] <= slack and kept[rows[0] : rows[0] + slack + 1].any(axis=0).sum() > CROWN * height
     if rows[0] <= slack:
-        cut = kept[rows[0] : rows[0] + slack + 1].any(axis=0).sum() > CROWN * height
         warnings.append(
             "the head is cut off by the upper border: the rest is taken for a whole person and will be too large; use a photo that shows the head"
-            if cut
+            if head_cut
             else "the person touches the upper border: the head may be cut off"
         )
     if columns[0] <= slack or columns[-1] >= kept.shape[1] - 1 - slack:
         warnings.append("the person touches the side of the photo: what is cut off will be missing")
-    heads = head_count(kept, height / shown)
-    if heads > 1:
+    # two people are wider than one who is cut off and looks like them, so `shown` may be wrong: then 6 % of single people seem to have two heads
+    heads = max(head_count(kept, height / share) for share in {shown, 1.0})
+    if heads > 1 and not head_cut:
         warnings.append(f"the outline seems to have {heads} heads: people who touch are made as one; separate them with --person-box or --mask FILE")
     if height / photo.scale < 200:
         warnings.append(f"the person is only {round(height / photo.scale)} px tall; expect a coarse result")
@@ -258,15 +264,15 @@ def _described(mask: Mask, photo: Photo) -> Mask:
 def _soft_at_the_outline(coverage: NDArray[np.uint8], figure: NDArray[np.bool_]) -> NDArray[np.uint8]:
     """The coverage of one figure: soft at its outline (one pixel outside, EDGE inside), whole within, nothing elsewhere.
 
-    Half-tones inside a person are a model's doubts, or the grey somebody drew with, not the background shining through: taken for that, they would darken
-    what the networks see and lose their colours to their neighbours' (`framing.without_fringe`).
+    Half-tones of 50 % and more inside a person are a model's doubts, or the grey somebody drew with, not the background shining through: taken for that,
+    they would darken what the networks see and lose their colours to their neighbours' (`framing.without_fringe`).
     """
     import cv2
 
     drawn = figure.astype(np.uint8)
-    edge = EDGE * (np.ptp(np.flatnonzero(figure.any(axis=1))) + 1)
+    edge = max(EDGE * (np.ptp(np.flatnonzero(figure.any(axis=1))) + 1), 2)
     inside = cv2.distanceTransform(drawn, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)  # whom the photo cuts off is whole up to its border
-    least = np.minimum(255 * (0.5 + 0.5 * inside / edge), 255).astype(np.uint8)
+    least = np.clip(255 * (0.5 + 0.5 * (inside - 1) / edge), 0, 255).astype(np.uint8)
     grown = cv2.dilate(drawn, np.ones((3, 3), np.uint8)).astype(bool)
     return np.where(figure, np.maximum(coverage, least), np.where(grown, coverage, 0)).astype(np.uint8)
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 WORKING_SIDE_PX = 3072  # no network sees more than 1024 px; this keeps three times that for colours
 MAX_PIXELS = 200_000_000  # 0.8 GB decoded as RGBA
 MIN_SIDE_PX = 32
+DIMMEST = 64  # what is brightest in a mask of many greys is its white from here on
 FORMATS_HINT = "readable formats: JPEG, PNG, WebP, AVIF, TIFF, BMP, GIF, HEIC (with pillow-heif installed)"
 DECODE_ERRORS = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, struct.error, zlib.error, MemoryError)
 
@@ -110,8 +111,9 @@ def read_mask_file(path: Path, photo: Photo) -> NDArray[np.uint8]:
     except DECODE_ERRORS as error:
         raise _unreadable(Path(path), error) from error
     coverage = _upright(alpha if alpha is not None else rgb.max(axis=2), turned)
-    if coverage.max() == 1:  # masks of 0 and 1
-        coverage = coverage * np.uint8(255)
+    brightest = int(coverage.max())
+    if brightest >= DIMMEST or (brightest and ((coverage == 0) | (coverage == brightest)).all()):  # masks of 0 and 1, of 0 and 200
+        coverage = (coverage * np.float32(255 / brightest) + 0.5).astype(np.uint8)
     height, width = photo.rgb.shape[:2]
     if coverage.shape == (height, width):
         return coverage

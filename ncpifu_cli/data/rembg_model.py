@@ -121,7 +121,7 @@ def rembg_coverage(rgb: NDArray[np.uint8], name: str, model_file: Path) -> NDArr
     except Exception as error:  # onnxruntime's own classes derive from nothing narrower
         raise NcpifuError(
             f"the rembg model {model_file} failed: {(str(error) or type(error).__name__).splitlines()[0]}",
-            f"is it whole, and one of {name}'s kind? A file is taken for the rembg model of its name, for u2net_human_seg under any other name",
+            f"is it whole, and of {name}'s kind, as which it was run for its file name? --mask-model none goes on without it",
         ) from error
     coverage = np.asarray(answer.convert("L"), np.uint8)
     if coverage.shape != rgb.shape[:2]:

@@ -4,12 +4,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ncpifu_cli.data.network_input import nearest_filled
+from ncpifu_cli.data.backs import without_rim
 from ncpifu_cli.geometry.camera import ndc_to_px
 from ncpifu_cli.geometry.raster import rasterise, sample_picture
 
 DEPTH_TOLERANCE_NDC = 0.015  # 1.5 cm: two cells of the 256 grid
-RIM = 0.01  # of the picture's side, 2 cm: as far from the outline the other side's colours are those further inside
 SIDE_PX = 512  # of the pictures that sideways surfaces take their blurred colours from
 
 
@@ -26,7 +25,7 @@ class SurfaceColours:
     ) -> None:
         self._texture = texture
         self._buffer = rasterise(np.asarray(vertices_ndc, np.float32), faces, texture.shape[0])
-        self._back = without_rim(texture if other_side is None else other_side, self._buffer.mask)
+        self._back = without_rim(texture, self._buffer.mask) if other_side is None else other_side
         size = min(SIDE_PX, len(texture))
         small = (cv2.resize(side, (size, size), interpolation=cv2.INTER_AREA) for side in (texture, self._back))
         self._front_side, self._back_side = (cv2.GaussianBlur(side, (0, 0), sigmaX=0.006 * size, sigmaY=0.012 * size) for side in small)
@@ -52,20 +51,6 @@ class SurfaceColours:
         towards, sideways = (_ramp(normals[:, 2], 0.0, 0.15) * seen)[:, None], 1 - _ramp(np.abs(normals[:, 2]), 0.2, 0.6)[:, None]
         side = towards * _at(self._front_side, points) + (1 - towards) * _at(self._back_side, points)
         return sideways * side + (1 - sideways) * _at(self._back, points)
-
-
-def without_rim(picture: NDArray[np.uint8], person: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    """(S, S, 3) uint8 with the colours of a person's rim, and beyond it, those of the nearest pixel further inside.
-
-    What shines around an outline, light on hair, a wall that a mask has not quite left out, is a line in the photo, but would be the whole side of a head:
-    sides take their colours from the rim. Of what is thinner than two rims, the middle counts. person (S, S) bool.
-    """
-    inside = cv2.distanceTransform(person.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-    reach = RIM * len(picture)
-    window = 2 * round(reach) + 1
-    thickness = cv2.dilate(inside, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (window, window)))
-    core = person & (inside >= np.minimum(reach, 0.7 * thickness))
-    return nearest_filled(picture, core) if core.any() else picture
 
 
 def _at(picture: NDArray[np.uint8], points_ndc: NDArray[np.float32]) -> NDArray[np.float32]:

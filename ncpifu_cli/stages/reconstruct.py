@@ -48,7 +48,7 @@ __all__ = [
 OVERLAP_SHARE = 0.04  # of the person's pixels with a gap behind: above it, sides often fail (docs/reconstruct.md)
 MIN_PART = 0.02  # separate pieces under this share of the largest are noise
 MOST_POINTS = 131_072  # of one call; `NetworkOccupancy` asks the network for fewer at a time
-NEAR_M = 12  # from further away perspective bends a person by less than anyone sees, and the estimate is a guess: no word about it
+NEAR = 7  # heights of a person: from further away perspective bends them by less than anyone sees, and the estimate is a guess: no word about it
 
 
 @dataclass(frozen=True)
@@ -167,7 +167,7 @@ def prepare(photo: str | Path | NDArray[np.uint8], config: ReconstructConfig, re
     if not masks[0].trusted:
         if not (config.allow_rough_mask or config.mask_only):
             raise UntrustedMask(picture, masks[0])
-        reporter.warn("going on with a mask that is only a guess")
+        reporter.warn("the mask is only a guess")
     clock.lap("all")
     return [Prepared(picture, mask, clock.laps["all"] / len(masks)) for mask in masks]
 
@@ -222,7 +222,7 @@ def reconstruct_prepared(prepared: Prepared, model: LoadedModel, config: Reconst
     seen = occupancy.perspective
     mesh, scale, lift_m = _in_metres(_taken_out(seen, config).undone(vertices), faces, mesh_colours, prepared, config)
     distance_m = seen.distance_ndc * scale * HALF_EXTENT_M
-    if distance_m < NEAR_M:
+    if distance_m < NEAR * config.height_m:
         done = "stays in" if config.keep_perspective else "is taken out of"
         reporter.info(f"the camera seems to have been about {distance_m:.0f} m away: its perspective {done} the mesh")
     return Reconstruction(mesh, view, prepared, scale, lift_m, clock.laps, model, config, normal_weights, back_weights, texture, confidence, overlap, seen)

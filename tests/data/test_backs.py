@@ -58,6 +58,17 @@ def test_both_sides_meet_at_the_outline(tmp_path: Path, monkeypatch: pytest.Monk
     assert off[200:203].max() < 0.4 * off[240:280].min()  # columns of the outline, and of the middle
 
 
+def test_light_at_the_outline_does_not_go_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A dark person with a bright line around them: what is behind meets the dark colour further inside."""
+    (tmp_path / "stand-in").touch()
+    monkeypatch.setattr(backs, "_network", lambda *args: LeftHalf())
+    picture, coverage = np.full((512, 512, 3), 250, np.uint8), np.zeros((512, 512), np.float32)
+    coverage[80:440, 200:320] = 1
+    picture[84:436, 204:316] = 30
+    answer = backs.other_side(tmp_path / "stand-in", picture, coverage).astype(int)
+    assert answer[100:420, 200:203, 1].max() < 60 and answer[100:420, 317:320, 1].max() < 60  # the stand-in's own colour has no green
+
+
 def test_a_photo_without_colours_has_a_back_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "stand-in").touch()
     monkeypatch.setattr(backs, "_network", lambda *args: LeftHalf())

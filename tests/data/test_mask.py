@@ -381,15 +381,42 @@ def test_half_tones_inside_a_person_are_no_background() -> None:
     assert (found.coverage[depth > 0.03 * height] == 255).all()
     rim = (depth == 1) & (doubtful < 150)
     assert rim.any() and (found.coverage[rim] < 200).all(), "the outline itself stays soft"
-    assert find_mask(photo_from_array(np.dstack([rgb, mask.astype(np.uint8) * 255]))).coverage.max(initial=0, where=~mask) == 0
 
 
-def test_two_people_who_touch_are_told() -> None:
+@pytest.mark.parametrize("rows", [460, 394, 300])
+def test_two_people_who_touch_are_told(rows: int) -> None:
+    """Whole, with feet on the lower border, and cut off."""
     _, one = draw_person()
-    two = np.zeros((400, 460), bool)
-    two[:, :300] |= one
-    two[15:, 120:420] |= one[:-15]  # shoulder to shoulder, a little lower
+    two = np.zeros((460, 460), bool)
+    two[:400, 20:320] |= one
+    two[15:415, 140:440] |= one  # shoulder to shoulder, a little lower
     assert cv2.connectedComponents(two.astype(np.uint8))[0] == 2, "one figure before one background"
-    for outline, told in ((two, True), (np.pad(one, ((0, 0), (80, 80))), False)):
+    alone = np.zeros_like(two)
+    alone[:400, 80:380] |= one
+    for outline, told in ((two[:rows], True), (alone[: min(rows, 379)], False)):
         rgba = np.dstack([np.full((*outline.shape, 3), 128, np.uint8), outline.astype(np.uint8) * 255])
         assert any("2 heads" in warning for warning in find_mask(photo_from_array(rgba)).warnings) == told
+
+
+def test_soft_outlines_of_small_people_stay_soft() -> None:
+    _, mask = draw_person(60, 80)
+    soft = cv2.GaussianBlur(mask.astype(np.float32) * 255, (0, 0), 0.8).astype(np.uint8)
+    found = find_mask(photo_from_array(np.dstack([np.full((*mask.shape, 3), 90, np.uint8), soft]))).coverage
+    rim = (soft >= 128) & (soft < 160)
+    assert rim.sum() > 20 and (found[rim] < 200).all()
+
+
+@pytest.mark.parametrize("white", [1, 60, 200])
+def test_a_mask_files_white_may_be_grey(tmp_path: Path, white: int) -> None:
+    rgb, mask = wall_photo()
+    Image.fromarray(mask.astype(np.uint8) * white).save(tmp_path / "mask.png")
+    found = find_mask(photo_from_array(rgb), tmp_path / "mask.png")
+    assert np.array_equal(found.coverage, mask.astype(np.uint8) * 255)
+
+
+def test_a_box_limits_a_mask_file_too(tmp_path: Path) -> None:
+    rgb, mask = wall_photo()
+    Image.fromarray(np.hstack([mask, mask])).save(tmp_path / "mask.png")
+    width = mask.shape[1]
+    found = find_mask(photo_from_array(np.hstack([rgb, rgb])), tmp_path / "mask.png", person_box=(0, 0, width, mask.shape[0]))
+    assert found.binary[:, :width].any() and not found.binary[:, width:].any()

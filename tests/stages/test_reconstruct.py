@@ -89,6 +89,10 @@ def test_the_camera_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     result = reconstruct(cutout(), fake_model(), resolution=48, detail=False, ground=False, height_m=0.9, reporter=Silent())
     away_m = 2.5 * result.scale * HALF_EXTENT_M
     assert any(f"about {away_m:.0f} m away" in message for message in said)
+    said.clear()
+    monkeypatch.setattr(InflatedOutline, "camera", (0.06, 0.0, 0.0))  # nine heights away
+    far = reconstruct(cutout(), fake_model(), resolution=48, detail=False, height_m=0.9, reporter=Silent())
+    assert not far.seen.is_orthographic and not any("m away" in message for message in said)
 
 
 def test_colours_come_from_the_photo_in_front() -> None:
@@ -241,7 +245,7 @@ def test_the_rim_of_a_face_before_hair_has_the_faces_colour() -> None:
 
 
 def test_light_at_the_outline_does_not_colour_the_sides() -> None:
-    """A dark ball and a dark finger, a bright line around both in the photo and so on the other side: they stay dark where the photo does not see them."""
+    """A dark ball and a dark finger, a bright line around both in the photo, and no other side known: they stay dark where the photo does not see them."""
     ball = trimesh.creation.icosphere(5, 0.3)
     finger = trimesh.creation.cylinder(0.012, 0.5).apply_transform(trimesh.transformations.rotation_matrix(np.pi / 2, (1, 0, 0))).apply_translation((0.6, 0, 0))
     mesh = trimesh.util.concatenate([ball, finger.subdivide().subdivide().subdivide()])
@@ -249,7 +253,7 @@ def test_light_at_the_outline_does_not_colour_the_sides() -> None:
     x, y = (columns - 256) / 256, (256 - rows) / 256
     line = (np.abs(np.hypot(x, y) - 0.29) < 0.007) | ((np.abs(np.abs(x - 0.6) - 0.012) < 0.004) & (np.abs(y) < 0.25))
     texture = np.where(line[..., None], 250, 30).astype(np.uint8).repeat(3, axis=2)
-    colours = SurfaceColours(mesh.vertices, mesh.faces, texture, texture).at(mesh.vertices, mesh.vertex_normals).astype(int)
+    colours = SurfaceColours(mesh.vertices, mesh.faces, texture).at(mesh.vertices, mesh.vertex_normals).astype(int)
     unseen = mesh.vertex_normals[:, 2] < -0.05
     assert np.percentile(colours[unseen, 0], 99) < 60
     assert np.percentile(colours[unseen & (mesh.vertices[:, 0] > 0.4), 0], 95) < 60
