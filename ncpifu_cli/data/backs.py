@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 FILE_NAME = "back.safetensors"
 GREY = 3  # levels between the channels of a picture without colours, as JPEG leaves them
 LEAST = 0.2  # a smaller share of the photo is a ghost of it: without, colours are as near to the truth
-RIM = 0.01  # of the picture's side, 2 cm: as far from the outline the photo's colours do not count for the other side
+RIM = 0.01  # of the picture's side, 2 cm: as far from the outline the other side's colours are those further inside
 RIM_PX, SEAM_PX = 2.5, 4.0  # at BACK_PX: the outline, and how far inwards both sides are brought together
 Floats = NDArray[np.float32]
 
@@ -46,13 +46,12 @@ def other_side(weights: Path, picture: NDArray[np.uint8], coverage: Floats, devi
     answer = ((one + mirrored.flip(2)) / 2).permute(1, 2, 0).cpu().numpy()
     share, own = np.split(cv2.resize(answer, picture.shape[:2], interpolation=cv2.INTER_LINEAR), [1], axis=2)
     share = np.clip((share - LEAST) / (1 - LEAST), 0, 1)
-    inner = without_rim(picture, cover >= 0.5)
-    mixed = share * inner + (1 - share) * (own + 1) * np.float32(127.5)
-    small = (cv2.resize(part, (BACK_PX, BACK_PX), interpolation=cv2.INTER_AREA) for part in (inner.astype(np.float32), mixed, cover))
+    mixed = share * picture + (1 - share) * (own + 1) * np.float32(127.5)
+    small = (cv2.resize(part, (BACK_PX, BACK_PX), interpolation=cv2.INTER_AREA) for part in (picture.astype(np.float32), mixed, cover))
     behind = np.clip(mixed + cv2.resize(_seam(*small), picture.shape[:2], interpolation=cv2.INTER_LINEAR) + 0.5, 0, 255).astype(np.uint8)
     if (np.ptp(picture, axis=2)[cover >= 0.5] <= GREY).all():  # of a photo without colours
         behind = np.repeat(cv2.cvtColor(behind, cv2.COLOR_RGB2GRAY)[..., None], 3, axis=2)
-    return behind
+    return without_rim(behind, cover >= 0.5)  # last: hair at the outline tells what hair is behind, light on it is less so further inside
 
 
 def without_rim(picture: NDArray[np.uint8], person: NDArray[np.bool_]) -> NDArray[np.uint8]:

@@ -55,7 +55,7 @@ def test_both_sides_meet_at_the_outline(tmp_path: Path, monkeypatch: pytest.Monk
     coverage = np.zeros((128, 128), np.float32)
     coverage[20:110, 50:80] = 1
     off = np.abs(backs.other_side(tmp_path / "stand-in", picture, coverage).astype(int) - picture)[260].max(axis=1)
-    assert off[200:203].max() < 0.4 * off[240:280].min()  # columns of the outline, and of the middle
+    assert off[200:203].max() < 0.6 * off[240:280].min()  # columns of the outline, and of the middle
 
 
 def test_light_at_the_outline_does_not_go_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -64,9 +64,9 @@ def test_light_at_the_outline_does_not_go_behind(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(backs, "_network", lambda *args: LeftHalf())
     picture, coverage = np.full((512, 512, 3), 250, np.uint8), np.zeros((512, 512), np.float32)
     coverage[80:440, 200:320] = 1
-    picture[84:436, 204:316] = 30
+    picture[82:438, 202:318] = 30
     answer = backs.other_side(tmp_path / "stand-in", picture, coverage).astype(int)
-    assert answer[100:420, 200:203, 1].max() < 60 and answer[100:420, 317:320, 1].max() < 60  # the stand-in's own colour has no green
+    assert answer[100:420, 200:203, 1].max() < 110 and answer[100:420, 317:320, 1].max() < 110  # the stand-in's own colour has no green; without it 185
 
 
 def test_a_photo_without_colours_has_a_back_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
