@@ -40,6 +40,7 @@ def other_side(weights: Path, picture: NDArray[np.uint8], coverage: Floats, devi
 
     net = _network(weights, device)
     cover = cv2.resize(coverage, picture.shape[:2], interpolation=cv2.INTER_LINEAR)
+    person = cover >= 0.5
     seen = torch.from_numpy(masked_input(*resize_masked(picture, cover, BACK_PX)))[None].to(device)
     with torch.inference_mode():
         one, mirrored = net(torch.cat([seen, seen.flip(3)]))
@@ -49,9 +50,9 @@ def other_side(weights: Path, picture: NDArray[np.uint8], coverage: Floats, devi
     mixed = share * picture + (1 - share) * (own + 1) * np.float32(127.5)
     small = (cv2.resize(part, (BACK_PX, BACK_PX), interpolation=cv2.INTER_AREA) for part in (picture.astype(np.float32), mixed, cover))
     behind = np.clip(mixed + cv2.resize(_seam(*small), picture.shape[:2], interpolation=cv2.INTER_LINEAR) + 0.5, 0, 255).astype(np.uint8)
-    if (np.ptp(picture, axis=2)[cover >= 0.5] <= GREY).all():  # of a photo without colours
+    if (np.ptp(picture, axis=2)[person] <= GREY).all():  # of a photo without colours
         behind = np.repeat(cv2.cvtColor(behind, cv2.COLOR_RGB2GRAY)[..., None], 3, axis=2)
-    return without_rim(behind, cover >= 0.5)  # last: hair at the outline tells what hair is behind, light on it is less so further inside
+    return without_rim(behind, person)  # last: hair at the outline tells what hair is behind, light on it is less so further inside
 
 
 def without_rim(picture: NDArray[np.uint8], person: NDArray[np.bool_]) -> NDArray[np.uint8]:

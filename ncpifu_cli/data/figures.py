@@ -6,7 +6,6 @@ from numpy.typing import NDArray
 
 TALL_PX = 200  # heads are looked for in outlines this many rows tall
 LIMB, HEAD = 0.031, (0.08, 0.22)  # of a whole person's height: half the width of what is left out (arms as a rule), and how wide heads are
-ALIKE = 0.75  # of the widest of them: what is narrower is an arm
 NECK, MIDDLE, DOWN_TO = 0.1, 0.06, 0.4  # of the same: a head stands out so far above what joins it to others, is measured there, and is below the highest
 
 
@@ -34,10 +33,9 @@ def head_count(figure: NDArray[np.bool_], whole_px: float) -> int:
     0 where something wider than a head stands out: the scale is another. Of 1368 outlines of single synthetic humans from all sides, arms up or not, 0.5 %
     seem to have more than one; of 447 of two humans who overlap, 81 % do.
     """
-    rows, columns = np.flatnonzero(figure.any(axis=1)), np.flatnonzero(figure.any(axis=0))
-    box = figure[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].astype(np.uint8)
-    scale = TALL_PX / whole_px
-    small = cv2.resize(box, (max(1, round(box.shape[1] * scale)), max(1, round(box.shape[0] * scale))), interpolation=cv2.INTER_AREA)
+    drawn, scale = figure.astype(np.uint8), TALL_PX / whole_px
+    x, y, w, h = cv2.boundingRect(drawn)
+    small = cv2.resize(drawn[y : y + h, x : x + w], (max(1, round(w * scale)), max(1, round(h * scale))), interpolation=cv2.INTER_AREA)
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, 2 * (2 * round(LIMB * TALL_PX) + 1,))
     solid = cv2.morphologyEx(cv2.copyMakeBorder(small, 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0), cv2.MORPH_OPEN, disc)
     neck, middle, narrowest, widest = (round(share * TALL_PX) for share in (NECK, MIDDLE, *HEAD))

@@ -17,7 +17,7 @@ class SurfaceColours:
 
     Args:
         vertices_ndc (V, 3), faces (F, 3). texture (T, T, 3) uint8: the framed photo, its colours continued beyond the outline. other_side (T, T, 3) uint8: the
-            side that the photo does not show, seen through from the front (`data/backs.py`); None: as the photo.
+            side that the photo does not show, seen through from the front (`data/backs.py`); None: as the photo, without its rim.
     """
 
     def __init__(

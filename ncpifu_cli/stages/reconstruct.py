@@ -45,6 +45,7 @@ __all__ = [
     "reconstruct_view",
 ]
 
+ONLY_A_GUESS = "the mask is only a guess"
 OVERLAP_SHARE = 0.04  # of the person's pixels with a gap behind: above it, sides often fail (docs/reconstruct.md)
 MIN_PART = 0.02  # separate pieces under this share of the largest are noise
 MOST_POINTS = 131_072  # of one call; `NetworkOccupancy` asks the network for fewer at a time
@@ -62,7 +63,7 @@ class Prepared:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What should be looked at in the mask, one line each."""
-        return self.mask.warnings if self.mask.trusted else (*self.mask.warnings, "the mask is only a guess")
+        return self.mask.warnings if self.mask.trusted else (*self.mask.warnings, ONLY_A_GUESS)
 
 
 @dataclass(frozen=True)
@@ -167,7 +168,7 @@ def prepare(photo: str | Path | NDArray[np.uint8], config: ReconstructConfig, re
     if not masks[0].trusted:
         if not (config.allow_rough_mask or config.mask_only):
             raise UntrustedMask(picture, masks[0])
-        reporter.warn("the mask is only a guess")
+        reporter.warn(ONLY_A_GUESS)
     clock.lap("all")
     return [Prepared(picture, mask, clock.laps["all"] / len(masks)) for mask in masks]
 
