@@ -44,7 +44,7 @@ def released_files() -> dict[str, Path]:
     """File name -> path of all weights that came with this installation."""
     found: dict[str, Path] = {}
     for folder in WEIGHTS_FOLDERS:
-        for path in sorted(folder.glob("*.safetensors")):
+        for path in sorted((*folder.glob("*.safetensors"), *folder.glob("*.onnx"))):
             found.setdefault(path.name, path)
     return found
 

@@ -16,7 +16,7 @@ from ncpifu_cli.stages.reconstruct import load_model, reconstruct
 from ncpifu_cli.stages.weights import released_weights
 
 ROOT = Path(__file__).resolve().parent.parent
-FILES = sorted((ROOT / "weights").glob("*.safetensors"))
+FILES = sorted(path for kind in ("*.safetensors", "*.onnx") for path in (ROOT / "weights").glob(kind))
 WEIGHTS = sorted(released_weights().values())
 
 

@@ -1,9 +1,16 @@
-"""Which parts of a mask are one person: people who do not touch are figures of their own."""
+"""Which parts of a mask are one person: people who do not touch are figures of their own, those who touch are taken apart where BlazePose sees each."""
+
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ncpifu_cli.data.blazepose import FoundPerson, outlines
+
+LEAST_OF_LARGEST = 0.1  # of the largest figure's pixels: smaller ones are nobody
+LEAST_OF_TALLEST = 0.4  # of the tallest person's size
+TORSO = (11, 12, 23, 24)  # BlazePose's landmarks of shoulders and hips
 TALL_PX = 200  # heads are looked for in outlines this many rows tall
 LIMB, HEAD = 0.031, (0.08, 0.22)  # of a whole person's height: half the width of what is left out (arms as a rule), and how wide heads are
 NECK, MIDDLE, DOWN_TO = 0.1, 0.06, 0.4  # of the same: a head stands out so far above what joins it to others, is measured there, and is below the highest
@@ -20,11 +27,35 @@ def separate_figures(binary: NDArray[np.bool_]) -> list[NDArray[np.bool_]]:
     for label in by_size:
         left, top, width, height, area = (int(value) for value in stats[label])
         owner = next((main for main in figures if _holds(stats[main], left + width / 2, top + height / 2) and area < 0.3 * stats[main][4]), None)
-        if owner is None and area >= 0.1 * stats[by_size[0]][4]:
+        if owner is None and area >= LEAST_OF_LARGEST * stats[by_size[0]][4]:
             figures[label] = [label]
         elif owner is not None and area >= 0.002 * stats[owner][4]:
             figures[owner].append(label)
     return [np.isin(labels, figures[main]) for main in sorted(figures, key=lambda main: centres[main][0])]
+
+
+def people_apart(figure: NDArray[np.bool_], people: Sequence[FoundPerson]) -> list[NDArray[np.bool_]]:
+    """The parts of a figure (H, W) that are one person each, where several of the `people` stand in it; else the figure as it is.
+
+    A pixel is whose outline is surest there; pieces cut off from their person go to the nearest.
+    """
+    inside = [person for person in people if _stands_in(person, figure)]
+    tallest = max((person.size for person in inside), default=0)
+    inside = [person for person in inside if person.size > LEAST_OF_TALLEST * tallest]  # no face on a shirt
+    if len(inside) < 2:
+        return [figure]
+    owner = np.stack([outlines([person], figure.shape) for person in inside]).argmax(axis=0)
+    cores = [_largest_part(figure & (owner == place)) for place in range(len(inside))]
+    far = [cv2.distanceTransform((~core).astype(np.uint8), cv2.DIST_L2, 5) if core.any() else np.full(figure.shape, np.inf) for core in cores]
+    owner = np.argmin(far, axis=0)
+    parts = [figure & (owner == place) for place in range(len(inside))]
+    least = LEAST_OF_LARGEST * max(part.sum() for part in parts)
+    return sorted((part for part in parts if part.sum() >= least), key=lambda part: np.flatnonzero(part.any(axis=0)).mean())
+
+
+def person_in(figure: NDArray[np.bool_], people: Sequence[FoundPerson]) -> FoundPerson | None:
+    """The one of the `people` who stands in a figure (H, W), the tallest if there are several; None if there is none."""
+    return max((person for person in people if _stands_in(person, figure)), key=lambda person: person.size, default=None)
 
 
 def head_count(figure: NDArray[np.bool_], whole_px: float) -> int:
@@ -48,6 +79,18 @@ def head_count(figure: NDArray[np.bool_], whole_px: float) -> int:
     if not widths or max(widths) > widest:
         return 0
     return sum(width >= narrowest for width in widths)
+
+
+def _stands_in(person: FoundPerson, figure: NDArray[np.bool_]) -> bool:
+    """Whether most of the shoulders and hips that are in the picture lie in the figure."""
+    column, row = np.floor(person.landmarks[list(TORSO)]).astype(int).T
+    shown = (row >= 0) & (row < figure.shape[0]) & (column >= 0) & (column < figure.shape[1])
+    return bool(shown.any() and figure[row[shown], column[shown]].mean() > 0.5)
+
+
+def _largest_part(binary: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(binary.astype(np.uint8), connectivity=8)
+    return labels == 1 + int(np.argmax(stats[1:, cv2.CC_STAT_AREA])) if len(stats) > 1 else binary
 
 
 def _holds(box: NDArray[np.int32], x: float, y: float) -> bool:

@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ncpifu_cli.data.mask import Mask
 from ncpifu_cli.data.network_input import HEAD_CENTRE_NDC, HEAD_HALF_NDC, HEAD_PX, nearest_filled
+from ncpifu_cli.data.person_mask import Mask
 from ncpifu_cli.data.photo import Photo
 from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.geometry.camera import HALF_EXTENT_M, SUBJECT_HEIGHT_M

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 WORK_SIDE_PX = 480
 MAX_NOISE_LAB = 6.0  # frame noise above this: the background is not smooth (measured: good cases 1.5 to 4.8, bad ones 8 to 18)
 MIN_INLIERS = 0.85
+MARGIN = 0.15  # around a person when looking closely, as a share of their box
 Box = tuple[int, int, int, int]  # x, y, width, height in pixels
 
 
@@ -223,3 +224,10 @@ def guided_upsample(coarse: NDArray[np.float32], rgb: NDArray[np.uint8]) -> NDAr
     slope = (cv2.blur(guide * coarse, window) - mean * mean_alpha) / (cv2.blur(guide * guide, window) - mean * mean + 1e-3)
     offset = mean_alpha - slope * mean
     return np.clip(cv2.blur(slope, window) * guide + cv2.blur(offset, window), 0, 1)
+
+
+def grown_box(box: Box, share: float, shape: tuple[int, ...]) -> Box:
+    """The box with a margin of `share` of its longer side, clipped to `shape` (H, W)."""
+    margin = round(share * max(box[2:]))
+    left, top = max(0, box[0] - margin), max(0, box[1] - margin)
+    return left, top, min(shape[1], box[0] + box[2] + margin) - left, min(shape[0], box[1] + box[3] + margin) - top

@@ -4,55 +4,29 @@ Order: a mask file, the alpha channel, a background of one colour, a local rembg
 smooth background. Where none of these holds, the answer is a rough guess with `trusted` False, and the caller decides.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ncpifu_cli.config.reconstruct import Person
-from ncpifu_cli.data.figures import head_count, separate_figures
+from ncpifu_cli.data.blazepose import FoundPerson, find_people
+from ncpifu_cli.data.figures import people_apart, separate_figures
+from ncpifu_cli.data.person_mask import MIN_PERSON_PX, Mask, described, soft_at_the_outline
 from ncpifu_cli.data.photo import Photo, read_mask_file
 from ncpifu_cli.data.rembg_model import rembg_coverage, resolve_model, wanted_model
-from ncpifu_cli.data.visible_share import visible_share
 from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.progress import SILENT, Reporter
 
-MIN_PERSON_PX = 24  # height of the smallest person worth an answer
 TRUSTED_MATTE = 0.7  # expected intersection over union above which the matting network is believed (docs/matting.md)
 WIDEST = 2.0  # times as wide as tall: arms stretched out from a half-length portrait; beyond, only a source that knows people is believed
 SURE_MATTE = 0.8  # below it, the outline must be plausible, and a look at it is asked for
 SAME = 0.9  # from which on they draw the same outline: two that know nothing of each other, so no look at it is asked for
 AGREEMENT = 0.7  # intersection over union from which on colour and matting network speak of the same person
-BORDER = 0.003  # of the photo's longer side: a mask that comes so close to the border has reached it; outlines are smoothed there
-EDGE = 0.02  # of the person's height: how far inside its outline, half covered, a person may be soft: hair, blur
-CROWN = 0.1  # of the mask's height: at its top a whole head is narrower, a face, neck or trunk that the border cuts wider
+DRAWN = ("mask file", "alpha channel")  # by the user: what is one piece there is one person
 Box = tuple[int, int, int, int]
-
-
-@dataclass(frozen=True)
-class Mask:
-    """The person in a photo.
-
-    Attributes:
-        coverage: (H, W) uint8 on the photo's working grid, 0 = background, 255 = person, soft at edges where the source is.
-        source: "mask file", "alpha channel", "uniform background", "rembg <model>", "matting network", "person box", "smooth background" or "guess".
-        confidence: 0..1 where the source says how sure it is (the expected intersection over union with the truth).
-        trusted: False where only a person can say whether it is right. warnings: what the user should know.
-        shown: share of the person's height that is in the photo, less than 1 where they are cut off by the lower border (`visible_share`).
-    """
-
-    coverage: NDArray[np.uint8]
-    source: str
-    trusted: bool = True
-    warnings: tuple[str, ...] = ()
-    confidence: float | None = None
-    shown: float = 1.0
-
-    @property
-    def binary(self) -> NDArray[np.bool_]:
-        """(H, W) bool, at least half covered."""
-        return self.coverage >= 128
+People = tuple[FoundPerson, ...]
 
 
 class UntrustedMask(NcpifuError):
@@ -96,19 +70,21 @@ def find_masks(
     outside the photo.
     """
     box = None if person_box is None else _working_box(person_box, photo)
+    people = find_people(photo.rgb, box)
     if mask_file is not None:
         mask = Mask(read_mask_file(mask_file, photo), "mask file")
     else:
-        mask = _automatic(photo, box, person, mask_model, reporter)
+        mask = _automatic(photo, box, people, person, mask_model, reporter)
     if box is not None:
         inside = np.zeros(mask.coverage.shape, bool)
         inside[box[1] : box[1] + box[3], box[0] : box[0] + box[2]] = True
         mask = replace(mask, coverage=np.where(inside, mask.coverage, 0).astype(np.uint8))
     _check(mask, photo)
-    return [_described(figure, photo) for figure in _chosen(separate_figures(mask.binary), mask, photo, person)]
+    figures = separate_figures(mask.binary) if mask.source in DRAWN else _figures(mask.binary, people)
+    return [described(figure, photo, people) for figure in _chosen(figures, mask, photo, person)]
 
 
-def _automatic(photo: Photo, box: Box | None, person: Person, mask_model: str, reporter: Reporter) -> Mask:
+def _automatic(photo: Photo, box: Box | None, people: People, person: Person, mask_model: str, reporter: Reporter) -> Mask:
     from ncpifu_cli.data import grabcut
 
     if photo.alpha is not None and 0.001 < (photo.alpha >= 128).mean() < 0.9:  # all but opaque: rounded corners, not a cut-out
@@ -121,7 +97,7 @@ def _automatic(photo: Photo, box: Box | None, person: Person, mask_model: str, r
     if model is not None:
         reporter.info(f"masking with rembg {model[0]} (its first use compiles for about a minute)")
         return Mask(rembg_coverage(photo.rgb, *model), f"rembg {model[0]}")
-    matte = _matte(photo, box, person) if wanted == "auto" else None
+    matte = _matte(photo, box, people, person) if wanted == "auto" else None
     by_color = _smooth(photo) if box is None else None
     if matte is not None and matte.trusted:
         # Before a smooth background colour draws the finer outline; what it outlines is the person where the network sees one there as well.
@@ -151,13 +127,13 @@ def _overlap(first: Mask, second: Mask) -> float:
     return float((first.binary & second.binary).sum() / max((first.binary | second.binary).sum(), 1))
 
 
-def _matte(photo: Photo, box: Box | None, person: Person) -> Mask | None:
+def _matte(photo: Photo, box: Box | None, people: People, person: Person) -> Mask | None:
     """The answer of the project's own network; None where it is not installed or sees nobody. Everyone who is asked for must look like a person."""
     from ncpifu_cli.data.matting import estimate_mask, find_matting_weights
 
     if find_matting_weights() is None:
         return None
-    found = estimate_mask(photo.rgb, box)
+    found = estimate_mask(photo.rgb, box, people)
     coverage = np.clip(found.alpha * 255 + 0.5, 0, 255).astype(np.uint8)
     if not (coverage >= 128).any():
         return None
@@ -165,7 +141,7 @@ def _matte(photo: Photo, box: Box | None, person: Person) -> Mask | None:
     if confidence >= SURE_MATTE:
         return Mask(coverage, "matting network", confidence=confidence)
     note = f"the matting network is only fairly sure ({confidence:.2f} of 1): look at its outline"
-    figures = separate_figures(coverage >= 128)
+    figures = _figures(coverage >= 128, people)
     judged = _selected(figures, person) or figures
     trusted = confidence >= TRUSTED_MATTE and not any(_implausible(figure, one_of=len(figures)) for figure in judged)
     return Mask(coverage, "matting network", trusted, (note,), confidence)
@@ -207,12 +183,17 @@ def _chosen(figures: list[NDArray[np.bool_]], mask: Mask, photo: Photo, person: 
     if isinstance(person, int) and person > len(figures):
         raise NcpifuError(
             f"there is no person {person} in {photo.name}: the mask ({mask.source}) shows {len(figures)}",
-            "people are counted from the left; touching ones are one figure: separate them with --mask FILE or --person-box",
+            "people are counted from the left; those who touch and could not be told apart are one: separate them with --mask FILE or --person-box",
         )
     wanted, warnings = _selected(figures, person), mask.warnings
     if person == "largest" and len(figures) > 1:
-        warnings = (*warnings, f"the mask shows {len(figures)} separate figures; the largest is used (--person 1 to {len(figures)} from the left, or all)")
-    return [replace(mask, coverage=_soft_at_the_outline(mask.coverage, figure), warnings=warnings) for figure in wanted]
+        warnings = (*warnings, f"the mask shows {len(figures)} figures; the largest is used (--person 1 to {len(figures)} from the left, or all)")
+    return [replace(mask, coverage=soft_at_the_outline(mask.coverage, figure), warnings=warnings) for figure in wanted]
+
+
+def _figures(binary: NDArray[np.bool_], people: People) -> list[NDArray[np.bool_]]:
+    """The people of a mask from left to right, also those who touch."""
+    return [part for figure in separate_figures(binary) for part in people_apart(figure, people)]
 
 
 def _selected(figures: list[NDArray[np.bool_]], person: Person) -> list[NDArray[np.bool_]]:
@@ -220,61 +201,6 @@ def _selected(figures: list[NDArray[np.bool_]], person: Person) -> list[NDArray[
     if person == "all":
         return figures
     return figures[person - 1 : person] if isinstance(person, int) else [max(figures, key=np.count_nonzero)]
-
-
-def _described(mask: Mask, photo: Photo) -> Mask:
-    """The mask of one person with warnings about how the photo shows them. Raises NcpifuError where they are too small."""
-    kept = mask.binary
-    rows, columns = np.flatnonzero(kept.any(axis=1)), np.flatnonzero(kept.any(axis=0))
-    height = int(rows[-1] - rows[0] + 1)
-    if height < MIN_PERSON_PX:
-        raise NcpifuError(
-            f"the person in {photo.name} is only {round(height / photo.scale)} px tall", "use a photo in which the person fills most of the height"
-        )
-    warnings = list(mask.warnings)
-    slack = round(BORDER * max(kept.shape))
-    cut_below = rows[-1] >= kept.shape[0] - 1 - slack
-    shown = visible_share(kept) if cut_below else 1.0
-    if shown < 1:
-        warnings.append(
-            f"the person is cut off by the lower border: the outline looks like {shown:.0%} of a person, and only that is made (--height is the whole person's)"
-        )
-    elif cut_below:
-        warnings.append("the person touches the lower border: the feet may be cut off")
-    head_cut = rows[0] <= slack and kept[rows[0] : rows[0] + slack + 1].any(axis=0).sum() > CROWN * height
-    if rows[0] <= slack:
-        warnings.append(
-            "the head is cut off by the upper border: the rest is taken for a whole person and will be too large; use a photo that shows the head"
-            if head_cut
-            else "the person touches the upper border: the head may be cut off"
-        )
-    if columns[0] <= slack or columns[-1] >= kept.shape[1] - 1 - slack:
-        warnings.append("the person touches the side of the photo: what is cut off will be missing")
-    # two people are wider than one who is cut off and looks like them, so `shown` may be wrong: then 6 % of single people seem to have two heads
-    heads = max(head_count(kept, height / share) for share in {shown, 1.0})
-    if heads > 1 and not head_cut:
-        warnings.append(f"the outline seems to have {heads} heads: people who touch are made as one; separate them with --person-box or --mask FILE")
-    if height / photo.scale < 200:
-        warnings.append(f"the person is only {round(height / photo.scale)} px tall; expect a coarse result")
-    if len(columns) > 2.5 * height:
-        warnings.append("the mask is much wider than tall: what is beside the frame is cut off; turn a photo of somebody who lies upright")
-    return replace(mask, warnings=tuple(warnings), shown=shown)
-
-
-def _soft_at_the_outline(coverage: NDArray[np.uint8], figure: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    """The coverage of one figure: soft at its outline (one pixel outside, EDGE inside), whole within, nothing elsewhere.
-
-    Half-tones of 50 % and more inside a person are a model's doubts, or the grey somebody drew with, not the background shining through: taken for that,
-    they would darken what the networks see and lose their colours to their neighbours' (`framing.without_fringe`).
-    """
-    import cv2
-
-    drawn = figure.astype(np.uint8)
-    edge = max(EDGE * (np.ptp(np.flatnonzero(figure.any(axis=1))) + 1), 2)
-    inside = cv2.distanceTransform(drawn, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)  # whom the photo cuts off is whole up to its border
-    least = np.clip(255 * (0.5 + 0.5 * (inside - 1) / edge), 0, 255).astype(np.uint8)
-    grown = cv2.dilate(drawn, np.ones((3, 3), np.uint8)).astype(bool)
-    return np.where(figure, np.maximum(coverage, least), np.where(grown, coverage, 0)).astype(np.uint8)
 
 
 def _working_box(box: Box, photo: Photo) -> Box:

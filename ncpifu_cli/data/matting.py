@@ -1,4 +1,4 @@
-"""The people in any photograph, by the project's own small network (docs/matting.md): look at the whole, look again at the person, sharpen the edge.
+"""The people in any photograph, by BlazePose and the project's own small network (docs/matting.md): look at all, look again at the person, sharpen the edge.
 
 Works offline, in about a second on a CPU, on busy backgrounds as on plain ones; and says how sure it is.
 """
@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ncpifu_cli.artifacts import own_weights
-from ncpifu_cli.data.grabcut import Box, guided_upsample, seeded_grabcut
+from ncpifu_cli.data.blazepose import FoundPerson, find_people, outlines
+from ncpifu_cli.data.grabcut import MARGIN, Box, grown_box, guided_upsample, seeded_grabcut
 from ncpifu_cli.errors import NcpifuError
 
 if TYPE_CHECKING:
@@ -23,7 +24,8 @@ LOOK_AREA_PX = 160 * 144  # about what the network was trained to see
 LOOK_SCALES = (0.6, 1.2, 2.5)  # of that area: large shapes are found in few pixels, hands and gaps in many (docs/matting.md)
 WORK_SIDE_PX = 768
 LOOKS = 2
-MARGIN = 0.15  # around the person when looking again, as a share of their box
+OWN, BLAZEPOSE = 0.5, 0.5  # shares of the network's logits and of BlazePose's outlines where that finds anybody: it knows people, the network what they hold
+SUREST = 6.0  # no logit of an outline counts for more
 STRAYED = 0.8  # a cut that the network expects to be this much worse than its own mask is not taken
 Alpha = NDArray[np.float32]
 
@@ -45,8 +47,10 @@ def find_matting_weights() -> Path | None:
     return own_weights(FILE_NAME, "NCPIFU_MATTING")
 
 
-def estimate_mask(rgb: NDArray[np.uint8], box: Box | None = None) -> MatteEstimate:
+def estimate_mask(rgb: NDArray[np.uint8], box: Box | None = None, people: tuple[FoundPerson, ...] | None = None) -> MatteEstimate:
     """The people in `rgb` (H, W, 3) uint8 sRGB of any size; only those in `box` (x, y, width, height in its pixels) where given.
+
+    people: what `find_people` answered, asked here where it is not given.
 
     Raises NcpifuError where `find_matting_weights()` is None and for weights that cannot be read.
     """
@@ -54,9 +58,10 @@ def estimate_mask(rgb: NDArray[np.uint8], box: Box | None = None) -> MatteEstima
     if weights is None:
         raise NcpifuError(f"the weights of the matting network ({FILE_NAME}) are not installed", "run from a clone, set NCPIFU_MATTING, or give --mask FILE")
     net = _network(weights)
-    frame = (0, 0, rgb.shape[1], rgb.shape[0]) if box is None else _grown(box, MARGIN, rgb.shape[:2])
+    frame = (0, 0, rgb.shape[1], rgb.shape[0]) if box is None else grown_box(box, MARGIN, rgb.shape[:2])
     x, y, w, h = frame
-    alpha, confidence = _person_alpha(net, rgb[y : y + h, x : x + w])
+    people = find_people(rgb, box) if people is None else people
+    alpha, confidence = _person_alpha(net, rgb[y : y + h, x : x + w], tuple(person.moved(-x, -y) for person in people))
     whole = np.zeros(rgb.shape[:2], np.float32)
     whole[y : y + h, x : x + w] = alpha
     if box is not None:
@@ -66,22 +71,27 @@ def estimate_mask(rgb: NDArray[np.uint8], box: Box | None = None) -> MatteEstima
     return MatteEstimate(whole, confidence)
 
 
-def _person_alpha(net: "MattingNet", rgb: NDArray[np.uint8]) -> tuple[Alpha, float]:
-    """Alpha (H, W) and confidence for a picture that is looked at as a whole first."""
+def _person_alpha(net: "MattingNet", rgb: NDArray[np.uint8], found: tuple[FoundPerson, ...]) -> tuple[Alpha, float]:
+    """Alpha (H, W) and confidence for a picture that is looked at as a whole first; `found` are the people in it whom BlazePose sees."""
     alpha = np.zeros(rgb.shape[:2], np.float32)
     factor = min(1.0, WORK_SIDE_PX / max(rgb.shape[:2]))
-    chance = _resized(_look(net, rgb), (max(1, round(rgb.shape[0] * factor)), max(1, round(rgb.shape[1] * factor))))
+    size = max(1, round(rgb.shape[0] * factor)), max(1, round(rgb.shape[1] * factor))
+    people = outlines(found, size, factor)
+    looked_for = np.isfinite(people)
+    own = np.where(looked_for, np.float32(OWN), np.float32(1))
+    people = np.where(looked_for, BLAZEPOSE * np.clip(people, -SUREST, SUREST), 0).astype(np.float32)
+    logits = own * _resized(_look(net, rgb), size) + people
     for _ in range(LOOKS - 1):
-        person = _figure_box(chance, largest=True)
+        person = _figure_box(logits, largest=True)
         if person is None:
             return alpha, 0.0
-        here, there = _window(person, chance.shape), _window(person, chance.shape, 1 / factor)
-        chance[here] = _resized(_look(net, rgb[there]), chance[here].shape)
-    people = _figure_box(chance)
-    if people is None:
+        here, there = _window(person, size), _window(person, size, 1 / factor)
+        logits[here] = own[here] * _resized(_look(net, rgb[there]), logits[here].shape) + people[here]
+    figures = _figure_box(logits)
+    if figures is None:
         return alpha, 0.0
-    here, there = _window(people, chance.shape), _window(people, chance.shape, 1 / factor)
-    mask, confidence = _sharpened(rgb[there], chance[here])
+    here, there = _window(figures, size), _window(figures, size, 1 / factor)
+    mask, confidence = _sharpened(rgb[there], 1 / (1 + np.exp(-logits[here])))
     alpha[there] = guided_upsample(mask, rgb[there])
     return alpha, confidence
 
@@ -96,13 +106,13 @@ def _sharpened(rgb: NDArray[np.uint8], chance: Alpha) -> tuple[Alpha, float]:
 
 
 def _look(net: "MattingNet", rgb: NDArray[np.uint8]) -> Alpha:
-    """Chance of a person (h, w) at the largest of the network's sizes: the mean logit over `LOOK_SCALES`, and over the picture and its mirror image."""
+    """Logits of a person (h, w) at the largest of the network's sizes: the mean over `LOOK_SCALES`, and over the picture and its mirror image."""
     import torch
 
     with torch.inference_mode():
         logits = [_logits(net, rgb, area * LOOK_AREA_PX) for area in LOOK_SCALES]
-        finest = max((answer.shape for answer in logits), key=np.prod)
-        return torch.sigmoid(torch.from_numpy(np.mean([_resized(answer, finest) for answer in logits], axis=0))).numpy()
+    finest = max((answer.shape for answer in logits), key=np.prod)
+    return np.mean([_resized(answer, finest) for answer in logits], axis=0)
 
 
 def _logits(net: "MattingNet", rgb: NDArray[np.uint8], area_px: float) -> Alpha:
@@ -124,9 +134,9 @@ def expected_iou(chance: Alpha, mask: NDArray[np.bool_]) -> float:
     return float(chance[mask].sum() / (mask.sum() + chance[~mask].sum())) if mask.any() else 0.0
 
 
-def _figure_box(chance: Alpha, largest: bool = False) -> Box | None:
-    """Bounding box of `chance > 0.5`, or of its largest connected part; None where there is none."""
-    found = (chance > 0.5).astype(np.uint8)
+def _figure_box(logits: Alpha, largest: bool = False) -> Box | None:
+    """Bounding box of what is above 0, or of its largest connected part; None where there is none."""
+    found = (logits > 0).astype(np.uint8)
     if largest:
         _, labels, stats, _ = cv2.connectedComponentsWithStats(found)
         found = (labels == 1 + int(np.argmax(stats[1:, cv2.CC_STAT_AREA]))).astype(np.uint8) if len(stats) > 1 else found
@@ -136,19 +146,12 @@ def _figure_box(chance: Alpha, largest: bool = False) -> Box | None:
 
 def _window(box: Box, shape: tuple[int, ...], scale: float = 1.0) -> tuple[slice, slice]:
     """Rows and columns of the box with its margin, on a grid `scale` times as fine as that of `box` and `shape`."""
-    x, y, w, h = _grown(box, MARGIN, shape)
+    x, y, w, h = grown_box(box, MARGIN, shape)
     return slice(round(y * scale), round((y + h) * scale)), slice(round(x * scale), round((x + w) * scale))
 
 
 def _resized(values: Alpha, shape: tuple[int, ...]) -> Alpha:
     return cv2.resize(values, (shape[1], shape[0]), interpolation=cv2.INTER_LINEAR)
-
-
-def _grown(box: Box, share: float, shape: tuple[int, ...]) -> Box:
-    """The box with a margin of `share` of its longer side, clipped to `shape` (H, W)."""
-    margin = round(share * max(box[2:]))
-    left, top = max(0, box[0] - margin), max(0, box[1] - margin)
-    return left, top, min(shape[1], box[0] + box[2] + margin) - left, min(shape[0], box[1] + box[3] + margin) - top
 
 
 def _network(path: Path) -> "MattingNet":

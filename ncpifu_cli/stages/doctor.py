@@ -38,6 +38,7 @@ def examine(reporter: Reporter = SILENT) -> list[Check]:
         check_geometry,
         check_weights,
         check_weights_hashes,
+        check_people,
         check_matting,
         check_normals,
         check_back,
@@ -118,6 +119,13 @@ def check_weights_hashes() -> Check:
     if bad:
         return Check("weights hashes", "broken", f"changed or damaged: {', '.join(bad)}", "fetch them again: git checkout weights")
     return Check("weights hashes", "ok", f"{good} files match SHA256SUMS") if good else Check("weights hashes", "missing", "no SHA256SUMS beside the weights")
+
+
+def check_people() -> Check:
+    """The networks that find people in photos."""
+    from ncpifu_cli.data.blazepose import find_blazepose
+
+    return _own_network("BlazePose", find_blazepose, "people in photos are found by the matting network alone, and made as one where they touch")
 
 
 def check_matting() -> Check:

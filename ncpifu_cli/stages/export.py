@@ -19,7 +19,7 @@ from ncpifu_cli.stages.sidecar import sidecar
 if TYPE_CHECKING:
     import trimesh
 
-    from ncpifu_cli.data.mask import Mask
+    from ncpifu_cli.data.person_mask import Mask
     from ncpifu_cli.stages.reconstruct import Reconstruction
     from ncpifu_cli.stages.texture import Texture
 

@@ -16,9 +16,10 @@ from ncpifu_cli.config.base import validate
 from ncpifu_cli.config.reconstruct import ReconstructConfig
 from ncpifu_cli.data.backs import find_back_weights, other_side
 from ncpifu_cli.data.framing import FramedView, frame, frame_colours, frame_head
-from ncpifu_cli.data.mask import Mask, UntrustedMask, find_masks
+from ncpifu_cli.data.mask import UntrustedMask, find_masks
 from ncpifu_cli.data.network_input import CLOSE_PX
 from ncpifu_cli.data.normals import find_normal_weights
+from ncpifu_cli.data.person_mask import Mask
 from ncpifu_cli.data.perspective import ORTHOGRAPHIC, Perspective
 from ncpifu_cli.data.photo import Photo, photo_from_array, read_photo
 from ncpifu_cli.errors import NcpifuError

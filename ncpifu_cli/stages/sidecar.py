@@ -14,7 +14,7 @@ from ncpifu_cli.geometry.camera import HALF_EXTENT_M
 from ncpifu_cli.stages.outputs import SIDECAR_FORMAT, Outputs
 
 if TYPE_CHECKING:
-    from ncpifu_cli.data.mask import Mask
+    from ncpifu_cli.data.person_mask import Mask
     from ncpifu_cli.stages.reconstruct import Reconstruction
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ncpifu_cli.artifacts import released_files, sha256
-from ncpifu_cli.data import backs, matting, normals
+from ncpifu_cli.data import backs, blazepose, matting, normals
 from ncpifu_cli.errors import NcpifuError
 
 if TYPE_CHECKING:
@@ -73,5 +73,5 @@ def find_weights(weights: str | Path | None = None) -> Path:
 
 def released_weights() -> dict[str, Path]:
     """Name -> file of the networks that came with this installation (those for masks, normals and backs are not asked for by name)."""
-    own = (matting.FILE_NAME, normals.FILE_NAME, backs.FILE_NAME)
+    own = (matting.FILE_NAME, normals.FILE_NAME, backs.FILE_NAME, blazepose.DETECTOR, blazepose.LOOKER)
     return {path.stem.removeprefix("ncpifu-"): path for name, path in released_files().items() if name not in own}

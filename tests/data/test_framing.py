@@ -5,7 +5,7 @@ import pytest
 from photo_fixtures import draw_person
 
 from ncpifu_cli.data.framing import SUBJECT_SHARE, PhotoCamera, frame, frame_camera, frame_colours, frame_head, head_and_trunk, head_centre, without_fringe
-from ncpifu_cli.data.mask import Mask
+from ncpifu_cli.data.person_mask import Mask
 from ncpifu_cli.data.photo import Photo, photo_from_array
 from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.geometry.camera import Camera, ndc_to_px, normalise_subject

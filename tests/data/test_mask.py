@@ -11,7 +11,8 @@ import pytest
 from photo_fixtures import busy_photo, draw_person, wall_photo
 from PIL import Image
 
-from ncpifu_cli.data.mask import Mask, find_masks
+from ncpifu_cli.data.mask import find_masks
+from ncpifu_cli.data.person_mask import Mask
 from ncpifu_cli.data.photo import photo_from_array
 from ncpifu_cli.errors import NcpifuError
 
@@ -158,7 +159,7 @@ def test_cut_off_feet_and_several_figures_are_told(tmp_path: Path) -> None:
     pair[330:, :300] = False  # the left one is smaller now
     Image.fromarray(pair).save(tmp_path / "pair.png")
     found = find_mask(photo_from_array(np.hstack([rgb, rgb])), tmp_path / "pair.png")
-    assert any("2 separate figures" in line for line in found.warnings)
+    assert any("2 figures" in line for line in found.warnings)
     assert not found.binary[:, :300].any()
 
 
@@ -229,7 +230,7 @@ def test_our_network_answers_before_grabcut_where_it_is_sure(monkeypatch: pytest
     _, mask = draw_person()
     sure = {"confidence": 0.95}
     monkeypatch.setattr(matting, "find_matting_weights", lambda: tmp_path)
-    monkeypatch.setattr(matting, "estimate_mask", lambda rgb, box: matting.MatteEstimate(mask.astype(np.float32), sure["confidence"]))
+    monkeypatch.setattr(matting, "estimate_mask", lambda rgb, box, people: matting.MatteEstimate(mask.astype(np.float32), sure["confidence"]))
     found = find_mask(photo_from_array(busy_photo()))
     assert (found.source, found.trusted, found.confidence) == ("matting network", True, 0.95)
     assert iou(found.binary, mask) > 0.99
@@ -246,7 +247,7 @@ def test_colour_draws_the_outline_of_whom_the_network_sees(monkeypatch: pytest.M
     rgb, mask = wall_photo()
     seen = {"alpha": cv2.dilate(mask.astype(np.float32), np.ones((3, 3))), "sure": 0.9}
     monkeypatch.setattr(matting, "find_matting_weights", lambda: tmp_path)
-    monkeypatch.setattr(matting, "estimate_mask", lambda rgb, box: matting.MatteEstimate(seen["alpha"], seen["sure"]))
+    monkeypatch.setattr(matting, "estimate_mask", lambda rgb, box, people: matting.MatteEstimate(seen["alpha"], seen["sure"]))
     found = find_mask(photo_from_array(rgb))
     assert (found.source, found.warnings) == ("smooth background", ())  # two that know nothing of each other agree
     assert iou(found.binary, mask) > 0.97
@@ -335,7 +336,7 @@ def test_everyone_who_is_asked_for_must_look_like_a_person(monkeypatch: pytest.M
     crowd[:60, 400:] = True  # somebody's arm, or the ceiling
     photo = photo_from_array(np.hstack([busy_photo(), busy_photo()[:, ::-1]]))
     monkeypatch.setattr(matting, "find_matting_weights", lambda: tmp_path)
-    monkeypatch.setattr(matting, "estimate_mask", lambda rgb, box: matting.MatteEstimate(crowd.astype(np.float32), 0.7))
+    monkeypatch.setattr(matting, "estimate_mask", lambda rgb, box, people: matting.MatteEstimate(crowd.astype(np.float32), 0.7))
     assert find_masks(photo, None, None, "largest", "auto")[0].trusted
     assert find_masks(photo, None, None, 1, "auto")[0].trusted
     assert not find_masks(photo, None, None, 2, "auto")[0].trusted

@@ -10,7 +10,7 @@ import trimesh
 from photo_fixtures import InflatedOutline, busy_photo, draw_person, fake_model, save_rgba, wall_photo
 
 from ncpifu_cli.data.framing import FramedView, crown
-from ncpifu_cli.data.mask import Mask
+from ncpifu_cli.data.person_mask import Mask
 from ncpifu_cli.data.perspective import ORTHOGRAPHIC
 from ncpifu_cli.data.photo import photo_from_array
 from ncpifu_cli.errors import NcpifuError
