@@ -47,7 +47,6 @@ def test_positions_are_the_pictures_at_any_size_and_place():
         (found,) = find_people(picture)
         off = np.linalg.norm(found.landmarks[:15] - (person.landmarks[:15] * scale + corner), axis=1) / scale
         assert np.median(off) < 25  # pixels of 512, of which the network sees every fifth
-        assert found.size == pytest.approx(person.size * scale, rel=0.25)  # her hips are not in the portrait
 
 
 def test_an_outline_lies_where_it_lay_on_a_finer_grid():
