@@ -36,23 +36,33 @@ def other_side(weights: Path, picture: NDArray[np.uint8], coverage: Floats, devi
     Args: weights, from `find_back_weights`; picture (S, S, 3) uint8 sRGB, its colours continued beyond the outline; coverage (T, T) 0..1. The answer is the
         mean of the picture's and its mirror image's. Returns (S, S, 3). Raises NcpifuError for weights that cannot be read.
     """
-    import torch
-
-    net = _network(weights, device)
     cover = cv2.resize(coverage, picture.shape[:2], interpolation=cv2.INTER_LINEAR)
     person = cover >= 0.5
-    seen = torch.from_numpy(masked_input(*resize_masked(picture, cover, BACK_PX)))[None].to(device)
-    with torch.inference_mode():
-        one, mirrored = net(torch.cat([seen, seen.flip(3)]))
-    answer = ((one + mirrored.flip(2)) / 2).permute(1, 2, 0).cpu().numpy()
-    share, own = np.split(cv2.resize(answer, picture.shape[:2], interpolation=cv2.INTER_LINEAR), [1], axis=2)
-    share = np.clip((share - LEAST) / (1 - LEAST), 0, 1)
+    share, own = _answer(weights, picture, cover, device)
     mixed = share * picture + (1 - share) * (own + 1) * np.float32(127.5)
     small = (cv2.resize(part, (BACK_PX, BACK_PX), interpolation=cv2.INTER_AREA) for part in (picture.astype(np.float32), mixed, cover))
     behind = np.clip(mixed + cv2.resize(_seam(*small), picture.shape[:2], interpolation=cv2.INTER_LINEAR) + 0.5, 0, 255).astype(np.uint8)
     if (np.ptp(picture, axis=2)[person] <= GREY).all():  # of a photo without colours
         behind = np.repeat(cv2.cvtColor(behind, cv2.COLOR_RGB2GRAY)[..., None], 3, axis=2)
     return without_rim(behind, person)  # last: hair at the outline tells what hair is behind, light on it is less so further inside
+
+
+def goes_on_behind(weights: Path, picture: NDArray[np.uint8], coverage: Floats, device: "torch.device | str" = "cpu") -> Floats:
+    """(S, S) how much of what a picture (S, S, 3) shows goes on on the other side, 0..1: clothes and hair, no faces. coverage (S, S) 0..1."""
+    return _answer(weights, picture, coverage, device)[0][..., 0]
+
+
+def _answer(weights: Path, picture: NDArray[np.uint8], coverage: Floats, device: "torch.device | str") -> tuple[Floats, Floats]:
+    """(S, S, 1) share of the picture's own colour on the other side, and (S, S, 3) colour of the rest in [-1, 1]."""
+    import torch
+
+    net = _network(weights, device)
+    seen = torch.from_numpy(masked_input(*resize_masked(picture, coverage, BACK_PX)))[None].to(device)
+    with torch.inference_mode():
+        one, mirrored = net(torch.cat([seen, seen.flip(3)]))
+    answer = ((one + mirrored.flip(2)) / 2).permute(1, 2, 0).cpu().numpy()
+    share, own = np.split(cv2.resize(answer, picture.shape[:2], interpolation=cv2.INTER_LINEAR), [1], axis=2)
+    return np.clip((share - LEAST) / (1 - LEAST), 0, 1), own
 
 
 def without_rim(picture: NDArray[np.uint8], person: NDArray[np.bool_]) -> NDArray[np.uint8]:

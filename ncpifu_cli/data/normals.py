@@ -21,6 +21,8 @@ STRIDE, MARGIN_PX = 32, 16  # height and width of what the network sees are mult
 FRONT, BACK = slice(0, 3), slice(3, 6)  # channels of the network's answer
 FEATURES_PX = 6.0  # eyes and mouths are not wider at 512 px
 FAR_PX = 8.0  # at 1024 px: what is wider than about six times this is seen from afar
+FOLD_PX, FINEST_FOLD_PX = 20.0, 1.5  # at 1024 px: relief that is narrower than about six times the first, and what of it is noise
+OUTLINE_PX = 12.0  # at 1024 px: the front's normals near the outline are the outline's
 HEAD_SHARE = 0.8  # of a head's normals, the rest is the other looks': both err less together
 HEAD_FADE = 0.1  # of the side of the head's picture: from its border on it is believed more and more
 NO_HEAD_DEG = 40  # what two looks see so differently is no head, in the mean
@@ -69,6 +71,21 @@ def normals_seen(
     if nets.heads is not None:
         front = _with_head(nets.heads, _unit(front), image, coverage, head, device)
     return _unit(front) * person[..., None], _unit(back) * person[..., None]
+
+
+def with_folds_behind(front: Floats, back: Floats, coverage: Floats, goes_on: Floats) -> Floats:
+    """The back's normals with the narrow relief of the front, mirrored, as far as what is in front goes on behind.
+
+    A guess, as the colours are: what a network tells of a side that nobody sees is the mean of all that it may be, a quarter of the relief that clothes have,
+    and looks inflated. Folds in front and behind are alike by a little (docs/normals.md), and the colours behind are those folds' colours.
+
+    Args: front, back (S, S, 3) unit normals, from `estimate_normals`; coverage (S, S) 0..1; goes_on (S, S) 0..1, from `backs.goes_on_behind`.
+    """
+    person, scale = (coverage > 0.5).astype(np.float32), len(front) / CLOSE_PX
+    folds = _blurred(front - _blurred(front, person, FOLD_PX * scale), person, FINEST_FOLD_PX * scale)
+    inside = cv2.distanceTransform(person.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE) / (OUTLINE_PX * scale)
+    share = np.sqrt(cv2.GaussianBlur(goes_on, (0, 0), OUTLINE_PX * scale / 2)) * np.clip(inside - 0.5, 0, 1)
+    return _unit(back + share[..., None] * folds * np.array([1, 1, 0], np.float32)) * back.any(axis=2, keepdims=True)
 
 
 def _with_head(net: "NormalNet", front: Floats, image: NDArray[np.uint8], coverage: Floats, head: FramedView | None, device: "torch.device | str") -> Floats:

@@ -7,8 +7,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ncpifu_cli.data.backs import goes_on_behind
 from ncpifu_cli.data.framing import FramedView, crown
-from ncpifu_cli.data.normals import estimate_normals
+from ncpifu_cli.data.normals import estimate_normals, with_folds_behind
 from ncpifu_cli.geometry.fair import fair_ground
 from ncpifu_cli.geometry.refine import refine
 from ncpifu_cli.geometry.subdivide import split_faces
@@ -32,15 +33,19 @@ def add_detail(
     coverage: NDArray[np.float32],
     device: "torch.device | str" = "cpu",
     head: FramedView | None = None,
+    back_weights: Path | None = None,
 ) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
     """Vertices (V', 3) and faces (F', 3): even ground, finer triangles in front, and the relief of the framed photo.
 
     Args: weights, of the normal network; vertices_ndc (V, 3) and faces (F, 3) of a closed surface; image (S, S, 3) uint8 sRGB and coverage (S, S) 0..1 with
-        S = CLOSE_PX. head, from `frame_head`, shows more of the head than the picture does.
+        S = CLOSE_PX. head, from `frame_head`, shows more of the head than the picture does. back_weights, of the back network: without, the back stays smooth.
     """
     middle, top = crown(coverage) or (0.0, 0.0)
     vertices, fine = with_fine_front(fair_ground(vertices_ndc, faces), faces, middle, top)
-    return refine(vertices, fine, *estimate_normals(weights, image, coverage, device, head), within_head(coverage, middle, top)), fine
+    front, back = estimate_normals(weights, image, coverage, device, head)
+    if back_weights is not None:
+        back = with_folds_behind(front, back, coverage, goes_on_behind(back_weights, image, coverage, device))
+    return refine(vertices, fine, front, back, within_head(coverage, middle, top)), fine
 
 
 def within_head(coverage: NDArray[np.float32], middle: float, top: float) -> NDArray[np.float32]:

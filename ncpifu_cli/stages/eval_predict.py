@@ -109,10 +109,11 @@ def _reconstructor(method: Method, config: EvalConfig) -> tuple[int, Make]:
 def _detailer(method: Method, config: EvalConfig, folder: Path) -> tuple[int, Make]:
     import trimesh
 
+    from ncpifu_cli.data.backs import find_back_weights
     from ncpifu_cli.stages.detail import add_detail
     from ncpifu_cli.stages.device import pick_device
 
-    weights, device = Path(method.detail_weights), pick_device(config.device)
+    weights, backs, device = Path(method.detail_weights), find_back_weights(), pick_device(config.device)
 
     def make(subject: str, yaw: float, image: NDArray[np.uint8], mask: NDArray[np.bool_]) -> "trimesh.Trimesh":
         bare = find_prediction(folder, method.bare, subject, yaw)
@@ -120,7 +121,7 @@ def _detailer(method: Method, config: EvalConfig, folder: Path) -> tuple[int, Ma
             raise EmptySurface(bare.reason)
         mesh = trimesh.load_mesh(bare.path, process=False)
         faces = np.asarray(mesh.faces)
-        vertices, faces = add_detail(weights, np.asarray(mesh.vertices) / HALF_EXTENT_M, faces, image, mask.astype(np.float32), device)
+        vertices, faces = add_detail(weights, np.asarray(mesh.vertices) / HALF_EXTENT_M, faces, image, mask.astype(np.float32), device, back_weights=backs)
         return trimesh.Trimesh(vertices * HALF_EXTENT_M, faces, process=False)
 
     return CLOSE_PX, make

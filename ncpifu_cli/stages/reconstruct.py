@@ -199,7 +199,7 @@ def reconstruct_prepared(prepared: Prepared, model: LoadedModel, config: Reconst
     if normal_weights is not None:
         close = frame(prepared.photo, prepared.mask, CLOSE_PX, view.camera)
         head = frame_head(prepared.photo, prepared.mask, close)
-        vertices, faces = add_detail(normal_weights, vertices, faces, close.image, close.coverage, model.device, head)
+        vertices, faces = add_detail(normal_weights, vertices, faces, close.image, close.coverage, model.device, head, back_weights)
         clock.lap("detail")
     elif config.detail:
         reporter.info("no normal network is installed: the mesh stays without fine detail")

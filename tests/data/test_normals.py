@@ -250,6 +250,26 @@ def test_a_face_does_not_come_through_to_the_back(estimate: Estimate) -> None:
     assert through > 0.5 and np.abs(back_featured - back).max() < 0.4 * through
 
 
+def test_folds_go_on_behind_where_what_is_in_front_does() -> None:
+    """Pleats run down the front; the right half of the person goes on behind, the left, a face, does not."""
+    coverage, goes_on = np.zeros((2, 1024, 1024), np.float32)
+    coverage[100:900, 300:700] = 1
+    goes_on[:, 500:] = 1
+    across = 0.3 * np.sin(np.arange(1024, dtype=np.float32) / 6)
+    person = coverage[..., None] > 0
+    pleats = np.stack([across, 0 * across, np.sqrt(1 - across**2)], axis=1) * person
+    behind = np.array([0, 0, -1], np.float32) * person
+    told = normals.with_folds_behind(pleats, behind, coverage, goes_on)
+    assert np.allclose(np.linalg.norm(told, axis=2), coverage, atol=1e-5)
+    assert (told[..., 2] <= 0).all()
+    pleated, plain = told[300:700, 560:670, 0], told[300:700, 330:440, 0]
+    assert np.corrcoef(pleated.ravel(), pleats[300:700, 560:670, 0].ravel())[0, 1] > 0.98  # a ridge in front is a ridge behind
+    assert pleated.std() > 0.7 * pleats[300:700, 560:670, 0].std()
+    assert np.abs(plain).max() < 0.01 and np.abs(told[..., 0][:, 696:]).max() < 0.01  # nor at the outline
+    wide = np.broadcast_to(np.array([0.5, 0, np.sqrt(0.75)], np.float32), pleats.shape) * person
+    assert np.abs(normals.with_folds_behind(wide, behind, coverage, goes_on)[200:800, 400:600, 0]).max() < 0.02  # a limb's turn is no fold
+
+
 def test_nobody_has_no_normals(estimate: Estimate) -> None:
     image = np.zeros((1024, 1024, 3), np.uint8)
     assert not any(side.any() for side in estimate(Looks(), image, np.zeros((1024, 1024), np.float32)))

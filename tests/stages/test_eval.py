@@ -149,7 +149,7 @@ def test_detail_is_added_to_the_meshes_of_the_bare_network(
     asked: list[tuple[int, ...]] = []
 
     def nearer(
-        weights: Path, vertices: np.ndarray, faces: np.ndarray, image: np.ndarray, coverage: np.ndarray, device: object
+        weights: Path, vertices: np.ndarray, faces: np.ndarray, image: np.ndarray, coverage: np.ndarray, device: object, back_weights: Path | None
     ) -> tuple[np.ndarray, np.ndarray]:
         asked.append(image.shape)
         return vertices - np.array([0, 0, 0.02 / HALF_EXTENT_M]), faces
