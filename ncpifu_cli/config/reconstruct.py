@@ -32,7 +32,7 @@ class ReconstructConfig(Settings):
     person: Person = Field("largest", description="Which of several people: the largest, all (one mesh each), or the n-th from the left.")
     person_box: tuple[int, int, int, int] | None = Field(None, description="x, y, width, height of a box around the person, in photo pixels.")
     mask_model: str = Field(
-        "auto", description="auto: a rembg model that is on disk, else the built-in network. none: neither. Or a rembg model by name, or an .onnx file."
+        "auto", description="auto: a rembg model that is on disk, else the built-in networks. none: only colour. Or a rembg model by name, or an .onnx file."
     )
     preview: bool = Field(True, description="Write a preview picture beside the mesh.")
     turntable: str | None = Field(None, description="Write the turning person as this .mp4 or .gif file; only mp4 or gif: beside the mesh.")

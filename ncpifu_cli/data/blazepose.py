@@ -27,8 +27,10 @@ DETECTOR_PX, LOOKER_PX = 224, 256
 ANCHORS = ((28, 2), (14, 2), (7, 6))  # cells to a side, and anchors in each
 LEAST_SCORE, LEAST_PRESENCE = 0.5, 0.5  # of a detection, and of the closer look at it
 SAME_PERSON = 0.3  # intersection over union of two detections' boxes
-SAME_LANDMARKS = 0.2  # median distance of two findings' landmarks, over their extent
-SQUARE = 1.3  # times as long as wide: such pictures are searched in parts as well
+SAME_HEAD, SAME_LANDMARKS = 0.25, 0.1  # distance of two findings' noses over their size, median distance of their landmarks over their extent
+NOSE = 0
+SQUARE, MOST_WINDOWS = 1.3, 9  # pictures so many times as long as wide are searched in parts as well, at most so many
+STRAY = 0.3  # of the size: a look whose hips are further from the detection is at somebody else
 ZOOM = 1.25  # side of the square looked at, over twice the distance from the hips to the point that tells the size
 NEXT = slice(33, 35)  # landmarks that tell where to look next: hips, and the size
 LOOKS = 2  # the second is placed by the first's landmarks
@@ -41,12 +43,10 @@ class FoundPerson:
     """A person in a picture.
 
     Attributes:
-        score: the detector's, 0..1.
         landmarks: (39, 2), BlazePose's 33 and six for itself, in pixels from the picture's corner.
         outline: (256, 256) logits of being the person; placement: (2, 3), from its pixels' indices to the picture's.
     """
 
-    score: float
     landmarks: Points
     outline: Floats
     placement: Points
@@ -77,18 +77,13 @@ def find_people(rgb: NDArray[np.uint8], box: Box | None = None) -> tuple[FoundPe
     if box is not None:
         x, y, w, h = grown_box(box, MARGIN, rgb.shape[:2])
         return tuple(person.moved(x, y) for person in find_people(rgb[y : y + h, x : x + w]))
-    detector, looker = (_network(path, path.stat().st_mtime_ns if path.is_file() else 0) for path in (weights, weights.with_name(LOOKER)))
+    detector, looker = _networks(weights)
     detections = [found for corner, part in _windows(rgb) for found in _detections(detector, part, corner)]
     people: list[FoundPerson] = []
-    for score, hips, size in sorted(detections, key=lambda found: -found[0]):
-        for _ in range(LOOKS):
-            presence, person = _looked_at(looker, rgb, score, hips, size)
-            if presence < LEAST_PRESENCE:
-                break
-            hips, size = person.landmarks[NEXT]
-        else:
-            if not any(_same(person, other) for other in people):
-                people.append(person)
+    for _, hips, size in sorted(detections, key=lambda found: -found[0]):
+        person = _person_at(looker, rgb, hips, size)
+        if person is not None and not any(_same(person, other) for other in people):
+            people.append(person)
     return tuple(people)
 
 
@@ -105,20 +100,32 @@ def outlines(people: Sequence[FoundPerson], shape: tuple[int, int], scale: float
 
 
 def _windows(rgb: NDArray[np.uint8]) -> list[tuple[Points, NDArray[np.uint8]]]:
-    """(corner, part) of the picture: the whole, and where that is not nearly a square, squares that overlap by half or more, in which people are larger."""
+    """(corner, part) of the picture: the whole, and where that is not nearly a square, squares along it, in which people are larger."""
     side, length = sorted(rgb.shape[:2])
     whole = [(np.zeros(2), rgb)]
     if length < SQUARE * side:
         return whole
-    starts = np.linspace(0, length - side, -(-2 * (length - side) // side) + 1).round().astype(int)
+    starts = np.linspace(0, length - side, min(-(-2 * (length - side) // side) + 1, MOST_WINDOWS)).round().astype(int)
     wide = rgb.shape[1] > rgb.shape[0]
     return whole + [(np.array([at, 0.0] if wide else [0.0, at]), rgb[:, at : at + side] if wide else rgb[at : at + side]) for at in starts]
 
 
+def _person_at(looker: "InferenceSession", rgb: NDArray[np.uint8], hips: Points, size: Points) -> FoundPerson | None:
+    """Who is there, hips and size (2,) pixels: looked at twice, but where the second look would stray to somebody else; None where nobody is."""
+    reach = STRAY * float(np.linalg.norm(size - hips))
+    found = None
+    for look in range(LOOKS):
+        presence, person = _looked_at(looker, rgb, *((hips, size) if found is None else found.landmarks[NEXT]))
+        if presence < LEAST_PRESENCE or (look and np.linalg.norm(person.landmarks[NEXT][0] - hips) > reach):
+            return found if look and presence >= LEAST_PRESENCE else None
+        found = person
+    return found
+
+
 def _same(one: FoundPerson, other: FoundPerson) -> bool:
-    """Whether landmarks of two findings lie together."""
-    size = np.ptp(one.landmarks, axis=0).max()
-    return bool(np.median(np.linalg.norm(one.landmarks - other.landmarks, axis=1)) < SAME_LANDMARKS * size)
+    """Whether the heads of two findings lie together, or most landmarks: 1 of 200 single people is found twice, two whose arms overlap are two."""
+    apart = np.linalg.norm(one.landmarks - other.landmarks, axis=1)
+    return bool(apart[NOSE] < SAME_HEAD * max(one.size, other.size) or np.median(apart) < SAME_LANDMARKS * np.ptp(one.landmarks, axis=0).max())
 
 
 def _detections(network: "InferenceSession", rgb: NDArray[np.uint8], corner: Points) -> list[tuple[float, Points, Points]]:
@@ -151,7 +158,7 @@ def _detections(network: "InferenceSession", rgb: NDArray[np.uint8], corner: Poi
     return found
 
 
-def _looked_at(network: "InferenceSession", rgb: NDArray[np.uint8], score: float, hips: Points, size: Points) -> tuple[float, FoundPerson]:
+def _looked_at(network: "InferenceSession", rgb: NDArray[np.uint8], hips: Points, size: Points) -> tuple[float, FoundPerson]:
     """Presence of a person 0..1, and what the looker says: of all its landmarks. hips, size (2,) pixels."""
     upwards = size - hips
     half = float(np.hypot(*upwards)) * ZOOM
@@ -167,8 +174,8 @@ def _looked_at(network: "InferenceSession", rgb: NDArray[np.uint8], score: float
     seen = cv2.warpAffine(source, there, (LOOKER_PX, LOOKER_PX), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
     told, presence, outline = network.run(None, {network.get_inputs()[0].name: seen[None].astype(np.float32) / 255})
     marks = told.reshape(-1, 5)  # x, y, z, seen, in the picture
-    landmarks = marks[:, :2] @ turn.T + placement[:, 2] + 0.5
-    return float(presence[0, 0]), FoundPerson(score, landmarks, outline[0, :, :, 0], placement)
+    landmarks = (marks[:, :2] - 0.5) @ turn.T + placement[:, 2] + 0.5  # theirs are from the corner too, placement is of pixels' indices
+    return float(presence[0, 0]), FoundPerson(landmarks, outline[0, :, :, 0], placement)
 
 
 @lru_cache(maxsize=1)
@@ -181,11 +188,28 @@ def _anchors() -> Points:
     return np.concatenate(cells)
 
 
+def _networks(weights: Path) -> tuple["InferenceSession", "InferenceSession"]:
+    beside = weights.with_name(LOOKER)
+    if not beside.is_file():
+        raise NcpifuError(f"BlazePose's second network, {beside}, is missing", f"it must lie beside {weights.name}: git checkout weights")
+    return _session(weights, weights.stat().st_mtime_ns, DETECTOR_PX), _session(beside, beside.stat().st_mtime_ns, LOOKER_PX)
+
+
 @lru_cache(maxsize=2)
-def _network(path: Path, changed_ns: int) -> "InferenceSession":
-    import onnxruntime
+def _session(path: Path, changed_ns: int, side_px: int) -> "InferenceSession":
+    import torch
 
     try:
-        return onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+        import onnxruntime
+    except ImportError as error:
+        raise NcpifuError(f"onnxruntime cannot be imported ({error})", "pip install onnxruntime, or set NCPIFU_BLAZEPOSE=none") from error
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads, options.inter_op_num_threads = torch.get_num_threads(), 1  # it would take all cores of the machine
+    options.log_severity_level = 3
+    try:
+        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's own classes derive from nothing narrower
         raise NcpifuError(f"{path} holds no network that can be run: {str(error).splitlines()[0]}", "fetch it again: git checkout weights") from error
+    if [seen.shape for seen in session.get_inputs()] != [[1, side_px, side_px, 3]]:
+        raise NcpifuError(f"{path} holds another network than BlazePose's for {side_px} px", "fetch it again: git checkout weights")
+    return session

@@ -44,13 +44,20 @@ def people_apart(figure: NDArray[np.bool_], people: Sequence[FoundPerson]) -> li
     inside = [person for person in inside if person.size > LEAST_OF_TALLEST * tallest]  # no face on a shirt
     if len(inside) < 2:
         return [figure]
-    owner = np.stack([outlines([person], figure.shape) for person in inside]).argmax(axis=0)
-    cores = [_largest_part(figure & (owner == place)) for place in range(len(inside))]
+    parts = _shared(figure, inside)
+    large = [part.sum() >= LEAST_OF_LARGEST * max(map(np.count_nonzero, parts)) for part in parts]
+    if not all(large):  # nobody's pixels may be lost: they go to the others
+        return people_apart(figure, [person for person, kept in zip(inside, large, strict=True) if kept])
+    return parts
+
+
+def _shared(figure: NDArray[np.bool_], people: Sequence[FoundPerson]) -> list[NDArray[np.bool_]]:
+    """Each one's part of a figure (H, W)."""
+    owner = np.stack([outlines([person], figure.shape) for person in people]).argmax(axis=0)
+    cores = [_largest_part(figure & (owner == place)) for place in range(len(people))]
     far = [cv2.distanceTransform((~core).astype(np.uint8), cv2.DIST_L2, 5) if core.any() else np.full(figure.shape, np.inf) for core in cores]
     owner = np.argmin(far, axis=0)
-    parts = [figure & (owner == place) for place in range(len(inside))]
-    least = LEAST_OF_LARGEST * max(part.sum() for part in parts)
-    return sorted((part for part in parts if part.sum() >= least), key=lambda part: np.flatnonzero(part.any(axis=0)).mean())
+    return [figure & (owner == place) for place in range(len(people))]
 
 
 def person_in(figure: NDArray[np.bool_], people: Sequence[FoundPerson]) -> FoundPerson | None:

@@ -1,7 +1,7 @@
 """Which pixels of a photo are the person: the first source that can answer, and how far it can be trusted (design: rendering_and_masks C3).
 
-Order: a mask file, the alpha channel, a background of one colour, a local rembg model, our matting network, GrabCut in the user's box, GrabCut against a
-smooth background. Where none of these holds, the answer is a rough guess with `trusted` False, and the caller decides.
+Order: a mask file, the alpha channel, a background of one colour, a local rembg model, BlazePose with our matting network, GrabCut in the user's box, GrabCut
+against a smooth background. Where none of these holds, the answer is a rough guess with `trusted` False, and the caller decides.
 """
 
 from dataclasses import replace
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ncpifu_cli.config.reconstruct import Person
 from ncpifu_cli.data.blazepose import FoundPerson, find_people
 from ncpifu_cli.data.figures import people_apart, separate_figures
-from ncpifu_cli.data.person_mask import MIN_PERSON_PX, Mask, described, soft_at_the_outline
+from ncpifu_cli.data.person_mask import MIN_PERSON_PX, Mask, described, reaches_below, soft_at_the_outline
 from ncpifu_cli.data.photo import Photo, read_mask_file
 from ncpifu_cli.data.rembg_model import rembg_coverage, resolve_model, wanted_model
 from ncpifu_cli.errors import NcpifuError
@@ -24,7 +24,6 @@ WIDEST = 2.0  # times as wide as tall: arms stretched out from a half-length por
 SURE_MATTE = 0.8  # below it, the outline must be plausible, and a look at it is asked for
 SAME = 0.9  # from which on they draw the same outline: two that know nothing of each other, so no look at it is asked for
 AGREEMENT = 0.7  # intersection over union from which on colour and matting network speak of the same person
-DRAWN = ("mask file", "alpha channel")  # by the user: what is one piece there is one person
 Box = tuple[int, int, int, int]
 People = tuple[FoundPerson, ...]
 
@@ -70,25 +69,30 @@ def find_masks(
     outside the photo.
     """
     box = None if person_box is None else _working_box(person_box, photo)
-    people = find_people(photo.rgb, box)
-    if mask_file is not None:
-        mask = Mask(read_mask_file(mask_file, photo), "mask file")
-    else:
-        mask = _automatic(photo, box, people, person, mask_model, reporter)
+    drawn = _drawn(photo, mask_file)
+    people = find_people(photo.rgb, box) if drawn is None or reaches_below(drawn.binary) else ()
+    mask = drawn or _automatic(photo, box, people, person, mask_model, reporter)
     if box is not None:
         inside = np.zeros(mask.coverage.shape, bool)
         inside[box[1] : box[1] + box[3], box[0] : box[0] + box[2]] = True
         mask = replace(mask, coverage=np.where(inside, mask.coverage, 0).astype(np.uint8))
     _check(mask, photo)
-    figures = separate_figures(mask.binary) if mask.source in DRAWN else _figures(mask.binary, people)
+    figures = _figures(mask.binary, people if drawn is None else ())  # what is one piece of the user's own mask is one person
     return [described(figure, photo, people) for figure in _chosen(figures, mask, photo, person)]
+
+
+def _drawn(photo: Photo, mask_file: Path | None) -> Mask | None:
+    """The user's own mask."""
+    if mask_file is not None:
+        return Mask(read_mask_file(mask_file, photo), "mask file")
+    if photo.alpha is not None and 0.001 < (photo.alpha >= 128).mean() < 0.9:  # all but opaque: rounded corners, not a cut-out
+        return Mask(photo.alpha, "alpha channel")
+    return None
 
 
 def _automatic(photo: Photo, box: Box | None, people: People, person: Person, mask_model: str, reporter: Reporter) -> Mask:
     from ncpifu_cli.data import grabcut
 
-    if photo.alpha is not None and 0.001 < (photo.alpha >= 128).mean() < 0.9:  # all but opaque: rounded corners, not a cut-out
-        return Mask(photo.alpha, "alpha channel")
     wanted = wanted_model(mask_model)
     model = resolve_model(wanted, reporter)
     uniform = grabcut.uniform_background(photo.rgb) if wanted in ("auto", "none") else None  # who names a model wants that model
@@ -193,7 +197,8 @@ def _chosen(figures: list[NDArray[np.bool_]], mask: Mask, photo: Photo, person: 
 
 def _figures(binary: NDArray[np.bool_], people: People) -> list[NDArray[np.bool_]]:
     """The people of a mask from left to right, also those who touch."""
-    return [part for figure in separate_figures(binary) for part in people_apart(figure, people)]
+    figures = [part for figure in separate_figures(binary) for part in people_apart(figure, people)]
+    return sorted(figures, key=lambda figure: float(np.nonzero(figure)[1].mean()))
 
 
 def _selected(figures: list[NDArray[np.bool_]], person: Person) -> list[NDArray[np.bool_]]:

@@ -21,7 +21,8 @@ STRIDE, MARGIN_PX = 32, 16  # height and width of what the network sees are mult
 FRONT, BACK = slice(0, 3), slice(3, 6)  # channels of the network's answer
 FEATURES_PX = 6.0  # eyes and mouths are not wider at 512 px
 FAR_PX = 8.0  # at 1024 px: what is wider than about six times this is seen from afar
-FOLD_PX, FINEST_FOLD_PX = 20.0, 1.5  # at 1024 px: relief that is narrower than about six times the first, and what of it is noise
+FOLD_PX, FINEST_FOLD_PX = 12.0, 1.5  # at 1024 px: relief that is narrower than about six times the first, and what of it is noise
+STEEP = 0.4  # folds that are steeper are the edges of an arm before the trunk: the more so the less they count
 OUTLINE_PX = 12.0  # at 1024 px: the front's normals near the outline are the outline's
 HEAD_SHARE = 0.8  # of a head's normals, the rest is the other looks': both err less together
 HEAD_FADE = 0.1  # of the side of the head's picture: from its border on it is believed more and more
@@ -84,7 +85,8 @@ def with_folds_behind(front: Floats, back: Floats, coverage: Floats, goes_on: Fl
     person, scale = (coverage > 0.5).astype(np.float32), len(front) / CLOSE_PX
     folds = _blurred(front - _blurred(front, person, FOLD_PX * scale), person, FINEST_FOLD_PX * scale)
     inside = cv2.distanceTransform(person.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE) / (OUTLINE_PX * scale)
-    share = np.sqrt(cv2.GaussianBlur(goes_on, (0, 0), OUTLINE_PX * scale / 2)) * np.clip(inside - 0.5, 0, 1)
+    steep = cv2.GaussianBlur(np.linalg.norm(folds, axis=2), (0, 0), OUTLINE_PX * scale / 2)
+    share = np.sqrt(cv2.GaussianBlur(goes_on, (0, 0), OUTLINE_PX * scale / 2)) * np.clip(inside - 0.5, 0, 1) / (1 + (steep / STEEP) ** 4)
     return _unit(back + share[..., None] * folds * np.array([1, 1, 0], np.float32)) * back.any(axis=2, keepdims=True)
 
 

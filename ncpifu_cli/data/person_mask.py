@@ -43,6 +43,11 @@ class Mask:
         return self.coverage >= 128
 
 
+def reaches_below(binary: NDArray[np.bool_]) -> bool:
+    """Whether a mask (H, W) reaches the lower border."""
+    return bool(binary[-1 - round(BORDER * max(binary.shape)) :].any())
+
+
 def described(mask: Mask, photo: Photo, people: Sequence[FoundPerson]) -> Mask:
     """The mask of one person with warnings about how the photo shows them, and the share of them that it shows. Raises NcpifuError where they are too small.
 
@@ -56,19 +61,19 @@ def described(mask: Mask, photo: Photo, people: Sequence[FoundPerson]) -> Mask:
             f"the person in {photo.name} is only {round(height / photo.scale)} px tall", "use a photo in which the person fills most of the height"
         )
     warnings = list(mask.warnings)
-    slack = round(BORDER * max(kept.shape))
-    cut_below = rows[-1] >= kept.shape[0] - 1 - slack
+    slack, cut_below = round(BORDER * max(kept.shape)), reaches_below(kept)
     shown = visible_share(kept, person_in(kept, people)) if cut_below else 1.0
     if shown < 1:
         warnings.append(
-            f"the person is cut off by the lower border: the outline looks like {shown:.0%} of a person, and only that is made (--height is the whole person's)"
+            f"the person is cut off by the lower border: the photo shows about {shown:.0%} of them, and only that is made (--height is the whole person's)"
         )
     elif cut_below:
         warnings.append("the person touches the lower border: the feet may be cut off")
     head_cut = rows[0] <= slack and kept[rows[0] : rows[0] + slack + 1].any(axis=0).sum() > CROWN * height
     if rows[0] <= slack:
         warnings.append(
-            "the head is cut off by the upper border: the rest is taken for a whole person and will be too large; use a photo that shows the head"
+            "the head is cut off by the upper border and will be missing"
+            + ("" if shown < 1 else ": the rest is taken for a whole person and will be too large; use a photo that shows the head")
             if head_cut
             else "the person touches the upper border: the head may be cut off"
         )

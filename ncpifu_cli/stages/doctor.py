@@ -146,7 +146,7 @@ def check_back() -> Check:
     """The project's own network for the colours of the side that a photo does not show."""
     from ncpifu_cli.data.backs import find_back_weights
 
-    return _own_network("back network", find_back_weights, "backs have the front's colours, face and all")
+    return _own_network("back network", find_back_weights, "backs are smooth and have the front's colours, face and all")
 
 
 def _own_network(name: str, find: Callable[[], Path | None], without: str) -> Check:

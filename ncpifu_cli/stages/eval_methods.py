@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ncpifu_cli.artifacts import sha256
 from ncpifu_cli.config.eval import EvalConfig
+from ncpifu_cli.data.backs import find_back_weights
 from ncpifu_cli.data.normals import find_normal_weights
 from ncpifu_cli.data.scans import MESH_SUFFIXES
 from ncpifu_cli.errors import NcpifuError
@@ -28,7 +29,8 @@ class Method:
 
     Attributes: kind is "weights" or "predictions"; source the weights, or the folder or pattern of the meshes; sha256 of the weights ("" for meshes);
         units: what the meshes are measured in, see `to_camera_metres`. bare: the method
-        whose surfaces this one adds detail to, with the normal network `detail_weights` of `detail_sha256` ("" where it adds none).
+        whose surfaces this one adds detail to, with the normal network `detail_weights` of `detail_sha256` ("" where it adds none),
+        folds behind by the back network `back_weights` of `back_sha256` ("" without).
     """
 
     name: str
@@ -39,6 +41,8 @@ class Method:
     bare: str = ""
     detail_weights: str = ""
     detail_sha256: str = ""
+    back_weights: str = ""
+    back_sha256: str = ""
 
 
 @dataclass(frozen=True)
@@ -109,7 +113,16 @@ def _with_detail(bare: Method) -> Method:
     weights = find_normal_weights()
     if weights is None:
         raise NcpifuError("the weights of the normal network are not installed", "run from a clone, set NCPIFU_NORMALS, or leave out --detail")
-    return replace(bare, name=f"{bare.name}+detail", bare=bare.name, detail_weights=str(weights), detail_sha256=sha256(weights))
+    backs = find_back_weights()
+    return replace(
+        bare,
+        name=f"{bare.name}+detail",
+        bare=bare.name,
+        detail_weights=str(weights),
+        detail_sha256=sha256(weights),
+        back_weights="" if backs is None else str(backs),
+        back_sha256="" if backs is None else sha256(backs),
+    )
 
 
 def _folder(text: str, units: dict[str, str]) -> Method:

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 Make = Callable[[str, float, NDArray[np.uint8], NDArray[np.bool_]], "trimesh.Trimesh"]  # subject, yaw, photo and mask -> mesh
 STATE_FORMAT = "ncpifu-eval-1"
-UNTOLD: dict[str, Any] = {"detail_sha256": "", "surface": 1, "detail": 1}  # of networks in reports from before these were kept
-SURFACE_VERSION, DETAIL_VERSION = 5, 6  # raise when the same network's surface, or the detail on it, changes: kept predictions are then of another one
+UNTOLD: dict[str, Any] = {"detail_sha256": "", "back_sha256": "", "surface": 1, "detail": 1}  # of networks in reports from before these were kept
+SURFACE_VERSION, DETAIL_VERSION = 5, 7  # raise when the same network's surface, or the detail on it, changes: kept predictions are then of another one
 ANOTHER_FOLDER = "give another folder with -o, or delete this one"
 
 
@@ -61,6 +61,7 @@ class State:
                 "weights_sha256": method.sha256,
                 "resolution": self._config.resolution,
                 "detail_sha256": method.detail_sha256,
+                "back_sha256": method.back_sha256,
                 "surface": SURFACE_VERSION,
             } | ({"detail": DETAIL_VERSION} if method.bare else {})
             known = UNTOLD | self._state["methods"].setdefault(method.name, made_from)
@@ -109,11 +110,11 @@ def _reconstructor(method: Method, config: EvalConfig) -> tuple[int, Make]:
 def _detailer(method: Method, config: EvalConfig, folder: Path) -> tuple[int, Make]:
     import trimesh
 
-    from ncpifu_cli.data.backs import find_back_weights
     from ncpifu_cli.stages.detail import add_detail
     from ncpifu_cli.stages.device import pick_device
 
-    weights, backs, device = Path(method.detail_weights), find_back_weights(), pick_device(config.device)
+    weights, device = Path(method.detail_weights), pick_device(config.device)
+    backs = Path(method.back_weights) if method.back_weights else None
 
     def make(subject: str, yaw: float, image: NDArray[np.uint8], mask: NDArray[np.bool_]) -> "trimesh.Trimesh":
         bare = find_prediction(folder, method.bare, subject, yaw)

@@ -266,6 +266,9 @@ def test_folds_go_on_behind_where_what_is_in_front_does() -> None:
     assert np.corrcoef(pleated.ravel(), pleats[300:700, 560:670, 0].ravel())[0, 1] > 0.98  # a ridge in front is a ridge behind
     assert pleated.std() > 0.7 * pleats[300:700, 560:670, 0].std()
     assert np.abs(plain).max() < 0.01 and np.abs(told[..., 0][:, 696:]).max() < 0.01  # nor at the outline
+    sleeve = pleats.copy()
+    sleeve[400:480, 500:690] = np.stack([0.9 * np.ones(190), np.zeros(190), np.full(190, 0.44)], axis=1)  # the steep side of an arm before the trunk
+    assert np.abs(normals.with_folds_behind(sleeve, behind, coverage, goes_on)[400:480, 560:640, 0]).mean() < 0.35
     wide = np.broadcast_to(np.array([0.5, 0, np.sqrt(0.75)], np.float32), pleats.shape) * person
     assert np.abs(normals.with_folds_behind(wide, behind, coverage, goes_on)[200:800, 400:600, 0]).max() < 0.02  # a limb's turn is no fold
 

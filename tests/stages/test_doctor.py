@@ -70,6 +70,7 @@ def test_matting_weights_and_media_packages(sandbox: Path, monkeypatch: pytest.M
     path.write_bytes(b"weights")
     assert sha256(path)[:12] in doctor.check_matting().detail
     monkeypatch.setenv("NCPIFU_BACK", "none")
+    assert doctor.check_people().state == "missing"
     assert doctor.check_back().state == "missing" and "face and all" in doctor.check_back().detail
     monkeypatch.setenv("NCPIFU_BACK", str(sandbox / "nothing"))
     assert doctor.check_back().state == "broken"
