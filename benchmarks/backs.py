@@ -60,6 +60,7 @@ def main() -> None:
     parser.add_argument("--weights", type=Path, help="score: default: the released ones")
     parser.add_argument("--start", type=Path, help="train: weights to go on from")
     parser.add_argument("--minutes", type=float, default=50)
+    parser.add_argument("--learning-rate", type=float, default=2e-3, help="train: 0.0004 to go on from trained weights, which more would undo (default: 0.002)")
     parser.add_argument("--yaws", type=float, nargs="+", default=(0.0,), help="score: degrees; 0 is the front")
     parser.add_argument("--watch", nargs="*", default=(), help="train: names of subjects to watch in place of learning from them")
     parser.add_argument("-o", "--output", type=Path, default=default_root() / "runs" / "back")
@@ -71,6 +72,7 @@ def main() -> None:
                 options.output,
                 watch=tuple(options.watch),
                 start=options.start,
+                learning_rate=options.learning_rate,
                 limit_seconds=60 * options.minutes,
                 reporter=RichReporter(),
             )
