@@ -77,7 +77,10 @@ def find_masks(
         inside[box[1] : box[1] + box[3], box[0] : box[0] + box[2]] = True
         mask = replace(mask, coverage=np.where(inside, mask.coverage, 0).astype(np.uint8))
     _check(mask, photo)
-    figures = _figures(mask.binary, people if drawn is None else ())  # what is one piece of the user's own mask is one person
+    pieces = separate_figures(mask.binary)
+    figures = _apart(pieces, people) if drawn is None else pieces  # what is one piece of the user's own mask is one person
+    if len(figures) > len(pieces):
+        mask = replace(mask, warnings=(*mask.warnings, "people who touch were taken apart: look at the outline between them"))
     return [described(figure, photo, people) for figure in _chosen(figures, mask, photo, person)]
 
 
@@ -145,7 +148,7 @@ def _matte(photo: Photo, box: Box | None, people: People, person: Person) -> Mas
     if confidence >= SURE_MATTE:
         return Mask(coverage, "matting network", confidence=confidence)
     note = f"the matting network is only fairly sure ({confidence:.2f} of 1): look at its outline"
-    figures = _figures(coverage >= 128, people)
+    figures = _apart(separate_figures(coverage >= 128), people)
     judged = _selected(figures, person) or figures
     trusted = confidence >= TRUSTED_MATTE and not any(_implausible(figure, one_of=len(figures)) for figure in judged)
     return Mask(coverage, "matting network", trusted, (note,), confidence)
@@ -195,9 +198,9 @@ def _chosen(figures: list[NDArray[np.bool_]], mask: Mask, photo: Photo, person: 
     return [replace(mask, coverage=soft_at_the_outline(mask.coverage, figure), warnings=warnings) for figure in wanted]
 
 
-def _figures(binary: NDArray[np.bool_], people: People) -> list[NDArray[np.bool_]]:
-    """The people of a mask from left to right, also those who touch."""
-    figures = [part for figure in separate_figures(binary) for part in people_apart(figure, people)]
+def _apart(pieces: list[NDArray[np.bool_]], people: People) -> list[NDArray[np.bool_]]:
+    """The people in the pieces of a mask from left to right, also those who touch."""
+    figures = [part for piece in pieces for part in people_apart(piece, people)]
     return sorted(figures, key=lambda figure: float(np.nonzero(figure)[1].mean()))
 
 
