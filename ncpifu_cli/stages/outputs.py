@@ -44,7 +44,10 @@ def plan_outputs(mesh: Path, config: ReconstructConfig, inputs: Sequence[Path] =
     """
     mesh = _numbered(Path(mesh), person)
     if mesh.suffix.lower() not in MESH_FORMATS and not _is_the_mask(mesh, config):
-        raise NcpifuError(f"unknown mesh format {mesh.suffix or '(no extension)'!r} in {mesh}", f"end the name in one of: {', '.join(MESH_FORMATS)}")
+        ending = f"{mesh.suffix or '(no extension)'!r} in {mesh}"
+        if config.mask_only:
+            raise NcpifuError(f"masks are not written as {ending}", "end the name in .png")
+        raise NcpifuError(f"unknown mesh format {ending}", f"end the name in one of: {', '.join(MESH_FORMATS)}")
     _check_length(mesh)
     kept = {path.resolve() for path in inputs}
     ours = files_of_run(mesh.with_suffix(".json"))

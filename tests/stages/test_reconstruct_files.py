@@ -309,6 +309,8 @@ def test_photos_from_folders_and_lists(tmp_path: Path) -> None:
 
 def test_a_mask_alone_is_named_by_the_output_or_beside_the_mesh(tmp_path: Path) -> None:
     alone = ReconstructConfig(mask_only=True)
+    with pytest.raises(NcpifuError, match=r"masks are not written as '\.jpg'"):
+        plan_outputs(tmp_path / "me.jpg", alone)
     assert plan_outputs(tmp_path / "me.png", alone).mask == tmp_path / "me.png"
     assert plan_outputs(tmp_path / "me.png", alone, person=2).mask == tmp_path / "me_2.png"
     assert plan_outputs(tmp_path / "me.obj", alone).mask == tmp_path / "me_mask.png"
