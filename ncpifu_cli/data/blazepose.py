@@ -61,9 +61,18 @@ class FoundPerson:
         return replace(self, landmarks=self.landmarks + np.array([right, down]), placement=self.placement + np.array([[0, 0, right], [0, 0, down]]))
 
 
-def find_blazepose() -> Path | None:
-    """The detector that `$NCPIFU_BLAZEPOSE` names where set, else the released one of a clone; the second network lies beside it. None where there is none."""
-    return own_weights(DETECTOR, "NCPIFU_BLAZEPOSE")
+def find_blazepose() -> tuple[Path, Path] | None:
+    """The detector that `$NCPIFU_BLAZEPOSE` names where set, else the released one of a clone, and the second network beside it; None where there is none.
+
+    Raises NcpifuError where the second is missing.
+    """
+    detector = own_weights(DETECTOR, "NCPIFU_BLAZEPOSE")
+    if detector is None:
+        return None
+    beside = detector.with_name(LOOKER)
+    if not beside.is_file():
+        raise NcpifuError(f"BlazePose's second network, {beside}, is missing", f"it must lie beside {detector.name}: git checkout weights")
+    return detector, beside
 
 
 def find_people(rgb: NDArray[np.uint8], box: Box | None = None) -> tuple[FoundPerson, ...]:
@@ -77,7 +86,7 @@ def find_people(rgb: NDArray[np.uint8], box: Box | None = None) -> tuple[FoundPe
     if box is not None:
         x, y, w, h = grown_box(box, MARGIN, rgb.shape[:2])
         return tuple(person.moved(x, y) for person in find_people(rgb[y : y + h, x : x + w]))
-    detector, looker = _networks(weights)
+    detector, looker = (_session(path, path.stat().st_mtime_ns, side) for path, side in zip(weights, (DETECTOR_PX, LOOKER_PX), strict=True))
     detections = [found for corner, part in _windows(rgb) for found in _detections(detector, part, corner)]
     people: list[FoundPerson] = []
     for _, hips, size in sorted(detections, key=lambda found: -found[0]):
@@ -186,13 +195,6 @@ def _anchors() -> Points:
         y, x = np.mgrid[0:side, 0:side]
         cells.append(np.stack([x, y], axis=-1).reshape(-1, 2).repeat(anchors, axis=0) / side + 0.5 / side)
     return np.concatenate(cells)
-
-
-def _networks(weights: Path) -> tuple["InferenceSession", "InferenceSession"]:
-    beside = weights.with_name(LOOKER)
-    if not beside.is_file():
-        raise NcpifuError(f"BlazePose's second network, {beside}, is missing", f"it must lie beside {weights.name}: git checkout weights")
-    return _session(weights, weights.stat().st_mtime_ns, DETECTOR_PX), _session(beside, beside.stat().st_mtime_ns, LOOKER_PX)
 
 
 @lru_cache(maxsize=2)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ncpifu_cli.config.reconstruct import Person
-from ncpifu_cli.data.blazepose import FoundPerson, find_people
+from ncpifu_cli.data.blazepose import FoundPerson, find_blazepose, find_people
 from ncpifu_cli.data.figures import people_apart, separate_figures
 from ncpifu_cli.data.person_mask import MIN_PERSON_PX, Mask, described, reaches_below, soft_at_the_outline
 from ncpifu_cli.data.photo import Photo, read_mask_file
@@ -70,8 +70,10 @@ def find_masks(
     """
     box = None if person_box is None else _working_box(person_box, photo)
     drawn = _drawn(photo, mask_file)
-    people = find_people(photo.rgb, box) if drawn is None or reaches_below(drawn.binary) else ()
+    asked = drawn is None or reaches_below(drawn.binary)
+    people = find_people(photo.rgb, box) if asked else ()
     mask = drawn or _automatic(photo, box, people, person, mask_model, reporter)
+    mask = replace(mask, networks=(*mask.networks, *((asked and find_blazepose()) or ())))
     if box is not None:
         inside = np.zeros(mask.coverage.shape, bool)
         inside[box[1] : box[1] + box[3], box[0] : box[0] + box[2]] = True
@@ -111,7 +113,7 @@ def _automatic(photo: Photo, box: Box | None, people: People, person: Person, ma
         overlap = 0.0 if by_color is None else _overlap(matte, by_color)
         if by_color is None or overlap < AGREEMENT:
             return matte
-        return replace(by_color, warnings=(*(by_color.warnings if overlap < SAME else ()), *matte.warnings))
+        return replace(by_color, warnings=(*(by_color.warnings if overlap < SAME else ()), *matte.warnings), networks=matte.networks)
     if box is not None:
         note = "masked by colour inside the box: look at its outline"
         return Mask(_to_coverage(grabcut.box_grabcut(photo.rgb, box)), "person box", warnings=(note,))
@@ -138,7 +140,8 @@ def _matte(photo: Photo, box: Box | None, people: People, person: Person) -> Mas
     """The answer of the project's own network; None where it is not installed or sees nobody. Everyone who is asked for must look like a person."""
     from ncpifu_cli.data.matting import estimate_mask, find_matting_weights
 
-    if find_matting_weights() is None:
+    weights = find_matting_weights()
+    if weights is None:
         return None
     found = estimate_mask(photo.rgb, box, people)
     coverage = np.clip(found.alpha * 255 + 0.5, 0, 255).astype(np.uint8)
@@ -146,12 +149,12 @@ def _matte(photo: Photo, box: Box | None, people: People, person: Person) -> Mas
         return None
     confidence = round(found.confidence, 3)
     if confidence >= SURE_MATTE:
-        return Mask(coverage, "matting network", confidence=confidence)
+        return Mask(coverage, "matting network", confidence=confidence, networks=(weights,))
     note = f"the matting network is only fairly sure ({confidence:.2f} of 1): look at its outline"
     figures = _apart(separate_figures(coverage >= 128), people)
     judged = _selected(figures, person) or figures
     trusted = confidence >= TRUSTED_MATTE and not any(_implausible(figure, one_of=len(figures)) for figure in judged)
-    return Mask(coverage, "matting network", trusted, (note,), confidence)
+    return Mask(coverage, "matting network", trusted, (note,), confidence, (weights,))
 
 
 def _implausible(mask: NDArray[np.bool_], one_of: int = 1) -> bool:

@@ -76,17 +76,17 @@ def _person_alpha(net: "MattingNet", rgb: NDArray[np.uint8], found: tuple[FoundP
     alpha = np.zeros(rgb.shape[:2], np.float32)
     factor = min(1.0, WORK_SIDE_PX / max(rgb.shape[:2]))
     size = max(1, round(rgb.shape[0] * factor)), max(1, round(rgb.shape[1] * factor))
-    people = outlines(found, size, factor)
-    looked_for = np.isfinite(people)
+    outline = outlines(found, size, factor)
+    looked_for = np.isfinite(outline)
     own = np.where(looked_for, np.float32(OWN), np.float32(1))
-    people = np.where(looked_for, BLAZEPOSE * np.clip(people, -SUREST, SUREST), 0).astype(np.float32)
-    logits = own * _resized(_look(net, rgb), size) + people
+    theirs = np.where(looked_for, BLAZEPOSE * np.clip(outline, -SUREST, SUREST), 0).astype(np.float32)
+    logits = own * _resized(_look(net, rgb), size) + theirs
     for _ in range(LOOKS - 1):
         person = _figure_box(logits, largest=True)
         if person is None:
             return alpha, 0.0
         here, there = _window(person, size), _window(person, size, 1 / factor)
-        logits[here] = own[here] * _resized(_look(net, rgb[there]), logits[here].shape) + people[here]
+        logits[here] = own[here] * _resized(_look(net, rgb[there]), logits[here].shape) + theirs[here]
     figures = _figure_box(logits)
     if figures is None:
         return alpha, 0.0

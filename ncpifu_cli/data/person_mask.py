@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +28,7 @@ class Mask:
         source: "mask file", "alpha channel", "uniform background", "rembg <model>", "matting network", "person box", "smooth background" or "guess".
         confidence: 0..1 where the source says how sure it is (the expected intersection over union with the truth).
         trusted: False where only a person can say whether it is right. warnings: what the user should know.
+        networks: files of the project's networks that were asked, BlazePose's and the matting network's.
         shown: share of the person's height that is in the photo, less than 1 where they are cut off by the lower border (`visible_share`).
     """
 
@@ -35,6 +37,7 @@ class Mask:
     trusted: bool = True
     warnings: tuple[str, ...] = ()
     confidence: float | None = None
+    networks: tuple[Path, ...] = ()
     shown: float = 1.0
 
     @property

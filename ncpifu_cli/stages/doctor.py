@@ -125,7 +125,9 @@ def check_people() -> Check:
     """The networks that find people in photos."""
     from ncpifu_cli.data.blazepose import find_blazepose
 
-    return _own_network("BlazePose", find_blazepose, "people in photos are found by the matting network alone, and made as one where they touch")
+    return _own_network(
+        "BlazePose", lambda: (find_blazepose() or (None,))[0], "people in photos are found by the matting network alone, and made as one where they touch"
+    )
 
 
 def check_matting() -> Check:

@@ -10,8 +10,6 @@ from numpy.typing import NDArray
 from ncpifu_cli import __version__
 from ncpifu_cli.artifacts import sha256
 from ncpifu_cli.config.base import dump
-from ncpifu_cli.data.blazepose import LOOKER, find_blazepose
-from ncpifu_cli.data.matting import find_matting_weights
 from ncpifu_cli.geometry.camera import HALF_EXTENT_M
 from ncpifu_cli.stages.outputs import SIDECAR_FORMAT, Outputs
 
@@ -71,15 +69,13 @@ def sidecar(result: "Reconstruction", outputs: Outputs) -> dict[str, Any]:
 
 
 def mask_document(mask: "Mask") -> dict[str, Any]:
-    """What the JSON file says of the mask; its networks are those at hand, which are used where `source` and the photo ask for them."""
-    people = find_blazepose()
-    networks = {"people": people, "outlines": people and people.with_name(LOOKER), "matting": find_matting_weights()}
+    """What the JSON file says of the mask."""
     return {
         "source": mask.source,
         "trusted": mask.trusted,
         "confidence": mask.confidence,
         "warnings": list(mask.warnings),
-        "networks": {name: _file(path) for name, path in networks.items()},
+        "networks": [_file(path) for path in mask.networks],
     }
 
 

@@ -113,11 +113,13 @@ def test_each_of_those_who_touch_can_be_asked_for(pair, tmp_path, monkeypatch):
     photo = photo_from_array(room)
     one, two = find_masks(photo, person="all")
     assert any("taken apart" in line for line in one.warnings)
+    assert {path.name for path in one.networks} >= {blazepose.DETECTOR, blazepose.LOOKER}
     for mask, truth in ((one, left), (two, right), (find_masks(photo, person=2)[0], right)):
         assert (mask.binary & truth).sum() / (mask.binary | truth).sum() > 0.9
     cv2.imwrite(str(tmp_path / "mask.png"), (left | right).astype(np.uint8) * 255)
     (drawn,) = find_masks(photo, mask_file=tmp_path / "mask.png", person="all")  # what the user draws as one stays one
     assert (drawn.binary == (left | right)).mean() > 0.99 and not any("taken apart" in line for line in drawn.warnings)
+    assert drawn.networks == ()  # nor is any network asked
 
 
 def test_nobodys_pixels_are_lost_to_somebody_small():
@@ -155,7 +157,7 @@ def test_weights_that_are_missing_damaged_or_switched_off(tmp_path, monkeypatch)
     (tmp_path / blazepose.LOOKER).write_bytes(b"x" * 1000)
     with pytest.raises(NcpifuError, match="no network that can be run"):
         find_people(astronaut())
-    shutil.copy(released.with_name(blazepose.LOOKER), path)
+    shutil.copy(released[1], path)
     with pytest.raises(NcpifuError, match="another network"):
         find_people(astronaut())
     monkeypatch.setenv("NCPIFU_BLAZEPOSE", "none")
