@@ -7,11 +7,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ncpifu_cli.artifacts import read_json
 from ncpifu_cli.data.mesh_files import read_draco, read_scene
 from ncpifu_cli.data.scan_repair import WARNING, RawMesh, find_up_axis, guess_units, height_note, repair, same_place
 from ncpifu_cli.data.srgb import from_linear
 from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.geometry.camera import SUBJECT_HEIGHT_M, normalise_subject
+from ncpifu_cli.geometry.keypoints import from_named
 from ncpifu_cli.geometry.mesh import Scan, TexturedUV
 from ncpifu_cli.geometry.surface import vertex_normals
 
@@ -94,7 +96,19 @@ def read_scan(source: ScanSource, up: str = "auto", units: str = "auto") -> Scan
     if source.shaded:
         raw.notes.append("the colours hold the light of the scanner and are taken as they are: --light does not apply")
     normals = _smooth_normals(vertices, faces)
-    return Scan(source.name, vertices, faces, np.ascontiguousarray(colors), normals, similarity, raw.texture, source.shaded, tuple(raw.notes), units)
+    known = _keypoints(source)
+    keypoints = None if known is None else similarity.apply(known)
+    return Scan(source.name, vertices, faces, np.ascontiguousarray(colors), normals, similarity, raw.texture, source.shaded, tuple(raw.notes), units, keypoints)
+
+
+def _keypoints(source: ScanSource) -> NDArray[np.float32] | None:
+    """(K, 3) raw scan units, of humans that `synth` made, since it tells them. NcpifuError where what it told is broken."""
+    marker = source.path.with_name("meta.json")
+    told = read_json(marker).get("keypoints_m") if source.dataset == "synthetic" and marker.is_file() else None
+    try:
+        return None if told is None else from_named(told)
+    except ValueError as error:
+        raise NcpifuError(f"{marker}: {error}", "make this human again: remove its folder, then `ncpifu synth`") from error
 
 
 def sample_texture(image: NDArray[np.uint8], uv: NDArray[np.floating]) -> NDArray[np.uint8]:

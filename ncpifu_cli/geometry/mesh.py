@@ -34,6 +34,7 @@ class Scan:
         similarity: raw scan units -> this frame. texture: in place of `colors` where the scan has one.
         shaded: True where the colours already hold the light (BUFF): render them as they are.
         notes: what reading the scan detected and repaired, for the report. units: of the raw scan: m, cm, mm, or own where its scale is another.
+        keypoints: (K, 3) in this frame, where they are known (`ncpifu_cli.geometry.keypoints`).
     """
 
     name: str
@@ -46,6 +47,7 @@ class Scan:
     shaded: bool = False
     notes: tuple[str, ...] = field(default=())
     units: str = "own"
+    keypoints: NDArray[np.float64] | None = None
 
     @cached_property
     def inside_test(self) -> "InsideTest":

@@ -19,6 +19,7 @@ from ncpifu_cli.data.samples import write_samples
 from ncpifu_cli.data.scans import ScanSource
 from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.geometry.camera import Camera
+from ncpifu_cli.geometry.keypoints import named
 from ncpifu_cli.geometry.mesh import Scan
 
 FORMAT, VERSION = "ncpifu-subject", 3
@@ -47,6 +48,7 @@ def render_subject(scan: Scan, provenance: dict[str, Any], out: Path, settings: 
             "similarity": similarity,
             "units": scan.units,
             "samples": balance,
+            **({} if scan.keypoints is None else {"keypoints_m": named(scan.keypoints)}),
             "views": views,
             "notes": list(scan.notes),
         }

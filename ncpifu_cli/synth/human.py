@@ -11,6 +11,7 @@ import scipy.sparse as sparse
 from numpy.typing import NDArray
 
 from ncpifu_cli.config.synth import NO_WISHES, ClothKind, PoseWish, Wishes
+from ncpifu_cli.geometry.keypoints import named
 from ncpifu_cli.synth.assemble import TRAINING_FACES, Mesh, assemble, ground_level, to_output_frame
 from ncpifu_cli.synth.body import INGREDIENTS, BodyModel, BodyShape, load_body_model
 from ncpifu_cli.synth.cloth import SurfaceQuery
@@ -23,6 +24,7 @@ from ncpifu_cli.synth.garments.spec import GarmentSpec
 from ncpifu_cli.synth.gates import Measures, RejectedHuman, failures, measure
 from ncpifu_cli.synth.hair import choose_style, make_hair
 from ncpifu_cli.synth.hair.scalp import Scalp
+from ncpifu_cli.synth.keypoints import keypoints
 from ncpifu_cli.synth.layers import Cover, tuck_under
 from ncpifu_cli.synth.looks.eyes import make_eyes
 from ncpifu_cli.synth.looks.head import Head
@@ -157,6 +159,7 @@ def _attempt(split: str, number: int, streams: Streams, pose_streams: Streams, w
         if reasons:
             raise RejectedHuman(name, [f"{reason}, pose {pose.family}" for reason in reasons])
     description = _describe(name, split, number, shape.phenotype, features, pose, outfit, shoe_kind, hair, complexion.beard, list(props), measures)
+    description["keypoints_m"] = named(shape.scale * to_output_frame(keypoints(shape.skeleton, transforms) - [0, 0, ground_level(parts)]))
     return Human(name, mesh, description, clock.seconds)
 
 

@@ -20,6 +20,7 @@ from ncpifu_cli.data.depth import FULL_SCALE
 from ncpifu_cli.data.samples import read_samples
 from ncpifu_cli.errors import NcpifuError
 from ncpifu_cli.geometry.camera import Camera, ndc_to_px
+from ncpifu_cli.geometry.keypoints import KEYPOINTS, from_named, named
 from ncpifu_cli.progress import Silent
 from ncpifu_cli.stages.contact_sheet import spread_views, write_contact_sheet
 from ncpifu_cli.stages.render import render
@@ -318,3 +319,17 @@ def test_where_every_scan_is_broken_a_sheet_hides_nothing(tmp_path: Path) -> Non
     assert code == 3
     assert list(json.loads(stdout)["failed"]) == ["bad"]
     assert "1 of 1 scans were left out" in stderr.replace("\n", " ")
+
+
+def test_keypoints_that_synth_told_are_kept_in_the_normalised_frame(scans: Path, tmp_path: Path) -> None:
+    points = np.random.default_rng(0).uniform((-0.5, 0.4, -0.5), (0.5, 1.4, 0.5), (len(KEYPOINTS), 3))
+    (scans / "train-000001" / "meta.json").write_text(json.dumps({"keypoints_m": named(points)}))
+    (scans / "train-000002" / "meta.json").write_text("{}")
+    render(scans, tmp_path / "renders", settings())
+    told, silent = (manifest(tmp_path / "renders" / name) for name in ("train-000001", "train-000002"))
+    similarity = told["similarity"]
+    assert from_named(told["keypoints_m"]) == pytest.approx(similarity["scale"] * (points - similarity["centre"]), abs=1e-3)
+    assert "keypoints_m" not in silent
+    (scans / "train-000001" / "meta.json").write_text(json.dumps({"keypoints_m": {"left_hip": [0, 0, 0]}}))
+    report = render(scans, tmp_path / "again", settings())
+    assert report.done == ["train-000002"] and "not all keypoints" in str(report.failed)

@@ -7,6 +7,7 @@ import pytest
 
 from ncpifu_cli.config.synth import Wishes
 from ncpifu_cli.errors import NcpifuError
+from ncpifu_cli.geometry.keypoints import KEYPOINTS, from_named
 from ncpifu_cli.synth.body import is_cached
 
 pytestmark = pytest.mark.skipif(
@@ -33,6 +34,16 @@ def test_a_human_is_a_compact_closed_person(human) -> None:
     assert 1.4 < np.ptp(mesh.vertices[:, 1]) < 2.1
     assert human.description["outfit"][0]["garment"] == "shorts"
     assert human.description["ingredients"]
+
+
+def test_keypoints_are_told_where_the_body_is(human) -> None:
+    points = dict(zip(KEYPOINTS, from_named(human.description["keypoints_m"]), strict=True))
+    tall = human.mesh.vertices[:, 1].max()
+    assert 0.85 * tall < points["left_eye"][1] < tall and 0 < points["left_toe"][1] < 0.1
+    assert points["left_shoulder"][0] > 0.08 > -0.08 > points["right_shoulder"][0]  # faces +z, so its left is at +x
+    assert points["left_eye"][2] > points["left_shoulder"][2]
+    far = np.linalg.norm(human.mesh.vertices[None] - np.stack(list(points.values()))[:, None], axis=2).min(axis=1)
+    assert far.max() < 0.13  # none is far from skin
 
 
 def test_inside_and_outside_are_told_apart_everywhere(human) -> None:
