@@ -28,7 +28,7 @@ class ScanSource:
 
     Attributes: name: of the subject, safe as a folder name. path: the mesh. dataset: which adapter found it.
         texture: its picture, where the mesh file does not name it. shaded: the colours hold the light already. up: the axis its data set is known for.
-        units: the unit its data set is known for; "own" where every scan has another scale.
+        units: the unit its data set is known for; "own" where every scan has another scale. description: what `synth` tells of its human, `meta.json`.
     """
 
     name: str
@@ -38,6 +38,7 @@ class ScanSource:
     shaded: bool = False
     up: str = "auto"
     units: str = "auto"
+    description: Path | None = None
 
 
 def find_scans(folder: Path, dataset: str = "auto") -> list[ScanSource]:
@@ -103,12 +104,13 @@ def read_scan(source: ScanSource, up: str = "auto", units: str = "auto") -> Scan
 
 def _keypoints(source: ScanSource) -> NDArray[np.float32] | None:
     """(K, 3) raw scan units, of humans that `synth` made, since it tells them. NcpifuError where what it told is broken."""
-    marker = source.path.with_name("meta.json")
-    told = read_json(marker).get("keypoints_m") if source.dataset == "synthetic" and marker.is_file() else None
+    if source.description is None:
+        return None
     try:
+        told = read_json(source.description).get("keypoints_m")
         return None if told is None else from_named(told)
-    except ValueError as error:
-        raise NcpifuError(f"{marker}: {error}", "make this human again: remove its folder, then `ncpifu synth`") from error
+    except (AttributeError, ValueError) as error:  # the first: JSON, but no object
+        raise NcpifuError(f"{source.description}: {error}", "make this human again: remove its folder, then `ncpifu synth`") from error
 
 
 def sample_texture(image: NDArray[np.uint8], uv: NDArray[np.floating]) -> NDArray[np.uint8]:

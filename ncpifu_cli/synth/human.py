@@ -153,13 +153,14 @@ def _attempt(split: str, number: int, streams: Streams, pose_streams: Streams, w
         mesh = assemble(parts, face_budget, shape.scale)
     with clock.stage("gates"):
         chest = rigid(shape.skeleton.head("spine02")[None] - [[0, 0.06, 0]], transforms[shape.skeleton.index["spine02"]])
-        chest_point = to_output_frame(chest - [[0, 0, ground_level(parts)]])[0] * shape.scale
+        ground = [0, 0, ground_level(parts)]
+        chest_point = to_output_frame(chest - ground)[0] * shape.scale
         measures = measure(model, shape, posed, parts[0], pose.overlap, draped, mesh, chest_point)
         reasons = failures(measures)
         if reasons:
             raise RejectedHuman(name, [f"{reason}, pose {pose.family}" for reason in reasons])
     description = _describe(name, split, number, shape.phenotype, features, pose, outfit, shoe_kind, hair, complexion.beard, list(props), measures)
-    description["keypoints_m"] = named(shape.scale * to_output_frame(keypoints(shape.skeleton, transforms) - [0, 0, ground_level(parts)]))
+    description["keypoints_m"] = named(shape.scale * to_output_frame(keypoints(shape.skeleton, transforms) - ground))
     return Human(name, mesh, description, clock.seconds)
 
 

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ncpifu_cli.geometry.keypoints import KEYPOINTS
-from ncpifu_cli.synth.skeleton import Skeleton
+from ncpifu_cli.synth.skeleton import Skeleton, rigid
 
 Array = NDArray[np.float64]
 
@@ -24,5 +24,4 @@ LABELS = [f"{BONES[part]}.{side[0].upper()}" for side, part in (name.split("_") 
 
 def keypoints(skeleton: Skeleton, transforms: Array) -> Array:
     """(K, 3) metres in the body model's frame, of bones moved by `transforms` (J, 3, 4)."""
-    at = [skeleton.index[label] for label in LABELS]
-    return np.einsum("kij,kj->ki", transforms[at, :, :3], skeleton.heads[at]) + transforms[at, :, 3]
+    return np.stack([rigid(skeleton.head(label), transforms[skeleton.index[label]]) for label in LABELS])

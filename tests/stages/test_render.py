@@ -331,5 +331,9 @@ def test_keypoints_that_synth_told_are_kept_in_the_normalised_frame(scans: Path,
     assert from_named(told["keypoints_m"]) == pytest.approx(similarity["scale"] * (points - similarity["centre"]), abs=1e-3)
     assert "keypoints_m" not in silent
     (scans / "train-000001" / "meta.json").write_text(json.dumps({"keypoints_m": {"left_hip": [0, 0, 0]}}))
+    (scans / "train-000002" / "meta.json").write_text("[]")
+    write_draco(scans / "train-000003.drc")
+    (scans / "meta.json").write_text("[]")  # of something else: a bare mesh has none
     report = render(scans, tmp_path / "again", settings())
-    assert report.done == ["train-000002"] and "not all keypoints" in str(report.failed)
+    assert report.done == ["train-000003"] and list(report.failed) == ["train-000001", "train-000002"]
+    assert "not all keypoints" in report.failed["train-000001"] and "no attribute" in report.failed["train-000002"]
